@@ -1,0 +1,1 @@
+"""Trainers and workers. Nothing below this package imports studio or gradio."""

@@ -1,0 +1,17 @@
+"""The one exception that is meant for a person: what is wrong, the rule, and the way out."""
+
+from __future__ import annotations
+
+
+class DarkroomError(Exception):
+    """A fault that a person can mend; its text is shown as it stands, without a traceback.
+
+    Args:
+        text: What is wrong with its value, the rule and the way out, as plain sentences.
+        field: Name of the setting that it belongs to, if there is one.
+    """
+
+    def __init__(self, text: str, *, field: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.field = field

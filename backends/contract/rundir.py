@@ -1,0 +1,113 @@
+"""Where everything of one run lies. The folder is the same on a laptop, a cluster and in the cloud."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_STEP = re.compile(r"step_(\d{6,})")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths inside one run folder. Nothing is created by asking."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The frozen settings, complete, as YAML."""
+        return self.root / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """The frozen data set, one JSON line a picture: `id` (content hash), `file` (absolute path), `caption`,
+        `width`, `height`, `held_out` (bool).
+        """
+        return self.root / "manifest.jsonl"
+
+    @property
+    def info(self) -> Path:
+        """run.json: name, data set, preset, when it was made. Written once, by the studio."""
+        return self.root / "run.json"
+
+    @property
+    def process(self) -> Path:
+        """process.json: who runs it (pid, start time, boot id, session) and how it ended. Written by the supervisor."""
+        return self.root / "process.json"
+
+    @property
+    def events(self) -> Path:
+        """Append-only events (see `events.py`). Written by rank 0 of the trainer."""
+        return self.root / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Everything that the trainer printed."""
+        return self.root / "log.txt"
+
+    @property
+    def samples(self) -> Path:
+        """Pictures made while training: `samples/step_000100/p0_s0.png` (prompt 0, seed index 0)."""
+        return self.root / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a checkpoint, `checkpoints/step_000100/`, complete when it holds `COMPLETE`."""
+        return self.root / "checkpoints"
+
+    @property
+    def lora(self) -> Path:
+        """The finished LoRA in the diffusers layout, with its recipe in the metadata."""
+        return self.root / "lora.safetensors"
+
+    @property
+    def control(self) -> Path:
+        """Requests to the trainer: an empty file `stop` or `sample_now`."""
+        return self.root / "control"
+
+    @property
+    def stop_request(self) -> Path:
+        """While this file exists, the trainer ends at the next step and saves first."""
+        return self.control / "stop"
+
+    @property
+    def sample_request(self) -> Path:
+        """While this file exists, the trainer makes samples after the current step, then removes it."""
+        return self.control / "sample_now"
+
+    @property
+    def kept(self) -> Path:
+        """kept.json: the step that the person chose to keep."""
+        return self.root / "kept.json"
+
+    def checkpoint(self, step: int) -> Path:
+        """Folder of the checkpoint at `step`."""
+        return self.checkpoints / f"step_{step:06d}"
+
+    def adapter(self, step: int) -> Path:
+        """The LoRA of the checkpoint at `step`, in the diffusers layout."""
+        return self.checkpoint(step) / ADAPTER
+
+    def sample(self, step: int, prompt: int, seed_index: int = 0) -> Path:
+        """The picture of prompt number `prompt` at `step`."""
+        return self.samples / f"step_{step:06d}" / f"p{prompt}_s{seed_index}.png"
+
+
+ADAPTER = "lora.safetensors"
+COMPLETE = "COMPLETE"
+
+
+def step_of(folder: Path) -> int | None:
+    """The step in a folder's name, or None for any other name (temporary folders, strangers)."""
+    match = _STEP.fullmatch(folder.name)
+    return int(match[1]) if match else None
+
+
+def complete_checkpoints(run: RunDir) -> list[int]:
+    """Steps of the checkpoints that were written to their end, in ascending order."""
+    if not run.checkpoints.is_dir():
+        return []
+    steps = [step_of(p) for p in run.checkpoints.iterdir() if (p / COMPLETE).is_file()]
+    return sorted(step for step in steps if step is not None)

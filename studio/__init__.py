@@ -1,0 +1,1 @@
+"""What a person touches: data sets, runs, pages, commands. Never imports torch."""
