@@ -1,0 +1,1 @@
+"""`python -m studio`: everything that the pages do, without a browser."""

@@ -1,0 +1,143 @@
+"""Commands about data: import, list, export, caption, check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backends.contract.errors import DarkroomError
+from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
+from studio.cli.output import bar, emit, escape, people, plain_errors, table
+from studio.datasets.captions import set_caption, with_trigger_word
+from studio.datasets.checks import check_dataset
+from studio.datasets.export import export_dataset
+from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
+from studio.datasets.samples import create_sample_dataset
+from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
+
+app = typer.Typer(help="Data sets: import pictures, list, export.", no_args_is_help=True)
+
+DatasetArgument = Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")]
+
+
+@app.command("import")
+def import_(
+    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders or ZIP files.")],
+    name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
+    into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Brings pictures in; what cannot be used is named with its reason."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        missing = [str(s) for s in sources if not s.exists()]
+        if missing:
+            raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
+        dataset_id = into or studio.datasets.create(name or sources[0].stem).id
+        outcomes: list[Outcome] = []
+        with bar(quiet=as_json) as progress:
+            task = progress.add_task("Importing", total=len(sources))
+            for source in sources:
+                one = ingest_folder(studio.datasets, dataset_id, source) if source.is_dir() else _file(studio, dataset_id, source)
+                outcomes += one
+                progress.advance(task)
+        info = studio.datasets.info(dataset_id)
+        if not into and not info.num_pictures:
+            studio.datasets.delete(dataset_id)
+        refused = [{"name": o.name, "reason": o.reason} for o in outcomes if not o.accepted]
+        if not as_json:
+            for one_refused in refused:
+                people.print(f"  left out: {escape(one_refused['name'])}: {escape(one_refused['reason'])}", soft_wrap=True)
+        if not info.num_pictures:
+            reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
+            raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
+        accepted = sum(o.accepted for o in outcomes)
+        value = {"dataset": info.id, "name": info.name, "pictures": info.num_pictures, "accepted": accepted, "refused": refused}
+        emit(value, f"{info.num_pictures} pictures are in the data set {info.id}.", as_json=as_json)
+
+
+def _file(studio: Studio, dataset_id: str, source: Path) -> list[Outcome]:
+    return ingest_upload(studio.datasets, dataset_id, source.name, source)
+
+
+@app.command("sample")
+def sample(
+    name: Annotated[str, typer.Argument(help="zog or glorp.")] = "zog", workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Makes a data set of the sample pictures, captioned and ready to train."""
+    with plain_errors(as_json=as_json):
+        info = create_sample_dataset(open_studio(workspace).datasets, name)
+        emit({"dataset": info.id, "pictures": info.num_pictures}, f"{info.num_pictures} pictures are in {info.id}.", as_json=as_json)
+
+
+@app.command("list")
+def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Lists the data sets."""
+    with plain_errors(as_json=as_json):
+        found = open_studio(workspace).datasets.list()
+        rows = [[d.id, d.name, d.num_pictures, d.num_captions, d.trigger_word] for d in found]
+        emit([asdict(d) for d in found], table(["id", "name", "pictures", "captions", "trigger word"], rows), as_json=as_json)
+
+
+@app.command("export")
+def export(
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Argument(help="A .zip file, or a folder for images with metadata.jsonl.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes pictures and captions out, as a ZIP of images with .txt or as a folder with metadata.jsonl."""
+    with plain_errors(as_json=as_json):
+        path = export_dataset(open_studio(workspace).datasets, dataset, out)
+        emit({"path": str(path)}, f"Written to {path}.", as_json=as_json)
+
+
+def caption(
+    dataset: DatasetArgument,
+    captioner: Annotated[str, typer.Option(help="pocket-blip, a BLIP of the hub (owner/name) or a folder.")] = DEFAULT_CAPTIONER,
+    trigger_word: Annotated[str, typer.Option(help="Word put into every caption.")] = "",
+    place: Annotated[str, typer.Option(help="Where the trigger word stands: start, end or none.")] = "start",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a caption for every picture that has none. What a person wrote stays."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        if trigger_word:
+            studio.datasets.update(dataset, trigger_word=trigger_word)
+        waiting = [p for p in studio.datasets.pictures(dataset) if p.text_by != "person" and (not p.text or p.text_by == "captioner")]
+        written, failed = 0, []
+        with bar(quiet=as_json) as progress, Captioner(captioner) as worker:
+            task = progress.add_task("Captioning", total=len(waiting))
+            paths = [studio.datasets.path(dataset, p.id) for p in waiting]
+            for picture, reply in zip(waiting, worker.caption(paths), strict=True):
+                if reply.error:
+                    failed.append({"name": picture.name, "reason": reply.error})
+                else:
+                    text = with_trigger_word(reply.text, trigger_word, place) if trigger_word and place != "none" else reply.text
+                    set_caption(studio.datasets, dataset, picture.id, text, picture.version, by="captioner")
+                    written += 1
+                progress.advance(task)
+        value = {"dataset": dataset, "written": written, "failed": failed}
+        emit(value, f"{written} captions were written." + (f" {len(failed)} pictures failed." if failed else ""), as_json=as_json)
+
+
+def check(
+    dataset: DatasetArgument,
+    resolution: Annotated[int | None, typer.Option(help="Side in px that the training will use. Default: the base model's own.")] = None,
+    base_model: Annotated[str, typer.Option(help="Base model that it is meant for.")] = "pocket-sdxl",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Says how ready a data set is, with each finding's rule and way out. Writes dataset_report.json."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        report = check_dataset(studio.datasets, dataset, resolution=resolution, base_model=base_model)
+        value: dict[str, Any] = report.to_json()
+        lines = [f"Readiness: {report.score} of 100.", *report.sentences]
+        lines += [f"- {escape(f.title)} ({len(f.picture_ids)} pictures). {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
+        emit(value, "\n".join(lines), as_json=as_json)

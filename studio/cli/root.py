@@ -1,0 +1,31 @@
+"""The command line's root: gathers the commands of this package."""
+
+from __future__ import annotations
+
+import typer
+
+from studio.cli import dataset, pictures, training
+
+app = typer.Typer(
+    name="studio",
+    help="Darkroom without a browser: data sets, captions, checks, trainings and pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(training.runs_app, name="runs")
+app.command("caption")(dataset.caption)
+app.command("check")(dataset.check)
+app.command("train")(training.train)
+app.command("demo")(training.demo)
+app.command("backends")(training.backends)
+app.command("compare")(pictures.compare)
+app.command("generate")(pictures.generate)
+app.command("export")(pictures.export)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

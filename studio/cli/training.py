@@ -1,0 +1,176 @@
+"""Commands about runs: train, demo, runs list/show/stop/resume, backends."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from backends.contract.config import ConfigFaults
+from backends.contract.errors import DarkroomError
+from backends.contract.events import read_events
+from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.registry import BACKENDS
+from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
+from studio.cli.follow import follow_run
+from studio.cli.output import emit, people, plain_errors, table
+from studio.datasets.samples import create_sample_dataset
+from studio.runs.control import resume_run, start_run, stop_run
+from studio.runs.preflight import run_preflight
+from studio.runs.presets import find_preset, load_presets
+from studio.runs.store import RunInfo
+
+runs_app = typer.Typer(help="Runs: list, show, stop, resume.", no_args_is_help=True)
+RunArgument = Annotated[str, typer.Argument(help="Id of the run (see: runs list).")]
+DEMO_PRESET = "text_to_image/pocket_subject"
+
+
+def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str) -> RunInfo:
+    """Checks everything, freezes the settings, starts the trainer.
+
+    Raises:
+        ConfigFaults: With every fault at once, before anything starts.
+    """
+    preset = find_preset(preset_key)
+    backend = f"{preset.family}/{preset.method}"
+    values = {**preset.values, "trigger_word": studio.datasets.info(dataset_id).trigger_word, **changes}
+    preflight = run_preflight(studio.workspace, dataset_id, backend, values)
+    if preflight.config is None or preflight.faults:
+        raise ConfigFaults(preflight.faults)
+    run = studio.runs.create(dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=backend, config=preflight.config)
+    start_run(studio.workspace, run.id)
+    return run
+
+
+def summary(studio: Studio, run_id: str) -> dict[str, Any]:
+    """What a machine wants to know of a run that has ended."""
+    run = RunDir(studio.workspace.run(run_id))
+    info = studio.runs.get(run_id)
+    result = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
+    keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
+    value: dict[str, Any] = {"run": run_id, "state": info.state, **{k: result.get(k) for k in keys}}
+    value["lora"] = str(run.lora) if run.lora.exists() else None
+    value["checkpoints"] = complete_checkpoints(run)
+    return value
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")],
+    preset: Annotated[str, typer.Option(help="Preset (see: backends).")] = DEMO_PRESET,
+    setting: Annotated[list[str], typer.Option("--set", "-s", help="A setting to change, as name=value. Repeat for more.")] = [],  # noqa: B006
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "",
+    wait: Annotated[bool, typer.Option(help="Follow the run until it ends. Leaving with Ctrl+C does not stop it.")] = True,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Trains a LoRA on a data set."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        run = begin_run(studio, dataset, preset, _changes(setting), name)
+        if not wait:
+            emit({"run": run.id}, f"The run {run.id} has started. Follow it with: runs show {run.id}", as_json=as_json)
+            return
+        follow_run(studio, run.id, quiet=as_json)
+        value = summary(studio, run.id)
+        emit(value, _sentence(value), as_json=as_json)
+
+
+def _changes(settings: list[str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for item in settings:
+        key, sign, value = item.partition("=")
+        if not sign:
+            raise DarkroomError(f"“{item}” is not a setting. Write it as name=value, for example learning_rate=1e-4.")
+        changes[key.strip()] = value
+    return changes
+
+
+def _sentence(value: dict[str, Any]) -> str:
+    if value["heldout_loss_ratio"] is None:
+        return f"{value['run']} {value['state']} at step {value['steps'] or 0}."
+    verdict = "It has learnt." if value["learned"] else "It has not learnt enough."
+    return (
+        f"{verdict} {value['steps']} steps in {value['seconds']:.0f} s ({value['steps_per_s']:.2f} steps/s). Loss on the pictures "
+        f"that were held out: {value['heldout_loss_start']:.3f} -> {value['heldout_loss_end']:.3f}, "
+        f"{100 * value['heldout_loss_ratio']:.0f} % of the start.\nLoRA: {value['lora']}"
+    )
+
+
+def demo(
+    subject: Annotated[str, typer.Option(help="zog or glorp, the sample pictures.")] = "zog",
+    preset: Annotated[str, typer.Option(help="Preset to train with.")] = DEMO_PRESET,
+    steps: Annotated[int | None, typer.Option(help="Steps, instead of the preset's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The main job without a browser: sample pictures in, a LoRA that has visibly learnt out. Exit code 1 where it has not."""
+    with plain_errors(as_json=as_json):
+        begun = time.monotonic()
+        studio = open_studio(workspace)
+        info = create_sample_dataset(studio.datasets, subject)
+        if not as_json:
+            people.print(f"{info.num_pictures} pictures of {info.name}, captioned. Training the pocket model on this machine.")
+        changes: dict[str, Any] = {"seed": seed, **({"max_train_steps": steps} if steps else {})}
+        run = begin_run(studio, info.id, preset, changes, f"{subject}-demo")
+        follow_run(studio, run.id, quiet=as_json)
+        value = {**summary(studio, run.id), "dataset": info.id}
+        value["training_seconds"], value["seconds"] = value["seconds"], round(time.monotonic() - begun, 1)
+        folder = RunDir(studio.workspace.run(run.id))
+        value["samples"] = [str(p) for p in sorted(folder.samples.rglob("*.png"))]
+        emit(value, f"{_sentence(value)}\nSamples: {folder.samples}", as_json=as_json)
+    if not value["learned"]:
+        raise typer.Exit(1)
+
+
+def backends(as_json: JsonOption = False) -> None:
+    """Lists what can be trained, with the presets of each."""
+    presets = load_presets()
+    value = [
+        {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if f"{p.family}/{p.method}" == b.name]}
+        for b in BACKENDS.values()
+    ]
+    rows = [[p.key, p.name, p.base_model, f"{p.gpu_memory_gb:g} GB" if p.gpu_memory_gb else "no GPU", f"{p.minutes:g} min"] for p in presets]
+    emit(value, table(["preset", "name", "base model", "memory", "time"], rows), as_json=as_json)
+
+
+@runs_app.command("list")
+def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Lists the runs, newest first."""
+    with plain_errors(as_json=as_json):
+        found = open_studio(workspace).runs.list()
+        value = [{"run": r.id, "name": r.name, "state": r.state, "step": r.step, "steps": r.max_steps, "dataset": r.dataset_id} for r in found]
+        rows = [[r.id, r.state, f"{r.step} of {r.max_steps}", r.dataset_id, r.reason] for r in found]
+        emit(value, table(["run", "state", "step", "data set", ""], rows), as_json=as_json)
+
+
+@runs_app.command("show")
+def show(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Shows one run: state, losses, checkpoints."""
+    with plain_errors(as_json=as_json):
+        value = summary(open_studio(workspace), run)
+        emit(value, table(["", ""], [[k, v] for k, v in value.items()]), as_json=as_json)
+
+
+@runs_app.command("stop")
+def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Stops a run; it saves first."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        stop_run(studio.workspace, run)
+        info = follow_run(studio, run, quiet=as_json)
+        emit({"run": run, "state": info.state, "step": info.step}, f"{run} {info.state} at step {info.step}.", as_json=as_json)
+
+
+@runs_app.command("resume")
+def resume(run: RunArgument, wait: bool = True, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Goes on from the newest complete checkpoint."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        resume_run(studio.workspace, run)
+        if wait:
+            follow_run(studio, run, quiet=as_json)
+        value = summary(studio, run)
+        emit(value, _sentence(value), as_json=as_json)
+
