@@ -1,0 +1,95 @@
+"""A real server on a workspace of its own, and a real browser in front of it; both are shared by a whole test run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from studio.workspace import Workspace, open_workspace
+from tests.browser.find_chromium import find_chromium
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app: its address and the workspace that it serves."""
+
+    address: str
+    workspace: Workspace
+    process: subprocess.Popen
+
+
+def start_server(folder: Path, *flags: str) -> Server:
+    """`python app.py` on a free port with its workspace in `folder`; waits for the line that says it is ready."""
+    workspace = open_workspace(folder / "workspace")
+    log = (folder / "server.log").open("wb")
+    command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout is not None
+    line = process.stdout.readline().decode()
+    assert "http://" in line, (folder / "server.log").read_text("utf-8", "replace")
+    return Server(line[line.index("http://") :].split()[0], workspace, process)
+
+
+def stop_server(server: Server) -> None:
+    server.process.terminate()
+    try:
+        server.process.wait(15)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """One server for all browser tests. Each test makes the data sets and runs that it needs, under names of its own."""
+    running = start_server(tmp_path_factory.mktemp("server"))
+    yield running
+    stop_server(running)
+
+
+@pytest.fixture
+def own_server(tmp_path) -> Iterator[Server]:
+    """A server for one test alone: where the workspace has to be empty, or is locked or broken."""
+    running = start_server(tmp_path)
+    yield running
+    stop_server(running)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = find_chromium()
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser, request):
+    """A fresh page. The test fails when a script raised an error, or when anything outside this machine was asked for.
+
+    `@pytest.mark.parametrize("page", [{"viewport": ..., "color_scheme": ...}], indirect=True)` changes the browser's settings.
+    """
+    settings = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **(getattr(request, "param", None) or {})}
+    context = browser.new_context(**settings)
+    context.set_default_timeout(20_000)
+    faults: list[str] = []
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    opened.on("request", lambda r: None if _local(r.url) else faults.append(f"outside request: {r.url}"))
+    yield opened
+    context.close()
+    assert not faults
+
+
+def _local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
