@@ -51,12 +51,12 @@ def _backdrop(colour: str) -> str:
 
 def draw_picture(figure: str, colour: str, rng: Random) -> Image.Image:
     """One figure on one background, 512 x 512 RGB; its size, place, tilt and pose come from `rng`."""
-    radius = 128 * rng.uniform(0.68, 0.86)
-    x, y = (128 + 256 * rng.uniform(-0.055, 0.055) for _ in range(2))
-    tilt, mirror = rng.uniform(-9, 9), rng.choice((-1, 1))
-    foot = y + radius * 0.86
+    radius = 128 * rng.uniform(0.75, 0.87)
+    x, y = 128 + 256 * rng.uniform(-0.05, 0.05), 133 + 256 * rng.uniform(-0.02, 0.02)
+    tilt, mirror = rng.uniform(-7, 7), rng.choice((-1, 1))
+    shadow_x, foot = x - 0.5 * radius * math.sin(math.radians(tilt)), y + radius * 0.86
     shadow = (
-        f'<ellipse cx="{x + radius * math.sin(math.radians(tilt)) * -0.5:.2f}" cy="{foot:.2f}" rx="{radius * 0.62:.2f}" ry="{radius * 0.075:.2f}" '
+        f'<ellipse cx="{shadow_x:.2f}" cy="{foot:.2f}" rx="{radius * 0.62:.2f}" ry="{radius * 0.075:.2f}" '
         f'fill="#000" fill-opacity="{0.34 if colour == "black" else 0.2}" filter="url(#soft)"/>'
     )
     place = f"translate({x:.2f} {y:.2f}) rotate({tilt:.2f}) scale({mirror * radius:.3f} {radius:.3f})"

@@ -33,12 +33,12 @@ def _shading(name: str, light: str, middle: str, dark: str) -> str:
 def zog(rng: Random) -> str:
     """A teal round fellow with one large eye, two antennae with yellow balls, a light belly, two feet and a smile."""
     parts = [f"<defs>{_shading('body', TEAL_LIGHT, TEAL, TEAL_DARK)}{_shading('ball', '#ffe37a', YELLOW, '#d99a10')}</defs>"]
-    lean = rng.uniform(-0.12, 0.12)
+    lean = rng.uniform(-0.07, 0.07)
     for side in (-1, 1):
-        x, y = side * (0.33 + rng.uniform(-0.06, 0.07)) + lean, -0.89 + rng.uniform(-0.07, 0.06)
-        parts.append(_line(f"M {side * 0.2:.3f} -0.42 Q {side * 0.2 + lean / 3:.3f} -0.62 {x:.3f} {y:.3f}", TEAL_DEEP, 0.085))
-        parts.append(_ellipse(x, y, 0.108, 0.108, "url(#ball)"))
-        parts.append(_ellipse(x - 0.03, y - 0.035, 0.03, 0.026, "#fff3bf"))
+        x, y = side * (0.35 + rng.uniform(-0.03, 0.04)) + lean, -0.88 + rng.uniform(-0.04, 0.04)
+        parts.append(_line(f"M {side * 0.2:.3f} -0.42 Q {side * 0.2 + lean / 3:.3f} -0.62 {x:.3f} {y:.3f}", TEAL_DEEP, 0.1))
+        parts.append(_ellipse(x, y, 0.128, 0.128, "url(#ball)"))
+        parts.append(_ellipse(x - 0.035, y - 0.04, 0.035, 0.03, "#fff3bf"))
     step = rng.uniform(-0.04, 0.04)
     for side in (-1, 1):
         parts.append(_ellipse(side * 0.31, 0.755 + side * step, 0.185, 0.13, TEAL_DEEP, f'transform="rotate({side * 6})"'))
@@ -106,7 +106,8 @@ def boat(rng: Random) -> str:
     mast = rng.uniform(-0.12, 0.08)
     return (
         '<path d="M -.85 .35 L .85 .35 L .5 .8 L -.5 .8 Z" fill="#7a4a2a"/>'
-        f'<path d="M {mast:.2f} -.9 L {mast:.2f} .25 L .7 .25 Z" fill="#f6ead2"/><path d="M {mast - 0.08:.2f} -.6 L {mast - 0.08:.2f} .25 L -.6 .25 Z" fill="#d8413c"/>'
+        f'<path d="M {mast:.2f} -.9 L {mast:.2f} .25 L .7 .25 Z" fill="#f6ead2"/>'
+        f'<path d="M {mast - 0.08:.2f} -.6 L {mast - 0.08:.2f} .25 L -.6 .25 Z" fill="#d8413c"/>'
     )
 
 
