@@ -67,6 +67,11 @@ def serve_brand(app: FastAPI) -> None:
     app.mount(BRAND, _Immutable(directory=FOLDER))
 
 
+def _page_style(page: str) -> str:
+    """The link to what only this page needs (`pages/<page>.css`), where there is such a file."""
+    return f'<link rel="stylesheet" href="{BRAND}/pages/{page}.css">' if (FOLDER / "pages" / f"{page}.css").is_file() else ""
+
+
 class Head:
     """Completes the pages' HTML: our scripts come first in the head, our styles last.
 
@@ -92,7 +97,8 @@ class Head:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body = body.replace(b"<head>", b"<head>" + _FIRST.encode(), 1).replace(b"</head>", _STYLES.encode() + b"</head>", 1)
+            styles = _STYLES + _page_style(scope["path"].strip("/"))
+            body = body.replace(b"<head>", b"<head>" + _FIRST.encode(), 1).replace(b"</head>", styles.encode() + b"</head>", 1)
             headers = [h for h in start["headers"] if h[0] != b"content-length"] + [(b"content-length", b"%d" % len(body))]
             await send({**start, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from backends.contract import files
 from backends.contract.rundir import RunDir
@@ -59,7 +59,7 @@ def scaled_webp(cache: Path, source: Path, key: str, width: int) -> Path:
         cache: The workspace's cache.
         source: A picture that never changes.
         key: Safe as a file name, different for every picture.
-        width: Asked width in px; a smaller picture is not enlarged.
+        width: Asked width in px. A smaller picture is enlarged here, because a browser makes it soft.
     """
     side = next((s for s in SIZES if s >= width), width)
     target = cache / "samples" / f"{key}-{side}.webp"
@@ -68,8 +68,11 @@ def scaled_webp(cache: Path, source: Path, key: str, width: int) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(source) as image:
         scaled: Any = image.convert("RGB")
-        if scaled.width > side:
+        enlarged = scaled.width < side
+        if scaled.width != side:
             scaled = scaled.resize((side, max(1, round(scaled.height * side / scaled.width))), Image.Resampling.LANCZOS)
+        if enlarged:
+            scaled = scaled.filter(ImageFilter.UnsharpMask(radius=side / image.width * 0.6, percent=70, threshold=0))
         files.write_bytes(target, _webp(scaled))
     return target
 

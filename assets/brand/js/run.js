@@ -1,86 +1,124 @@
-// One poller a run, shared by tray, curve, wall and dock (an ES module is a singleton).
-// events.jsonl is append-only; the server returns the lines from byte ?offset= on, untouched, and 204 when there is nothing new.
-import {api, clock} from './core.js';
-export {clock};
+// One poller per run, shared by every widget of the page (an ES module is a singleton).
+// events.jsonl is append-only; the server answers with the bytes from ?offset= up to the last newline, or 204.
+// A long file is answered once with a thinned copy (X-Thinned), whose step lines carry `ema`, the smoothed loss.
+import {api} from './core.js';
 
-const OVER = new Set(['finished', 'stopped', 'failed', 'crashed', 'interrupted']);
-const SMOOTH = 0.92;                                                   // weight of the past in the smoothed loss
+const SMOOTH = 0.92;                       // as in studio/runs/digest.py
+export const BUSY = ['starting', 'running', 'stopping'];
+const COLUMNS = ['x', 'raw', 'ema', 'hi', 'lo', 'ho', 'lr'];
 const runs = new Map();
 
-/* The run's state as the page sees it: meta (GET /api/runs/<id>), series for the chart, samples, checkpoints, notices. */
 export function openRun(id) {
   if (runs.has(id)) return runs.get(id);
-  const s = {id, meta: null, offset: 0, link: 'live', fns: new Set()};
-  let ema, timer;
-  function clear() {
-    Object.assign(s, {x: [], raw: [], ema: [], ho: [], lo: [], hi: [], evals: [], samples: [], checkpoints: [], notices: [],
-      status: {}, phase: null, result: null, offset: 0});
-    ema = null;
-  }
+  const s = {id, meta: null, samples: new Map(), link: 'live', offset: 0, loaded: false, advice: null, fns: new Set(), busy: () => !s.meta || BUSY.includes(s.meta.state)};
+  const path = '/runs/' + encodeURIComponent(id);
+  let timer, asked = 0, judged = '', running = false;
   clear();
-  const since = (list, step) => { while (list.length && list.at(-1).step >= step) list.pop(); };
+
+  function clear() {
+    for (const k of COLUMNS) s[k] = [];
+    Object.assign(s, {evals: [], notices: [], status: {}, phase: null, result: null, offset: 0});
+    s.samples.clear();
+  }
+  /* Row of a step. A resumed run writes steps again that a crash had taken: the new ones replace the old. */
+  function row(step, fresh) {
+    let n = s.x.length - 1;
+    if (fresh && n >= 0 && s.x[n] > step) {
+      while (s.x.length && s.x.at(-1) >= step) for (const k of COLUMNS) s[k].pop();
+      s.evals = s.evals.filter((e) => e.step < step);
+      n = s.x.length - 1;
+    }
+    if (n >= 0 && s.x[n] >= step) return s.x.lastIndexOf(step);
+    for (const k of COLUMNS) s[k].push(null);
+    s.x[n + 1] = step;
+    return n + 1;
+  }
   const take = {
     step(e) {
-      while (s.x.length && s.x.at(-1) >= e.step) for (const k of ['x', 'raw', 'ema', 'ho', 'lo', 'hi']) s[k].pop();   // resumed: the later wins
-      ema = e.ema ?? (ema == null ? e.loss : ema * SMOOTH + e.loss * (1 - SMOOTH));
-      s.x.push(e.step); s.raw.push(e.loss); s.ema.push(ema); s.ho.push(null); s.lo.push(null); s.hi.push(null);
-      s.status = {...s.status, step: e.step, rate: e.steps_per_s, memory_mib: e.memory_mib, lr: e.lr, epoch: e.epoch, time: e.time};
+      const i = row(e.step, true);
+      let before = null;
+      for (let j = i - 1; j >= 0 && before == null; j--) before = s.ema[j];
+      s.raw[i] = e.loss; s.lr[i] = e.lr;
+      s.ema[i] = e.ema ?? (before == null ? e.loss : before * SMOOTH + e.loss * (1 - SMOOTH));
+      s.status = e; s.phase = null;
     },
     eval(e) {
-      since(s.evals, e.step);
-      s.evals.push(e);
-      let i = s.x.lastIndexOf(e.step);
-      if (i < 0) {                                                     // measured between two logged steps: a point of its own
-        i = s.x.findIndex((x) => x > e.step);
-        if (i < 0) i = s.x.length;
-        for (const k of ['raw', 'ema', 'ho', 'lo', 'hi']) s[k].splice(i, 0, null);
-        s.x.splice(i, 0, e.step);
-      }
+      const i = row(e.step, false);
+      if (i < 0) return;
       s.ho[i] = e.loss; s.lo[i] = e.loss - (e.se || 0); s.hi[i] = e.loss + (e.se || 0);
+      s.evals = [...s.evals.filter((x) => x.step !== e.step), e];
     },
-    sample(e) {
-      const i = s.samples.findIndex((old) => old.step === e.step && old.prompt === e.prompt && old.file === e.file);
-      if (i >= 0) s.samples[i] = e; else s.samples.push(e);
-    },
-    checkpoint(e) { since(s.checkpoints, e.step); s.checkpoints.push(e); },
+    sample(e) { const name = /([^/]*)\.png$/.exec(e.file)?.[1] || `p${e.prompt}_s0`; s.samples.set(e.step + '/' + name, {...e, row: name}); },
     notice(e) { s.notices.push(e); },
-    phase(e) { s.phase = e; },
-    result(e) { s.result = e; },
-    state(e) { s.status = {...s.status, state: e.state, reason: e.reason, time: e.time}; },
+    phase(e) { s.phase = e.phase === 'training' ? null : e; },
+    result(e) { s.result = e; asked = 0; },
+    checkpoint() { asked = 0; },
+    state(e) { asked = 0; if (e.state !== 'running') s.phase = null; },
   };
+  async function events() {
+    const r = await fetch(`/api${path}/events?offset=${s.offset}`, {cache: 'no-store'});
+    if (r.status === 204) return false;
+    if (r.status !== 200) throw Object.assign(new Error(r.statusText), {status: r.status});
+    const text = await r.text();
+    if (r.headers.get('X-Reset')) clear();
+    for (const line of text.split('\n')) {
+      let e = null;
+      try { e = line && JSON.parse(line); } catch { continue; }           // a line that a crash tore
+      if (e && take[e.t]) take[e.t](e);
+    }
+    s.offset = +r.headers.get('X-Offset');
+    return true;
+  }
+  /* What is not in the events: asked now and then while it runs, and after everything that may change it. */
+  async function facts() {
+    if (s.meta && Date.now() - asked < (s.busy() ? 2500 : 30000)) return false;
+    const now = await api(path), same = JSON.stringify(now) === JSON.stringify(s.meta);
+    s.meta = now; asked = Date.now();
+    return !same;
+  }
+  async function advise() {               // the sentence changes with a judgement or an end, not with every step
+    const now = [s.evals.length, s.evals.at(-1)?.step, s.meta.state, !!s.result].join();
+    if (now === judged) return false;
+    s.advice = await api(path + '/advice');
+    judged = now;
+    return true;
+  }
   const tell = (what) => s.fns.forEach((f) => f(s, what));
   async function tick() {
     clearTimeout(timer);
-    if (document.visibilityState === 'visible') {
+    if (document.visibilityState === 'visible' && !running) {
+      running = true;
       try {
-        if (!s.meta || s.changed) { s.meta = await api('/runs/' + encodeURIComponent(id)); s.changed = false; }
-        const r = await fetch(`/api/runs/${encodeURIComponent(id)}/events?offset=${s.offset}`, {cache: 'no-store'});
-        if (r.status === 200) {
-          const text = await r.text(), before = s.status.state;
-          if (r.headers.get('X-Reset')) clear();
-          for (const line of text.split('\n')) {
-            if (!line) continue;
-            let e;
-            try { e = JSON.parse(line); } catch { continue; }          // a torn line of an old crash
-            take[e.t] && take[e.t](e);
-          }
-          s.offset = +r.headers.get('X-Offset');
-          if (s.status.state !== before) s.changed = true;
-          tell('data');
-        } else if (r.status !== 204) throw new Error(String(r.status));
-        if (s.link !== 'live') { s.link = 'live'; s.changed = true; tell('link'); }
-      } catch (error) {
-        s.fault = error;
-        if (s.link === 'live') { s.link = error.status === 404 ? 'gone' : 'away'; tell('link'); }
+        let news = await events();
+        news = (await facts()) || news;
+        news = (await advise()) || news;
+        const back = s.link !== 'live';
+        s.link = 'live';
+        if (news || !s.loaded || back) { s.loaded = true; tell('data'); }
+      } catch (e) {
+        if (e instanceof TypeError && e.stack?.includes('/js/') && !/fetch/i.test(e.message)) { running = false; throw e; }
+        const link = e.status === 404 ? 'gone' : 'away';
+        if (s.link !== link) { s.link = link; tell('link'); }
       }
+      running = false;
+      if (s.link === 'gone') return;
     }
-    if (s.link !== 'gone') timer = setTimeout(tick, OVER.has(s.status.state) ? 8000 : 1000);
+    timer = setTimeout(tick, s.link === 'away' || s.busy() ? 1000 : 10000);
   }
-  s.refresh = () => { s.changed = true; return tick(); };
-  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && tick());
+  s.poke = () => { asked = 0; return tick(); };
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && s.link !== 'gone' && tick());
   tick();
   runs.set(id, s);
   return s;
 }
-export const on = (s, f) => { s.fns.add(f); if (s.meta) f(s, 'data'); };
-export const over = (s) => OVER.has(s.status.state) || OVER.has(s.meta?.state);
+export const on = (s, f) => { s.fns.add(f); if (s.loaded) f(s, 'data'); };
+export const samplesOf = (s, row) => [...s.samples.values()].filter((x) => x.row === row).sort((a, b) => a.step - b.step);
+export const sampleUrl = (s, x, width) => `/media/run/${encodeURIComponent(s.id)}/sample/${x.step}/${x.row}.png` + (width ? `?w=${width}` : '');
+/* Seconds as a person says it: "41 s", "4 min 42 s", "2 h 5 min". */
+export function span(sec) {
+  sec = Math.max(0, Math.round(sec));
+  if (sec < 60) return sec + ' s';
+  if (sec < 3600) return Math.floor(sec / 60) + ' min' + (sec % 60 ? ` ${sec % 60} s` : '');
+  return Math.floor(sec / 3600) + ' h' + (Math.floor(sec / 60) % 60 ? ` ${Math.floor(sec / 60) % 60} min` : '');
+}
+export const count = (n) => Number(n).toLocaleString('en');

@@ -5,7 +5,7 @@ import {samplesOf, sampleUrl, count} from './run.js';
 const WIDTH = 744;      // twice the size shown: the server enlarges small pictures better than the browser does
 
 export function makeTray(run) {
-  let row = '0_0', pos = null, follow = true, made = '';     // pos: step under the knob; follow: stay on the newest
+  let row = 'p0_s0', pos = null, follow = true, made = '';     // pos: step under the knob; follow: stay on the newest
   const a = h('img.pic', {width: 372, height: 372, alt: ''}), b = h('img.pic.over', {width: 372, height: 372, alt: '', aria: {hidden: 'true'}});
   const none = h('div.pic.none', h('p', 'The first sample comes here.'));
   const scrub = h('div.d-scrub', {role: 'slider', tabIndex: 0, aria: {label: 'Step of the sample shown', valuemin: 0}});

@@ -17,12 +17,12 @@ export function makeWall(run, onPick) {
     return [...new Set(Array.from({length: MOST}, (_, i) => steps[Math.round((i / (MOST - 1)) * (steps.length - 1))]))];
   }
   function rows() {
-    const keys = new Set(run.meta.prompts.flatMap((_, p) => Array.from({length: run.meta.seeds || 1}, (_, s) => p + '_' + s)));
+    const keys = new Set(run.meta.prompts.flatMap((_, p) => Array.from({length: run.meta.seeds || 1}, (_, s) => `p${p}_s${s}`)));
     for (const x of run.samples.values()) keys.add(x.row);
     return [...keys].sort((a, b) => a.localeCompare(b, 'en', {numeric: true}));
   }
   const label = (key) => {
-    const [p, seed] = key.split('_').map(Number), any = [...run.samples.values()].find((x) => x.row === key), word = run.meta.trigger_word, text = run.meta.prompts[p] ?? any?.text ?? '';
+    const [p, seed] = /p(\d+)_s(\d+)/.exec(key).slice(1).map(Number), any = [...run.samples.values()].find((x) => x.row === key), word = run.meta.trigger_word, text = run.meta.prompts[p] ?? any?.text ?? '';
     const plain = word && !text.toLowerCase().includes(word.toLowerCase());
     return h('span.q', text, (plain || seed > 0) && h('small', seed > 0 ? `another seed` : 'no trigger word: shows what is forgotten'));
   };
