@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 class Blip:
     """One BLIP model on the GPU where there is one, else on the CPU. Made by `load_blip`."""
 
-    def __init__(self, model: BlipForConditionalGeneration, processor: BlipImageProcessorPil, tokenizer: AutoTokenizer) -> None:
+    def __init__(self, model: Any, processor: Any, tokenizer: Any) -> None:
         self._model, self._processor, self._tokenizer = model, processor, tokenizer
 
     def caption(self, pictures: list[Image.Image], *, max_new_tokens: int = 40, num_beams: int = 1) -> list[str]:

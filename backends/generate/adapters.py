@@ -139,7 +139,7 @@ class AdapterRack:
             module = _find_module(getattr(self._pipeline, component), rest.split(side)[0])
             if module is None:
                 raise self._misfit(path, header)
-            inner = getattr(module, "base_layer", module)
+            inner: Any = getattr(module, "base_layer", module)
             axis = 1 if side in (".lora_A.", ".lora.down.") else 0
             if inner.weight.shape[axis] != tensor.shape[axis]:
                 raise self._misfit(path, header)

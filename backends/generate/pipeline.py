@@ -42,7 +42,7 @@ _KEPT_EMBEDDINGS = 128
 class DrawPipeline:
     """A loaded base model. Made by `load_draw_pipeline`."""
 
-    def __init__(self, pipeline: StableDiffusionXLPipeline, name: str) -> None:
+    def __init__(self, pipeline: Any, name: str) -> None:
         self.name = name
         self._pipeline = pipeline
         self._base_scheduler = pipeline.scheduler
