@@ -17,7 +17,6 @@ from backends.contract import files
 from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints
-from studio.runs import advice as run_advice
 from studio.runs import control
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
@@ -224,6 +223,8 @@ def _memory_gb(hardware: Hardware) -> float:
 
 
 def _advice(context: Context, run_id: str, digests: Digests) -> dict[str, Any]:
+    from studio.runs import advice as run_advice
+
     root = RunDir(context.workspace.run(run_id))
     events = digests.of(root.events).events()
     return {"sentence": run_advice.compute_sentence(events), "list": [asdict(a) for a in run_advice.compute_advice(events, _config(root))]}
