@@ -1,0 +1,158 @@
+"""What a run will take, before it starts: pictures, steps, minutes, memory, disk, with a reason where it does not fit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.contract.base_models import find_base_model
+from studio.runs.cost import (
+    SAVED_PICTURE_BYTES_PER_PX,
+    compute_lora_parameters,
+    compute_memory_parts,
+    estimate_sample_seconds,
+    estimate_start_seconds,
+    estimate_step_seconds,
+    find_model_cost,
+)
+from studio.runs.hardware import Hardware
+from studio.runs.manifest import count_held_out
+
+RESERVE_GB = 0.5
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A run in figures; memory and disk in 10**9 bytes, `lora_mb` in 10**6.
+
+    `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out.
+    """
+
+    num_training: int
+    num_held_out: int
+    steps: int
+    passes: float
+    seconds: float
+    lora_mb: float
+    disk_gb: float
+    free_disk_gb: float
+    memory_total_gb: float
+    memory_need_gb: float
+    memory_parts: list[tuple[str, float]] = field(default_factory=list)
+    problem: str = ""
+    basis: str = ""
+    checkpoints: int = 0
+
+
+def compute_forecast(
+    config: Any, num_pictures: int, hardware: Hardware, free_disk: float, *, measured_step_s: float | None = None
+) -> Forecast:
+    """The forecast of a run.
+
+    Args:
+        config: Checked settings.
+        num_pictures: Pictures in the data set.
+        hardware: Where it will run.
+        free_disk: Bytes free where runs are kept.
+        measured_step_s: Seconds a step as a like run on this machine measured it; None before there was one.
+    """
+    held_out = count_held_out(num_pictures, config.held_out_share)
+    training, steps = num_pictures - held_out, compute_steps(config, num_pictures)
+    per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
+    step_s, basis = estimate_step_seconds(config, hardware)
+    if measured_step_s is not None:
+        step_s, basis = measured_step_s, "Measured by your earlier runs on this machine."
+    drawn, per_picture = count_samples(config, steps), estimate_sample_seconds(config, step_s)
+    judged = (steps // config.held_out_every + 1) * min(8.0, 0.5 * 8 * max(1, held_out)) * 0.4 * step_s if held_out else 0.0
+    seconds = estimate_start_seconds(config, num_pictures) + steps * step_s + drawn * per_picture + judged
+    parameters = compute_lora_parameters(config)
+    saved = count_checkpoints(config, steps)
+    disk = saved * parameters * 12 + parameters * 4 + drawn * config.resolution**2 * SAVED_PICTURE_BYTES_PER_PX
+    parts = compute_memory_parts(config, hardware)
+    need = sum(size for _, size in parts)
+    total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
+    return Forecast(
+        num_training=training,
+        num_held_out=held_out,
+        steps=steps,
+        passes=round(steps * per_step / training, 1) if training else 0.0,
+        seconds=round(seconds, 1),
+        lora_mb=round(parameters * 4 / 1e6, 1),
+        disk_gb=round(disk / 1e9, 3),
+        free_disk_gb=round(free_disk / 1e9, 1),
+        memory_total_gb=round(total, 1),
+        memory_need_gb=round(need, 1),
+        memory_parts=[(name, round(size, 2)) for name, size in parts],
+        problem=find_problem(config, hardware, need, (disk / 1e9, free_disk / 1e9)),
+        basis=basis,
+        checkpoints=saved,
+    )
+
+
+def compute_steps(config: Any, num_pictures: int) -> int:
+    """How many steps a run takes: the steps asked for, or the passes over the pictures that are trained on."""
+    if getattr(config, "max_train_steps", None):
+        return int(config.max_train_steps)
+    training = num_pictures - count_held_out(num_pictures, getattr(config, "held_out_share", 0.0))
+    per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
+    return int(config.num_train_epochs) * max(1, math.ceil(training / per_step))
+
+
+def count_checkpoints(config: Any, steps: int) -> int:
+    """Checkpoints that lie on disk at the same time."""
+    saved = -(-steps // config.checkpointing_steps)
+    return min(saved, config.checkpoints_total_limit + 1) if config.checkpoints_total_limit else saved
+
+
+def count_samples(config: Any, steps: int) -> int:
+    """Pictures that are drawn while training, those before the first step included."""
+    if not config.sample_every or not config.sample_prompts:
+        return 0
+    return (steps // config.sample_every + 1) * len(config.sample_prompts) * config.num_sample_seeds
+
+
+def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple[float, float]) -> str:
+    """Why the run does not fit, with the way out; empty where it does. `disk_gb` is what it takes and what is free."""
+    base, cost = find_base_model(config.pretrained_model_name_or_path), find_model_cost(config)
+    name = base.name if base else config.pretrained_model_name_or_path
+    if cost.needs_gpu_gb and not hardware.gpus:
+        return (
+            f"{name} needs a GPU with {cost.needs_gpu_gb:g} GB or more; here there is none. Choose Pocket, which trains without one, "
+            "or run Darkroom on a machine with a GPU."
+        )
+    total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
+    if need_gb > total:
+        place = hardware.name if hardware.gpus else "this machine"
+        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config)}"
+    wanted, free = disk_gb
+    if wanted + RESERVE_GB > free:
+        return (
+            f"It needs {wanted:.1f} GB of disk and leaves {RESERVE_GB:g} GB as a reserve; {free:.1f} GB are free. Make room, "
+            "keep fewer checkpoints, or save less often."
+        )
+    return ""
+
+
+def suggest_less_memory(config: Any) -> str:
+    """The levers that are still there, those that cost least first."""
+    ways = []
+    if config.train_batch_size > 1:
+        ways.append(f"set the batch size to 1 and the accumulation to {config.train_batch_size * config.gradient_accumulation_steps}")
+    if not config.gradient_checkpointing:
+        ways.append("switch on “Save memory”")
+    if not config.cache_latents:
+        ways.append("switch on “Keep encoded pictures”")
+    if config.train_text_encoder:
+        ways.append("switch off “Train the text encoders”")
+    if config.mixed_precision == "no":
+        ways.append("set the precision to bf16")
+    if config.rank > 8:
+        ways.append("set the rank to 8")
+    if config.resolution > 512:
+        ways.append(f"lower the resolution to {config.resolution // 2 // 64 * 64} px")
+    if not ways:
+        return "Choose Pocket, or a machine with more memory."
+    first = ways[:3]
+    text = ", ".join(first[:-1]) + (" and " if len(first) > 1 else "") + first[-1]
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,218 @@
+"""Everything that would stop or spoil a run, found before anything starts, all at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backends.contract.base_models import resolve_source
+from backends.contract.config import Config, ConfigFaults, Fault, parse_config
+from backends.contract.errors import DarkroomError
+from backends.registry import find_backend
+from studio.datasets.store import DatasetStore
+from studio.runs.control import find_busy_run
+from studio.runs.cost import find_model_cost
+from studio.runs.forecast import Forecast, compute_forecast
+from studio.runs.hardware import Hardware, probe_hardware
+from studio.runs.presets import fill_prompts
+from studio.runs.speeds import find_speed
+from studio.workspace import Workspace
+
+OPTIONAL = {
+    "use_8bit_adam": ("bitsandbytes", "8-bit Adam"),
+    "enable_xformers_memory_efficient_attention": ("xformers", "xFormers attention"),
+}
+TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "comet_ml": "comet_ml", "trackio": "trackio"}
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was found. A run may start where `faults` is empty; `warnings` only want to be read."""
+
+    config: Config | None
+    faults: list[Fault] = field(default_factory=list)
+    forecast: Forecast | None = None
+    warnings: list[Fault] = field(default_factory=list)
+
+
+def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any]) -> Preflight:
+    """Looks at settings, data set, machine and base model together.
+
+    Args:
+        workspace: Where data sets and runs lie.
+        dataset_id: The data set to learn from.
+        backend_name: family/method.
+        values: Settings as they come from a form, a preset or a command line.
+    """
+    hardware = probe_hardware()
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
+    config: Config | None = None
+    try:
+        config = parse_config(find_backend(backend_name).config, fill_prompts(values))
+    except ConfigFaults as error:
+        faults += error.faults
+    except DarkroomError as error:
+        faults.append(Fault(field="backend", text=error.text))
+    rows = _read_pictures(workspace, dataset_id, faults)
+    if config is None:
+        _check_machine_is_free(workspace, faults)
+        return Preflight(None, faults)
+    if rows is not None:
+        _check_pictures(config, rows, faults, warnings)
+    _check_packages(config, faults)
+    _check_base_model(config, faults)
+    forecast = None
+    if rows:
+        forecast = compute_forecast(config, len(rows), hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
+        if forecast.problem:
+            faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
+    _check_memory_now(config, hardware, forecast, warnings)
+    _check_machine_is_free(workspace, faults)
+    return Preflight(config, faults, forecast, warnings)
+
+
+def forecast_run(workspace: Workspace, config: Config, num_pictures: int) -> Forecast:
+    """The forecast alone, with what past runs on this machine measured; for a form that changes with every key."""
+    return compute_forecast(
+        config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=find_speed(workspace, config)
+    )
+
+
+def free_disk(folder: Path) -> float:
+    """Bytes free where `folder` lies."""
+    return float(shutil.disk_usage(folder).free)
+
+
+def _read_pictures(workspace: Workspace, dataset_id: str, faults: list[Fault]) -> list[Any] | None:
+    """The data set's pictures; None where there is no such data set."""
+    try:
+        datasets = DatasetStore(workspace)
+        pictures = list(datasets.pictures(dataset_id))
+    except DarkroomError as error:
+        faults.append(Fault(field="dataset", text=error.text))
+        return None
+    if not pictures:
+        faults.append(Fault(field="dataset", text="The data set has no pictures. Add 10 to 50 on the Dataset page."))
+        return None
+    if len(pictures) == 1:
+        faults.append(
+            Fault(field="dataset", text="The data set has 1 picture; a run needs 2 or more, one to learn from and one to judge by.")
+        )
+    gone = [p.name for p in pictures if not _readable(datasets.path(dataset_id, p.id))]
+    if gone:
+        text = f"{_count(gone, 'picture')} cannot be read any more: {_some(gone)}. Remove them on the Dataset page, or add them again."
+        faults.append(Fault(field="dataset", text=text))
+    return pictures
+
+
+def _readable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.R_OK) and path.stat().st_size > 0
+
+
+def _check_pictures(config: Any, pictures: list[Any], faults: list[Fault], warnings: list[Fault]) -> None:
+    empty = [p.name for p in pictures if not p.text.strip()]
+    if empty:
+        are = "has no caption" if len(empty) == 1 else "have no caption"
+        text = f"{_count(empty, 'picture')} {are}: {_some(empty)}. Write one, or let the captioner do it, on the Captions page."
+        faults.append(Fault(field="dataset", text=text))
+    word = config.trigger_word
+    without = [p.name for p in pictures if p.text.strip() and word and word.lower() not in p.text.lower()]
+    captioned = len(pictures) - len(empty)
+    if without and len(without) == captioned:
+        text = f"The trigger word “{word}” stands in no caption, so nothing would be tied to it. Add it to all on the Captions page."
+        faults.append(Fault(field="trigger_word", text=text))
+    elif without:
+        text = f"The trigger word “{word}” is missing from {len(without)} of {captioned} captions: {_some(without)}."
+        warnings.append(Fault(field="trigger_word", text=f"{text} Add it on the Captions page."))
+    if not word:
+        text = "There is no trigger word, so the LoRA changes every picture and cannot be called by a word."
+        warnings.append(Fault(field="trigger_word", text=f"{text} Set one on the Captions page, for example zog."))
+    small = [p.name for p in pictures if p.width * p.height < config.resolution**2 * 0.9]
+    if small:
+        text = (
+            f"{len(small)} of {len(pictures)} pictures are smaller than {config.resolution} px square and will be enlarged: {_some(small)}."
+        )
+        warnings.append(Fault(field="resolution", text=f"{text} Use larger ones, or lower the resolution."))
+
+
+def _check_packages(config: Any, faults: list[Fault]) -> None:
+    for setting, (package, title) in OPTIONAL.items():
+        if getattr(config, setting, False) and setting == "use_8bit_adam" and not _installed(package):
+            text = f"{title} is on, but {package} is not installed. Switch it off, or install it with: pip install {package}"
+            faults.append(Fault(field=setting, text=text))
+    package = TRACKERS.get(config.report_to, "")
+    if package and not _installed(package):
+        text = f"The tracker is {config.report_to}, but {package} is not installed. Choose none, or install it with: pip install {package}"
+        faults.append(Fault(field="report_to", text=text))
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _check_base_model(config: Any, faults: list[Fault]) -> None:
+    try:
+        _check_source(resolve_source(config.pretrained_model_name_or_path), config, "pretrained_model_name_or_path", faults)
+    except DarkroomError as error:
+        faults.append(Fault(field=error.field or "pretrained_model_name_or_path", text=error.text))
+    vae = config.pretrained_vae_model_name_or_path
+    if vae and not Path(vae).expanduser().is_dir():
+        _check_source(vae, config, "pretrained_vae_model_name_or_path", faults)
+
+
+def _check_source(source: str, config: Any, setting: str, faults: list[Fault]) -> None:
+    """A model of the hub must be here already, or the hub must be within reach."""
+    if Path(source).is_dir() or is_cached(source, config.cache_dir) or not is_offline():
+        return
+    text = (
+        f"{source} is not on this machine and HF_HUB_OFFLINE forbids to fetch it. Choose Pocket, unset HF_HUB_OFFLINE, "
+        "or give a folder that holds the model."
+    )
+    faults.append(Fault(field=setting, text=text))
+
+
+def is_offline() -> bool:
+    """Whether the person has forbidden downloads."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def is_cached(source: str, cache_dir: str | None = None) -> bool:
+    """Whether a snapshot of this hub model lies in the download folder."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    folder = Path(cache_dir) if cache_dir else Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    return any(folder.expanduser().glob(f"models--{source.replace('/', '--')}/snapshots/*/*"))
+
+
+def _field_of_problem(config: Any, hardware: Hardware, forecast: Forecast) -> str:
+    if find_model_cost(config).needs_gpu_gb and not hardware.gpus:
+        return "pretrained_model_name_or_path"
+    return "train_batch_size" if forecast.memory_need_gb > forecast.memory_total_gb else "checkpointing_steps"
+
+
+def _check_memory_now(config: Any, hardware: Hardware, forecast: Forecast | None, warnings: list[Fault]) -> None:
+    if not hardware.gpus or forecast is None or forecast.problem:
+        return
+    free = max(g.free_gb for g in hardware.gpus)
+    if forecast.memory_need_gb > free:
+        text = f"The run needs {forecast.memory_need_gb:.1f} GB, and {free:.1f} GB of the GPU are free now. Close what else uses it."
+        warnings.append(Fault(field="train_batch_size", text=text))
+
+
+def _check_machine_is_free(workspace: Workspace, faults: list[Fault]) -> None:
+    busy = find_busy_run(workspace)
+    if busy:
+        text = f"The run “{busy}” is training on this machine. One run at a time: stop it, or wait until it has ended."
+        faults.append(Fault(field="machine", text=text))
+
+
+def _count(names: list[str], what: str) -> str:
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
