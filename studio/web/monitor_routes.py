@@ -13,14 +13,16 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from backends.contract import events as event_file
-from backends.contract import files
 from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from studio.runs import control
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
+from studio.web.brand import FOREVER
 from studio.web.context import Context
+from studio.web.media_routes import scaled_webp
+from studio.web.nearest import find_nearest, manifest_files
 
 LARGE = 600_000  # bytes behind which a reader gets a thinned copy instead of every line
 LOG_LINES = 2000
@@ -29,7 +31,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _STEP_KEYS = ("t", "step", "loss", "lr", "ema")
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one line each
     """The Monitor page's routes."""
     api = APIRouter()
     digests = Digests()
@@ -57,6 +59,18 @@ def router(context: Context) -> APIRouter:
     def log(run_id: str) -> PlainTextResponse:
         text, number = read_log_end(run_dir(run_id).log)
         return PlainTextResponse(text, headers={**_NO_STORE, "X-Lines": str(number)})
+
+    @api.get("/api/runs/{run_id}/nearest")
+    def nearest(run_id: str, step: int) -> JSONResponse:
+        return JSONResponse(find_nearest(run_dir(run_id), run_id, step), headers=_NO_STORE)
+
+    @api.get("/media/run/{run_id}/picture/{number}.webp")
+    def picture(run_id: str, number: int) -> FileResponse:
+        known = manifest_files(run_dir(run_id))
+        if not 0 <= number < len(known) or not known[number].is_file():
+            raise DarkroomError("There is no picture of this number any more.")
+        scaled = scaled_webp(context.workspace.cache, known[number], f"{run_id}-picture-{number}", 192)
+        return FileResponse(scaled, media_type="image/webp", headers=FOREVER)
 
     @api.post("/api/runs/{run_id}/stop", status_code=204)
     def stop(run_id: str) -> Response:
@@ -191,8 +205,7 @@ def _sample_address(run: Any) -> str:
     if not run.last_sample:
         return ""
     path = Path(run.last_sample)
-    step, name = path.parent.name.removeprefix("step_").lstrip("0") or "0", path.stem.replace("p", "").replace("s", "")
-    return f"/media/run/{run.id}/sample/{step}/{name}.png"
+    return f"/media/run/{run.id}/sample/{step_of(path.parent)}/{path.name}"
 
 
 def _latest_run(context: Context, dataset: str) -> str | None:
@@ -240,9 +253,3 @@ def _lora_file(context: Context, run_id: str, step: int) -> FileResponse:
         raise DarkroomError("This run has no LoRA yet. It is written when the run ends or is stopped.")
     name = f"{run_id}-{step}.safetensors" if step else f"{run_id}.safetensors"
     return FileResponse(path, filename=name, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
-
-
-def read_star(root: RunDir) -> int | None:
-    """The step that the person starred on the Compare page, if any."""
-    value = (files.read_json(root.root / "star.json") or {}).get("step")
-    return value if isinstance(value, int) else None

@@ -16,8 +16,8 @@ export function makeCurve(run) {
   const scale = h('button.d-toggle', {type: 'button', role: 'switch', id: 'log-scale', aria: {checked: String(log), label: 'Log scale'}, onclick: () => { log = !log; localStorage.setItem('darkroom:log', log ? '1' : '0'); scale.setAttribute('aria-checked', String(log)); make(); }});
   const held = h('span', h('i.h'), 'Held out, with its error'), soft = h('span', h('i'), 'Training, smoothed'), raw = h('span', h('i.a'), 'Training, each step');
   const legend = h('div.d-legend', held, soft, raw), rates = h('div.d-legend', {hidden: true}, h('span', h('i'), 'Learning rate'));
-  const readout = h('p.rd.d-num', '\u00a0'), switchLog = h('label.lg', scale, h('span', {onclick: () => scale.click()}, 'Log scale'));
-  const el = h('div.curve', h('div.ct', seg, switchLog), plot, readout, legend, rates);
+  const readout = h('p.rd.d-num', {hidden: true}), switchLog = h('label.lg', scale, h('span', {onclick: () => scale.click()}, 'Log scale'));
+  const el = h('div.curve', h('div.ct', seg, switchLog), plot, legend, rates);
 
   function turn(k) {
     view = k;
@@ -68,7 +68,7 @@ export function makeCurve(run) {
       hooks: {drawClear: [(p) => marks(p, c.line2)], draw: [place], setCursor: [read]},
     }, data(), plot);
     u.root.classList.add('d-chart');
-    u.root.append(h('span.ax.end', count(total()) + ' steps'), pin, tag);
+    u.root.append(h('span.ax.end', count(total()) + ' steps'), pin, tag, readout);
     plot.dataset.points = run.x.length; plot.dataset.view = view + (log ? '-log' : '');
   }
   /* A dashed line at every checkpoint that is on disk, behind the curves. */
@@ -90,7 +90,8 @@ export function makeCurve(run) {
   }
   function read(p) {
     const i = p.cursor.idx;
-    if (i == null || run.x[i] == null) { readout.textContent = '\u00a0'; return; }
+    readout.hidden = i == null || run.x[i] == null;
+    if (readout.hidden) return;
     const bits = ['step ' + count(run.x[i])];
     if (view === 'lr') { if (run.lr[i] != null) bits.push('learning rate ' + rate(run.lr[i])); }
     else {

@@ -82,7 +82,7 @@ function switcher(kind) {
 function draw(s) {
   state = s;
   const current = (name) => (name === page ? {current: 'page'} : {});
-  const some = (kind) => s[kind] || (s[KINDS[kind].list] || []).length;
+  const some = (kind) => !!s[kind] || (s[KINDS[kind].list] || []).length > 0;
   const el = h('aside.d-rail', {aria: {label: 'Studio'}},
     h('a.d-brand', {href: href('', {dataset: null, run: null}), aria: {label: 'Darkroom, home'}}, logo(), h('span', 'Darkroom')),
     some('dataset') || some('run') ? h('div.d-switch', some('dataset') && switcher('dataset'), some('run') && switcher('run')) : null,
