@@ -13,7 +13,8 @@ from studio.runs.store import RunStore
 from studio.workspace import Workspace, open_workspace
 
 WorkspaceOption = Annotated[
-    Path | None, typer.Option("--workspace", "-w", envvar="DARKROOM_WORKSPACE", help="Folder of the workspace. Default: Darkroom in your home.")
+    Path | None,
+    typer.Option("--workspace", "-w", envvar="DARKROOM_WORKSPACE", help="Folder of the workspace. Default: Darkroom in your home."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines, nothing else.")]
 

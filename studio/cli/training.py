@@ -38,7 +38,9 @@ def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[st
     preflight = run_preflight(studio.workspace, dataset_id, backend, values)
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
-    run = studio.runs.create(dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=backend, config=preflight.config)
+    run = studio.runs.create(
+        dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=backend, config=preflight.config
+    )
     start_run(studio.workspace, run.id)
     return run
 
@@ -131,7 +133,9 @@ def backends(as_json: JsonOption = False) -> None:
         {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if f"{p.family}/{p.method}" == b.name]}
         for b in BACKENDS.values()
     ]
-    rows = [[p.key, p.name, p.base_model, f"{p.gpu_memory_gb:g} GB" if p.gpu_memory_gb else "no GPU", f"{p.minutes:g} min"] for p in presets]
+    rows = [
+        [p.key, p.name, p.base_model, f"{p.gpu_memory_gb:g} GB" if p.gpu_memory_gb else "no GPU", f"{p.minutes:g} min"] for p in presets
+    ]
     emit(value, table(["preset", "name", "base model", "memory", "time"], rows), as_json=as_json)
 
 
@@ -140,7 +144,9 @@ def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
     """Lists the runs, newest first."""
     with plain_errors(as_json=as_json):
         found = open_studio(workspace).runs.list()
-        value = [{"run": r.id, "name": r.name, "state": r.state, "step": r.step, "steps": r.max_steps, "dataset": r.dataset_id} for r in found]
+        value = [
+            {"run": r.id, "name": r.name, "state": r.state, "step": r.step, "steps": r.max_steps, "dataset": r.dataset_id} for r in found
+        ]
         rows = [[r.id, r.state, f"{r.step} of {r.max_steps}", r.dataset_id, r.reason] for r in found]
         emit(value, table(["run", "state", "step", "data set", ""], rows), as_json=as_json)
 
@@ -173,4 +179,3 @@ def resume(run: RunArgument, wait: bool = True, workspace: WorkspaceOption = Non
             follow_run(studio, run, quiet=as_json)
         value = summary(studio, run)
         emit(value, _sentence(value), as_json=as_json)
-

@@ -1,0 +1,156 @@
+"""Commands that draw: compare, generate; and export, which lays a LoRA out for other programs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import RunDir
+from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
+from studio.cli.output import bar, emit, people, plain_errors
+from studio.workers.compare import ComparisonStore
+from studio.workers.draw_jobs import DrawJobs
+from studio.workers.generator import Generator
+from studio.workers.history import History
+
+POLL_S = 0.2
+
+
+def wait_for(status: Callable[[], dict[str, Any] | None], what: str, *, quiet: bool) -> dict[str, Any]:
+    """Shows a drawing job as a bar until it ends; its last status.
+
+    Raises:
+        DarkroomError: When it failed, with its reason.
+    """
+    with bar(quiet=quiet) as progress:
+        task = progress.add_task(what, total=None)
+        while True:
+            now = status() or {}
+            if now.get("total"):
+                progress.update(task, completed=now["done"], total=now["total"])
+            if now.get("state") != "running":
+                break
+            time.sleep(POLL_S)
+    if now.get("state") != "done":
+        raise DarkroomError(now.get("reason") or f"{what} ended as {now.get('state')}.")
+    if not quiet:
+        for notice in now.get("notices", []):
+            people.print(f"  {notice}")
+    return now
+
+
+def compare(
+    run: Annotated[str, typer.Argument(help="Id of the run (see: runs list).")],
+    prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A row. Default: the run's sample prompts.")] = [],  # noqa: B006
+    step: Annotated[list[int], typer.Option("--step", help="A checkpoint. Default: all.")] = [],  # noqa: B006
+    scale: Annotated[float, typer.Option(help="Weight of the LoRA, -2 to 2.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="One seed for all pictures.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the PNG goes. Default: the run's folder.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draws checkpoints x prompts at one seed, the base first, into one labelled PNG."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        generator = Generator(studio.workspace)
+        store = ComparisonStore(studio.workspace, generator)
+        try:
+            store.start(run, prompts=prompt or None, steps=step or None, seed=seed, scale=scale)
+            status = wait_for(lambda: store.status(run), "Drawing", quiet=as_json)
+            target = out or RunDir(studio.workspace.run(run)).root / "comparison.png"
+            shutil.copyfile(store.export_png(run), target)
+        finally:
+            generator.release()
+        best = next((c["step"] for c in status["columns"] if c["best"]), None)
+        value = {"run": run, "sheet": str(target), "pictures": status["done"], "best_step": best, "columns": status["columns"]}
+        emit(value, f"{status['done']} pictures are on {target}. Lowest held-out loss: step {best}.", as_json=as_json)
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    lora: Annotated[
+        list[str], typer.Option("--lora", "-l", help="A LoRA: id of a run, run@step or a key, with =weight behind it. Repeat to mix.")
+    ] = [],  # noqa: B006
+    base_model: Annotated[str, typer.Option(help="Base model.")] = "pocket-sdxl",
+    negative_prompt: Annotated[str, typer.Option(help="What the picture must not show.")] = "",
+    guidance_scale: Annotated[float | None, typer.Option(help="How closely it follows the words, 0 to 30.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Sampler steps, 1 to 150.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 42,
+    size: Annotated[str, typer.Option(help="Width x height in px, such as 128x128.")] = "",
+    count: Annotated[int, typer.Option(help="So many pictures, from seeds that follow each other.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="A folder that gets copies. Default: only the workspace's outputs.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draws a picture with LoRAs; every picture keeps its settings."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        values = {"prompt": prompt, "base_model": base_model, "negative_prompt": negative_prompt, "seed": seed}
+        values |= {"guidance_scale": guidance_scale, "num_inference_steps": steps, "loras": [_use(item) for item in lora], **_size(size)}
+        paths = _draw(studio, values, count, quiet=as_json)
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            paths = [Path(shutil.copy(p, out)) for p in paths]
+        emit({"pictures": [str(p) for p in paths]}, "\n".join(str(p) for p in paths), as_json=as_json)
+
+
+def _draw(studio: Studio, values: dict[str, Any], count: int, *, quiet: bool) -> list[Path]:
+    generator = Generator(studio.workspace)
+    jobs, history = DrawJobs(studio.workspace, generator), History(studio.workspace)
+    try:
+        job = jobs.start(values, num_pictures=count)
+        status = wait_for(lambda: jobs.status(job), "Drawing", quiet=quiet)
+    finally:
+        generator.release()
+    return [history.path(p["id"]) for p in status["pictures"] if p["ready"]]
+
+
+def _use(item: str) -> dict[str, Any]:
+    """`zog-03@300=0.8` -> the key of a LoRA and its weight."""
+    name, _, weight = item.partition("=")
+    key = name if ":" in name else f"run:{name}"
+    try:
+        return {"key": key, "weight": float(weight) if weight else 1.0}
+    except ValueError:
+        raise DarkroomError(f"The weight in “{item}” is “{weight}”; it must be a number from -2 to 2.", field="loras") from None
+
+
+def _size(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    width, cross, height = text.lower().partition("x")
+    if not cross or not width.strip().isdigit() or not height.strip().isdigit():
+        raise DarkroomError(f"The size is “{text}”; write it as width x height in px, such as 128x128.", field="width")
+    return {"width": int(width), "height": int(height)}
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="Id of the run (see: runs list).")],
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+    layout: Annotated[str, typer.Option(help="kohya (ComfyUI, A1111, Forge) or diffusers.")] = "kohya",
+    step: Annotated[int | None, typer.Option(help="A checkpoint, instead of the kept or finished one.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a run's LoRA in the layout of another program, with its alpha and recipe."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        info, folder = studio.runs.get(run), RunDir(studio.workspace.run(run))
+        chosen = step if step is not None else info.kept_step
+        source = folder.lora if chosen is None else folder.adapter(chosen)
+        if not source.is_file():
+            raise DarkroomError(f"The run {run} has no LoRA {'yet' if chosen is None else f'at step {chosen}'}.")
+        command = [sys.executable, "-m", "backends.engine.export", str(source), str(out), "--layout", layout]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        if done.returncode:
+            raise DarkroomError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "The export failed.")
+        value = {"run": run, "layout": layout, "step": chosen, "path": str(out)}
+        emit(value, f"Written to {out} in the {layout} layout.", as_json=as_json)
