@@ -57,7 +57,7 @@ def router(sessions: Sessions) -> APIRouter:
 
 
 def _inside(target: str) -> str:
-    """Only an address of ours: `//elsewhere` and `/\\elsewhere` would leave."""
+    """Only an address of ours; one that would leave (two slashes, a backslash) becomes the home page."""
     ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and "\\" not in target
     return target if ours else "/"
 

@@ -26,6 +26,7 @@ def build_app(workspace: Workspace, settings: Settings) -> FastAPI:
     app = FastAPI(title="Darkroom", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.context = context
     sessions = Sessions(workspace.root / "session.key", settings.password) if settings.password else None
+    app.state.sessions = sessions
     errors.add_error_handlers(app)
     # The last one added stands outermost: guard first, then compression, then the completed head.
     app.add_middleware(brand.Head, pages=lambda: set(PAGES))

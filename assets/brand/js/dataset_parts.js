@@ -1,0 +1,66 @@
+// Pieces of the Dataset page that stand for themselves: the empty table, the menu of rarer actions, the title that can be renamed.
+import {h, icon, fill, api, href, toast} from './core.js';
+
+const TIPS = [
+  ['pic', 'One thing, many views', 'Other angles, light and backgrounds. What is the same in all pictures is what it learns.'],
+  ['check', 'Sharp and large enough', 'At least as wide as the model trains: 128 px for Pocket, 1024 px for SDXL.'],
+  ['folder', 'Captions may come along', 'A text file with the same name beside a picture becomes its caption.'],
+];
+export function emptyTable(pick) {
+  const sample = h('button.d-btn.quiet', {type: 'button', onclick: async () => {
+    sample.disabled = true;
+    try { const made = await api('/home/sample', {}); location.href = href('dataset', {dataset: made.id, run: null}); } catch (error) { sample.disabled = false; toast(error.message); }
+  }}, 'Use the sample pictures');
+  return h('div.d-empty',
+    h('div.d-dropzone', {onclick: (e) => e.target.closest('button') || pick.chooseFiles()},
+      h('div', h('span.ic', icon('pic', 'l')), h('h2.d-h2', 'Drop 10 to 30 pictures here'), h('p.d-sub', 'Pictures, a folder or a ZIP. They stay on this machine.'),
+        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, 'Choose pictures'), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), sample)),
+    h('ul.tips', TIPS.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
+}
+
+/* A button with three dots and a list of actions. rows: [icon, words, function] */
+export function moreMenu(rows) {
+  let list = null;
+  const close = (focus) => { if (!list) return; list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
+  const button = h('button.d-btn.ico', {type: 'button', aria: {label: 'More', expanded: 'false'}, onclick: () => {
+    if (list) return close(true);
+    list = h('ul.d-menu.d-actions', rows.map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
+    const r = button.getBoundingClientRect();
+    Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
+    button.after(list);
+    button.setAttribute('aria-expanded', 'true');
+    list.querySelector('button').focus();
+  }}, icon('dots'));
+  addEventListener('keydown', (e) => {
+    if (!list) return;
+    if (e.key === 'Escape') close(true);
+    const step = {ArrowDown: 1, ArrowUp: -1}[e.key], all = [...list?.querySelectorAll('button') || []];
+    if (step) { e.preventDefault(); all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus(); }
+  });
+  addEventListener('pointerdown', (e) => { if (list && !list.contains(e.target) && !button.contains(e.target)) close(false); });
+  addEventListener('scroll', () => close(false), {passive: true});
+  return h('div.d-more', button);
+}
+
+/* The title with a quiet pen; the pen turns it into a field. Enter or leaving saves, Esc keeps the old name. */
+export function renameTitle(title, info, save) {
+  if (!info) return;
+  const pen = h('button.d-btn.ico.quiet.pen', {type: 'button', aria: {label: 'Rename this data set'}, onclick: () => {
+    const input = h('input.d-in', {value: info.name, maxLength: 80, aria: {label: 'Name of the data set'}});
+    let over = false;
+    const end = async (keep) => {
+      if (over) return;
+      over = true;
+      const name = input.value.trim();
+      title.dataset.name = '\u0000';                                     // draw the title again whatever comes
+      try { await save(keep && name ? name : info.name); } catch (error) { toast(error.message); await save(info.name).catch(() => {}); }
+      title.querySelector('.pen')?.focus();
+    };
+    input.addEventListener('keydown', (e) => { if (e.key === 'Enter') end(true); if (e.key === 'Escape') { e.stopPropagation(); end(false); } });
+    input.addEventListener('blur', () => end(true));
+    fill(title, input);
+    input.focus();
+    input.select();
+  }}, icon('pen', 's'));
+  title.append(' ', pen);
+}

@@ -1,0 +1,162 @@
+// Bringing files in: gather them from a drop or a picker, send them in small parts four at a time, tell how far it is.
+import {h, api, read} from './core.js';
+
+const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
+const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
+const isCaption = (file) => /\.txt$/i.test(file.name);
+
+/* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
+export async function filesFrom(transfer) {
+  const items = [...(transfer.items || [])].filter((item) => item.kind === 'file');
+  const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);    // at once: the list is empty after an await
+  if (!entries.length) return {files: wanted([...transfer.files]), name: nameOf([...transfer.files])};
+  const files = [];
+  for (const entry of entries) await walk(entry, files);
+  const folder = entries.length === 1 && entries[0].isDirectory ? entries[0].name : '';
+  return {files: wanted(files), name: folder || nameOf(files)};
+}
+async function walk(entry, files) {
+  if (IGNORED.test(entry.name)) return;
+  if (entry.isFile) {
+    const file = await new Promise((ok) => entry.file(ok, () => ok(null)));
+    if (file) files.push(file);
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {                                                           // readEntries gives at most 100 at a time
+    const more = await new Promise((ok) => reader.readEntries(ok, () => ok([])));
+    if (!more.length) return;
+    for (const child of more) await walk(child, files);
+  }
+}
+const wanted = (files) => files.filter((f) => !IGNORED.test(f.webkitRelativePath || f.name)).sort((a, b) => a.name.localeCompare(b.name, 'en', {numeric: true}));
+function nameOf(files) {
+  const folder = files[0]?.webkitRelativePath?.split('/')[0];
+  if (folder) return folder;
+  const zip = files.find((f) => /\.zip$/i.test(f.name)) || files.find((f) => !isCaption(f));
+  const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
+  return /^(img|image|dsc|dscn|pxl|photo|screenshot|p)?$/i.test(stem) ? '' : stem;   // a camera's counter is no name
+}
+
+/* Real inputs, hidden by sight only: for the button, for assistive technology and for tests. */
+export function pickers(onfiles) {
+  const input = (id, label, extra) => {
+    const el = h('input.d-vh', {type: 'file', id, multiple: true, tabIndex: -1, aria: {label}, onchange: () => {
+      const files = [...el.files];
+      el.value = '';
+      if (files.length) onfiles({files: wanted(files), name: nameOf(files)});
+    }, ...extra});
+    return el;
+  };
+  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.txt'});
+  const folder = input('pick-folder', 'Choose a folder', {});
+  folder.webkitdirectory = true;
+  return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};
+}
+
+/* A drop anywhere on the page. onover(true|false) while something hangs over it. */
+export function dropAnywhere(onfiles, onover) {
+  let depth = 0;
+  const holds = (e) => [...(e.dataTransfer?.types || [])].includes('Files');
+  const on = (name, f) => addEventListener(name, (e) => { if (holds(e)) { e.preventDefault(); f(e); } });
+  on('dragenter', () => { if (depth++ === 0) onover(true); });
+  on('dragleave', () => { if (--depth <= 0) { depth = 0; onover(false); } });
+  on('dragover', (e) => { e.dataTransfer.dropEffect = 'copy'; });
+  on('drop', async (e) => { depth = 0; onover(false); const got = await filesFrom(e.dataTransfer); if (got.files.length) onfiles(got); });
+  addEventListener('paste', (e) => { const files = [...(e.clipboardData?.files || [])]; if (files.length) onfiles({files, name: ''}); });
+}
+
+/* The queue of a page. handlers: dataset(name) -> id (made where there is none), outcome(o), change(queue), done(queue). */
+export function createQueue(handlers) {
+  const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
+  let parts = [], late = [], running = 0, id = null, wake;
+  const secondsLeft = () => { const s = (performance.now() - q.began) / 1000; return q.sent > 0 && s > 1 ? (s / q.sent) * (q.bytes - q.sent) : null; };
+  q.secondsLeft = secondsLeft;
+
+  function split(files) {
+    const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24)));    // few files: one by one, so that they appear one by one
+    const out = [];
+    let part = [], bytes = 0;
+    for (const file of files) {
+      if (part.length && (part.length >= each || bytes + file.size > PART_BYTES || file.size > SMALL_BYTES)) { out.push(part); part = []; bytes = 0; }
+      part.push(file);
+      bytes += file.size;
+    }
+    return part.length ? [...out, part] : out;
+  }
+  function refuse(file, reason, retry = true) { q.refused.push({name: file.name, reason, file: retry ? file : null}); }
+
+  q.add = async ({files, name}) => {
+    if (!files.length) return;
+    if (!q.busy) Object.assign(q, {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, began: performance.now(), busy: true});
+    q.total += files.length;
+    q.bytes += files.reduce((sum, f) => sum + f.size, 0);
+    q.waiting.push(...files);
+    handlers.change(q);
+    try { id = await handlers.dataset(name); } catch (error) {
+      for (const file of files) { refuse(file, error.message); q.settled += 1; }
+      q.waiting = q.waiting.filter((f) => !files.includes(f));
+      return finish();
+    }
+    parts.push(...split(files.filter((f) => !isCaption(f))));
+    late.push(...split(files.filter(isCaption)));                      // a caption needs its picture: it goes when all pictures are in
+    pump();
+  };
+  q.retry = (entries) => {
+    q.refused = q.refused.filter((r) => !entries.includes(r));
+    return q.add({files: entries.map((r) => r.file).filter(Boolean), name: ''});
+  };
+  function pump() {
+    if (!parts.length && !running && late.length) { parts = late; late = []; }
+    while (running < PARALLEL && parts.length) { running += 1; send(parts.shift()); }
+    if (!running && !parts.length) finish();
+  }
+  function finish() {
+    if (running || parts.length || late.length) return;
+    q.busy = false;
+    q.waiting = [];
+    handlers.change(q);
+    handlers.done(q);
+  }
+  async function send(files) {
+    const form = new FormData(), size = files.reduce((sum, f) => sum + f.size, 0), before = {sent: 0};
+    for (const file of files) form.append('files', file, file.name);
+    const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
+    try {
+      const {outcomes} = await post(`/api/datasets/${id}/files`, form, progress);
+      for (const outcome of outcomes) {
+        if (outcome.accepted) q.accepted += 1;
+        else refuse(files.find((f) => f.name === outcome.name) || {name: outcome.name}, outcome.reason, files.some((f) => f.name === outcome.name));
+        handlers.outcome(outcome);
+      }
+    } catch (error) {
+      for (const file of files) refuse(file, error.message);
+    }
+    progress(size);
+    q.settled += files.length;
+    q.waiting = q.waiting.filter((f) => !files.includes(f));
+    running -= 1;
+    handlers.change(q);
+    pump();
+  }
+  addEventListener('beforeunload', (e) => { if (q.busy) e.preventDefault(); });
+  return q;
+}
+/* fetch cannot tell how much has been sent; XMLHttpRequest can. */
+function post(url, form, onprogress) {
+  return new Promise((ok, no) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', url);
+    request.upload.onprogress = (e) => onprogress(e.loaded);
+    request.onload = () => read(new Response(request.status === 204 ? null : request.responseText, {status: request.status})).then(ok, no);
+    request.onerror = () => no(new Error('The connection broke off while it was on its way. Try again.'));
+    request.send(form);
+  });
+}
+export const createDataset = (name) => api('/datasets', {name: (name || 'My pictures').slice(0, 80)});
+export const keepRefused = (id, refused) => { try { sessionStorage['refused:' + id] = JSON.stringify(refused.map(({name, reason}) => ({name, reason}))); } catch { /* only the list is lost */ } };
+export function takeRefused(id) {
+  const text = sessionStorage['refused:' + id];
+  delete sessionStorage['refused:' + id];
+  return text ? JSON.parse(text).map((r) => ({...r, file: null})) : [];
+}

@@ -1,0 +1,153 @@
+"""What the Home page asks: recent work with where each thing stands and what comes next, the machine, and the sample pictures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from backends.contract import files
+from backends.contract.config import parse_config
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import RunDir, step_of
+from backends.registry import find_backend
+from studio.datasets.samples import create_sample_dataset
+from studio.runs.forecast import compute_forecast
+from studio.runs.hardware import Hardware, probe_hardware
+from studio.runs.presets import load_presets
+from studio.runs.store import describe_base, format_duration
+from studio.web.context import Context
+from studio.web.rail_routes import ACTIVE, BROKEN, sample_address
+
+CARDS, STRIP, SAMPLE_PICTURES = 24, 7, 12
+
+
+class Sample(BaseModel):
+    """Which sample pictures."""
+
+    name: Literal["zog", "glorp"] = "zog"
+
+
+def router(context: Context) -> APIRouter:
+    """`/api/home`."""
+    routes = APIRouter()
+
+    @routes.get("/api/home")
+    def home() -> JSONResponse:
+        return JSONResponse(describe_home(context), headers={"Cache-Control": "no-store"})
+
+    @routes.post("/api/home/sample")
+    def sample(body: Sample) -> JSONResponse:
+        made = create_sample_dataset(context.datasets, body.name)
+        return JSONResponse({"id": made.id, "name": made.name})
+
+    return routes
+
+
+def describe_home(context: Context) -> dict[str, Any]:
+    """Everything on the page; `works` is empty on the first visit."""
+    datasets, runs = context.datasets.list(), context.runs.list()
+    newest: dict[str, Any] = {}
+    for run in runs:  # newest first, but a run that is training goes before one that is not
+        if run.dataset_id not in newest or (run.state in ACTIVE and newest[run.dataset_id].state not in ACTIVE):
+            newest[run.dataset_id] = run
+    works = [describe_work(context, d, newest.pop(d.id, None)) for d in datasets]
+    works += [describe_work(context, None, run) for run in newest.values()]  # their data set was deleted; the model stays
+    works.sort(key=lambda w: (not w["live"], -w["time"]))
+    return {"works": works[:CARDS], "more": max(0, len(works) - CARDS), "machine": describe_machine(context)}
+
+
+def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
+    """One card: a data set, its newest run, its pictures, its state and the next step."""
+    state, next_step = _state_of_run(run) if run else _state_of_dataset(context, dataset)
+    number = f"{dataset.num_pictures} picture{'' if dataset.num_pictures == 1 else 's'}" if dataset else "pictures deleted"
+    facts = [number, describe_base(run.base_model) if run else "", f"run {run.name}" if run else ""]
+    return {
+        "id": dataset.id if dataset else None,
+        "run": run.id if run else None,
+        "name": dataset.name if dataset else run.name,
+        "facts": ", ".join(f for f in facts if f),
+        "time": run.created if run else dataset.created,
+        "live": bool(run and run.state in ACTIVE),
+        "state": state,
+        "next": next_step,
+        "sentence": run.sentence if run else "",
+        "step": run.step if run else 0,
+        "max_steps": run.max_steps if run else 0,
+        "prompt": run.prompts[0] if run and run.prompts else "",
+        "sample": sample_address(run, 768) if run else None,
+        "strip": _strip(context, run.id) if run else [],
+        "pictures": _pictures(context, dataset),
+        "left": format_duration(run.eta_s) if run and run.eta_s is not None else "",
+    }
+
+
+def _state_of_run(run: Any) -> tuple[dict[str, str], dict[str, str]]:
+    if run.state in ACTIVE:
+        return {"kind": "live", "text": "Training"}, {"page": "monitor", "text": "Watch it develop"}
+    if run.state in BROKEN:
+        word = "Failed" if run.state == "failed" else "Interrupted"
+        return {"kind": "bad", "text": f"{word} at step {run.step}"}, {"page": "monitor", "text": "See why"}
+    if run.kept_step is not None:
+        return {"kind": "", "text": f"Ready, step {run.kept_step} kept"}, {"page": "generate", "text": "Generate"}
+    if run.state == "stopped":
+        return {"kind": "", "text": f"Stopped at step {run.step}"}, {"page": "monitor", "text": "Go on"}
+    return {"kind": "", "text": f"Finished, {run.step} steps"}, {"page": "compare", "text": "Compare"}
+
+
+def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], dict[str, str]]:
+    number, without = dataset.num_pictures, dataset.num_pictures - dataset.num_captions
+    if not number:
+        return {"kind": "you", "text": "No pictures yet"}, {"page": "dataset", "text": "Add pictures"}
+    if without:
+        words = f"{without} without a caption" if without < number else "No captions yet"
+        return {"kind": "you", "text": words}, {"page": "captions", "text": "Captions"}
+    report = files.read_json(context.workspace.dataset(dataset.id) / "dataset_report.json")
+    if not isinstance(report, dict) or "score" not in report:
+        return {"kind": "", "text": "Captions written"}, {"page": "check", "text": "Check"}
+    return {"kind": "", "text": f"Checked, {report['score']:.0f} of 100"}, {"page": "train", "text": "Train"}
+
+
+def _strip(context: Context, run_id: str) -> list[dict[str, Any]]:
+    """The first prompt's samples from the base model to now, a few of them."""
+    run = RunDir(context.workspace.run(run_id))
+    steps = sorted(s for p in _folders(run.samples) if (s := step_of(p)) is not None and run.sample(s, 0).is_file())
+    if len(steps) > STRIP:
+        steps = [steps[round(i * (len(steps) - 1) / (STRIP - 1))] for i in range(STRIP)]
+    return [{"step": s, "img": f"/media/run/{run_id}/sample/{s}/p0_s0.png?w=192"} for s in steps]
+
+
+def _folders(parent: Path) -> list[Path]:
+    return list(parent.iterdir()) if parent.is_dir() else []
+
+
+def _pictures(context: Context, dataset: Any) -> list[str]:
+    if dataset is None:
+        return []
+    return [f"/media/thumb/{dataset.id}/{p.id}/384.webp" for p in context.datasets.pictures(dataset.id, limit=3)]
+
+
+def describe_machine(context: Context) -> dict[str, Any]:
+    """The machine in words, and how long each recipe takes on it."""
+    hardware = probe_hardware()
+    free = shutil.disk_usage(context.workspace.root).free
+    return {"name": hardware.name, "sentence": hardware.sentence, "disk_gb": round(free / 1e9), "recipes": _recipes(hardware, free)}
+
+
+def _recipes(hardware: Hardware, free: int) -> list[dict[str, Any]]:
+    found = []
+    for preset in load_presets():
+        try:
+            config = parse_config(find_backend(preset.backend).config, preset.values_for("zog"))
+            forecast = compute_forecast(config, SAMPLE_PICTURES, hardware, free)
+        except DarkroomError:
+            continue  # a preset of the person's own that no longer fits; the Train page says what is wrong with it
+        text = "does not fit here" if forecast.problem else f"about {format_duration(forecast.seconds)}"
+        found.append(
+            {"key": preset.key, "name": preset.name, "base": describe_base(preset.base_model), "text": text, "fits": not forecast.problem}
+        )
+    return found
