@@ -76,3 +76,14 @@ def plain_errors(*, as_json: bool) -> Iterator[None]:
 def escape(text: str) -> str:
     """`text` with rich's brackets made harmless."""
     return text.replace("[", r"\[")
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["rank=8"]` -> `{"rank": "8"}`; the config checks the values."""
+    changes: dict[str, Any] = {}
+    for item in settings:
+        key, sign, value = item.partition("=")
+        if not sign:
+            raise DarkroomError(f"“{item}” is not a setting. Write it as name=value, for example learning_rate=1e-4.")
+        changes[key.strip()] = value
+    return changes

@@ -15,7 +15,7 @@ import typer
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
-from studio.cli.output import bar, emit, people, plain_errors
+from studio.cli.output import bar, emit, parse_settings, people, plain_errors
 from studio.workers.compare import ComparisonStore
 from studio.workers.draw_jobs import DrawJobs
 from studio.workers.generator import Generator
@@ -79,12 +79,13 @@ def generate(
     lora: Annotated[
         list[str], typer.Option("--lora", "-l", help="A LoRA: id of a run, run@step or a key, with =weight behind it. Repeat to mix.")
     ] = [],  # noqa: B006
-    base_model: Annotated[str, typer.Option(help="Base model.")] = "pocket-sdxl",
-    negative_prompt: Annotated[str, typer.Option(help="What the picture must not show.")] = "",
-    guidance_scale: Annotated[float | None, typer.Option(help="How closely it follows the words, 0 to 30.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Sampler steps, 1 to 150.")] = None,
+    setting: Annotated[
+        list[str],
+        typer.Option(
+            "--set", "-s", help="base_model, negative_prompt, guidance_scale, num_inference_steps, width, height or sampler, as name=value."
+        ),
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed.")] = 42,
-    size: Annotated[str, typer.Option(help="Width x height in px, such as 128x128.")] = "",
     count: Annotated[int, typer.Option(help="So many pictures, from seeds that follow each other.")] = 1,
     out: Annotated[Path | None, typer.Option(help="A folder that gets copies. Default: only the workspace's outputs.")] = None,
     workspace: WorkspaceOption = None,
@@ -93,8 +94,7 @@ def generate(
     """Draws a picture with LoRAs; every picture keeps its settings."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        values = {"prompt": prompt, "base_model": base_model, "negative_prompt": negative_prompt, "seed": seed}
-        values |= {"guidance_scale": guidance_scale, "num_inference_steps": steps, "loras": [_use(item) for item in lora], **_size(size)}
+        values = {**parse_settings(setting), "prompt": prompt, "seed": seed, "loras": [_use(item) for item in lora]}
         paths = _draw(studio, values, count, quiet=as_json)
         if out:
             out.mkdir(parents=True, exist_ok=True)
@@ -121,15 +121,6 @@ def _use(item: str) -> dict[str, Any]:
         return {"key": key, "weight": float(weight) if weight else 1.0}
     except ValueError:
         raise DarkroomError(f"The weight in “{item}” is “{weight}”; it must be a number from -2 to 2.", field="loras") from None
-
-
-def _size(text: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    width, cross, height = text.lower().partition("x")
-    if not cross or not width.strip().isdigit() or not height.strip().isdigit():
-        raise DarkroomError(f"The size is “{text}”; write it as width x height in px, such as 128x128.", field="width")
-    return {"width": int(width), "height": int(height)}
 
 
 def export(

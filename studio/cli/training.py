@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from backends.contract.config import ConfigFaults
-from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, complete_checkpoints
 from backends.registry import BACKENDS
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
-from studio.cli.output import emit, people, plain_errors, table
+from studio.cli.output import emit, parse_settings, people, plain_errors, table
 from studio.datasets.samples import create_sample_dataset
 from studio.runs.control import resume_run, start_run, stop_run
 from studio.runs.preflight import run_preflight
@@ -69,23 +68,13 @@ def train(
     """Trains a LoRA on a data set."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        run = begin_run(studio, dataset, preset, _changes(setting), name)
+        run = begin_run(studio, dataset, preset, parse_settings(setting), name)
         if not wait:
             emit({"run": run.id}, f"The run {run.id} has started. Follow it with: runs show {run.id}", as_json=as_json)
             return
         follow_run(studio, run.id, quiet=as_json)
         value = summary(studio, run.id)
         emit(value, _sentence(value), as_json=as_json)
-
-
-def _changes(settings: list[str]) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    for item in settings:
-        key, sign, value = item.partition("=")
-        if not sign:
-            raise DarkroomError(f"“{item}” is not a setting. Write it as name=value, for example learning_rate=1e-4.")
-        changes[key.strip()] = value
-    return changes
 
 
 def _sentence(value: dict[str, Any]) -> str:
