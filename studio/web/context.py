@@ -50,4 +50,5 @@ def build_context(workspace: Workspace, settings: Settings) -> Context:
 
     datasets = first("studio.datasets.store", "DatasetStore", workspace)
     runs = first("studio.runs.store", "RunStore", workspace)
-    return Context(workspace, settings, datasets, runs, None, None)
+    generator = first("studio.workers.generator", "Generator", workspace)
+    return Context(workspace, settings, datasets, runs, None, generator)
