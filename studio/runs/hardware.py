@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -110,10 +111,8 @@ def _count_cores() -> int:
 
 def _memory_gb() -> float:
     total = psutil.virtual_memory().total
-    try:
+    with contextlib.suppress(OSError, ValueError):  # no cgroup, or no limit in it
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
-    except (OSError, ValueError):
-        pass
     return total / 1e9
 
 

@@ -100,9 +100,7 @@ def _read_pictures(workspace: Workspace, dataset_id: str, faults: list[Fault]) -
         faults.append(Fault(field="dataset", text="The data set has no pictures. Add 10 to 50 on the Dataset page."))
         return None
     if len(pictures) == 1:
-        faults.append(
-            Fault(field="dataset", text="The data set has 1 picture; a run needs 2 or more, one to learn from and one to judge by.")
-        )
+        faults.append(Fault(field="dataset", text="The data set has 1 picture; a run needs 2 or more, one of them to judge by."))
     gone = [p.name for p in pictures if not _readable(datasets.path(dataset_id, p.id))]
     if gone:
         text = f"{_count(gone, 'picture')} cannot be read any more: {_some(gone)}. Remove them on the Dataset page, or add them again."

@@ -80,19 +80,8 @@ class RunStore:
             report = self.workspace.dataset(dataset_id) / "dataset_report.json"
             if report.is_file():
                 shutil.copyfile(report, run.root / report.name)
-            info = {"version": 1, "id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key}
-            info |= {
-                "backend": backend,
-                "created": round(time.time(), 3),
-                "max_steps": compute_steps(frozen, len(rows)),
-                "dataset_sha256": digest,
-            }
-            info |= {
-                "base_model": str(getattr(frozen, "pretrained_model_name_or_path", "")),
-                "prompts": getattr(frozen, "sample_prompts", []),
-            }
-            info |= {"trigger_word": getattr(frozen, "trigger_word", ""), "num_pictures": len(rows)}
-            files.write_json(run.info, info)
+            info = {"id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key, "backend": backend}
+            write_info(run, frozen, {**info, "num_pictures": len(rows), "dataset_sha256": digest})
         except BaseException:
             shutil.rmtree(run.root, ignore_errors=True)
             raise
@@ -198,6 +187,19 @@ class RunStore:
             seconds=state.seconds,
             eta_s=eta,
         )
+
+
+def write_info(run: RunDir, config: Config, known: dict[str, Any]) -> None:
+    """Writes run.json: what the pages ask for most often, so that they need not read the settings."""
+    about = {
+        "version": 1,
+        "created": round(time.time(), 3),
+        "max_steps": compute_steps(config, int(known["num_pictures"])),
+        "base_model": str(getattr(config, "pretrained_model_name_or_path", "")),
+        "prompts": list(getattr(config, "sample_prompts", [])),
+        "trigger_word": str(getattr(config, "trigger_word", "")),
+    }
+    files.write_json(run.info, {**about, **known})
 
 
 def compute_eta(state: RunState, progress: Progress, max_steps: int) -> float | None:

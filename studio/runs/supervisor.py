@@ -132,12 +132,14 @@ class Supervisor:
             self.record["left"] = left
 
     def _conclude(self, code: int | None) -> None:
+        for lock in self.plan.get("locks", ()):
+            os.close(lock)  # before the end is told: whoever reads it may start the next run at once
         state, reason = self._explain(code)
         self.record |= {"ended": round(time.time(), 3), "exit_code": code, "state": state, "reason": reason}
         self.record["step"] = read_progress(self.run.events).step
         self.record["checkpoint"] = max(complete_checkpoints(self.run), default=0)
-        self._write()
         self.run.stop_request.unlink(missing_ok=True)
+        self._write()
         record_run(Workspace(self.run.root.parent.parent), self.run)
 
     def _explain(self, code: int | None) -> tuple[str, str]:
