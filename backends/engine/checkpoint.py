@@ -1,0 +1,201 @@
+"""Checkpoints that are whole or not there.
+
+Written into a temporary folder beside their place, every file synced, the marker with sizes and hashes last, then
+renamed. Plain safetensors and JSON: nothing in a checkpoint can run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import ADAPTER, COMPLETE, RunDir, complete_checkpoints, step_of
+from backends.engine.faults import pass_failpoint
+
+STATE_TENSORS, STATE_VALUES = "training_state.safetensors", "training_state.json"
+PART, DAMAGED = ".part", ".damaged"
+
+
+@dataclass
+class Checkpoint:
+    """What a checkpoint holds: the adapter with its header, and all that resuming needs."""
+
+    step: int
+    adapter: dict[str, torch.Tensor]
+    header: dict[str, str]
+    optimizer: dict[str, torch.Tensor]
+    values: dict[str, Any]
+
+
+def write_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
+    """Writes a checkpoint and gives its folder; until the last rename there is none.
+
+    Raises:
+        OSError: When the disk is full or cannot be written; nothing half-written stays.
+        DarkroomError: When the adapter holds a value that is not a number.
+    """
+    check_finite(checkpoint.adapter, f"The LoRA at step {checkpoint.step}")
+    final = run.checkpoint(checkpoint.step)
+    temporary = final.with_name(f".{final.name}{PART}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        pass_failpoint("save.begin")
+        marks = {}
+        for name, data in _file_contents(checkpoint):
+            marks[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            _write_synced(temporary / name, data)
+            pass_failpoint(f"save.after_{_stage(name)}")
+        files.sync_folder(temporary)
+        marker = json.dumps({"step": checkpoint.step, "files": marks}, indent=1).encode()
+        pass_failpoint("save.before_marker")
+        _write_synced(temporary / COMPLETE, marker)
+        files.sync_folder(temporary)
+        pass_failpoint("save.before_rename")
+        if final.exists():  # of the same step, from before a resume; values are equal, so either may stay
+            shutil.rmtree(final)
+        os.rename(temporary, final)
+        pass_failpoint("save.after_rename")
+        files.sync_folder(run.checkpoints)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    pass_failpoint("save.end")
+    return final
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """A checkpoint whose files are all as they were written.
+
+    Raises:
+        DarkroomError: When a file is missing or differs from what the marker says; names it.
+    """
+    marker = files.read_json(folder / COMPLETE)
+    if not isinstance(marker, dict) or "files" not in marker:
+        raise DarkroomError(f"The checkpoint {folder.name} has no readable marker {COMPLETE}.")
+    contents = {}
+    for name, mark in marker["files"].items():
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError:
+            raise DarkroomError(f"The checkpoint {folder.name} lacks {name}.") from None
+        if len(contents[name]) != mark["size"] or hashlib.sha256(contents[name]).hexdigest() != mark["sha256"]:
+            raise DarkroomError(f"The checkpoint {folder.name} is damaged: {name} is not what was written.")
+    return Checkpoint(
+        step=marker["step"],
+        adapter=safetensors.torch.load(contents[ADAPTER]),
+        header={},
+        optimizer=safetensors.torch.load(contents[STATE_TENSORS]),
+        values=json.loads(contents[STATE_VALUES]),
+    )
+
+
+def read_latest(run: RunDir) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, and a sentence for each that is not (it is set aside, not deleted)."""
+    complaints: list[str] = []
+    for step in reversed(complete_checkpoints(run)):
+        folder = run.checkpoint(step)
+        try:
+            return read_checkpoint(folder), complaints
+        except DarkroomError as error:
+            aside = folder.with_name(folder.name + DAMAGED)
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(folder, aside)
+            complaints.append(f"{error.text} It was set aside as {aside.name}.")
+    return None, complaints
+
+
+def sweep(run: RunDir) -> None:
+    """Removes what a killed save left behind."""
+    if run.checkpoints.is_dir():
+        for folder in run.checkpoints.glob(f".*{PART}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def prune(run: RunDir, limit: int | None, keep: set[int]) -> list[int]:
+    """Deletes the oldest whole checkpoints beyond `limit` (at least 2 stay) and gives their steps.
+
+    `keep` and the step in kept.json are never deleted. A folder loses its marker first, so that a half-deleted one
+    never counts.
+    """
+    if limit is None:
+        return []
+    pinned = keep | {(files.read_json(run.kept) or {}).get("step")}
+    steps = complete_checkpoints(run)
+    removed = []
+    for step in steps[: max(0, len(steps) - max(2, limit))]:
+        if step in pinned:
+            continue
+        folder = run.checkpoint(step)
+        (folder / COMPLETE).unlink()
+        pass_failpoint("prune.after_marker")
+        shutil.rmtree(folder)
+        removed.append(step)
+    return removed
+
+
+def write_adapter(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+    """Writes a LoRA file in one step, readable by everyone."""
+    check_finite(tensors, path.name)
+    files.write_bytes(path, safetensors.torch.save(tensors, {"format": "pt", **header}))
+
+
+def check_finite(tensors: dict[str, torch.Tensor], what: str) -> None:
+    """Refuses values that are not numbers.
+
+    Raises:
+        DarkroomError: Naming the first tensor.
+    """
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise DarkroomError(
+                f"{what} holds values that are not numbers ({name}), so it was not saved. Lower the learning rate and start again."
+            )
+
+
+def find_checkpoint(run: RunDir, wanted: str) -> Path:
+    """The folder that a person means by a path or a name such as step_000100.
+
+    Raises:
+        DarkroomError: When there is none.
+    """
+    for folder in (Path(wanted).expanduser(), run.checkpoints / wanted):
+        if step_of(folder) is not None and folder.is_dir():
+            return folder
+    known = ", ".join(run.checkpoint(s).name for s in complete_checkpoints(run)) or "none yet"
+    raise DarkroomError(f"There is no checkpoint “{wanted}”. This run has: {known}. Or give latest.", field="resume_from_checkpoint")
+
+
+def compute_size(checkpoint: Checkpoint) -> int:
+    """Bytes that a checkpoint takes on the disk, a little more than less."""
+    tensors = [*checkpoint.adapter.values(), *checkpoint.optimizer.values()]
+    return sum(t.numel() * t.element_size() for t in tensors) + 200 * len(tensors) + 100_000
+
+
+def _file_contents(checkpoint: Checkpoint) -> list[tuple[str, bytes]]:
+    return [
+        (ADAPTER, safetensors.torch.save(checkpoint.adapter, {"format": "pt", **checkpoint.header})),
+        (STATE_TENSORS, safetensors.torch.save(checkpoint.optimizer)),
+        (STATE_VALUES, json.dumps(checkpoint.values, indent=1).encode()),
+    ]
+
+
+def _stage(name: str) -> str:
+    return {ADAPTER: "adapter", STATE_TENSORS: "optimizer", STATE_VALUES: "values"}[name]
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,96 @@
+"""The held-out loss: pictures never trained on, at fixed noise and fixed timesteps, so that its repeat difference is 0."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from backends.contract.buckets import Placement
+from backends.engine.order import Pick
+from backends.engine.seeds import build_generator
+from backends.engine.sources import Source
+from backends.families.protocol import NoiseSchedule
+from backends.methods.protocol import Batch, Method
+
+LEVELS = 8
+MIN_EVALUATIONS, MAX_EVALUATIONS = 8, 96
+TIME_SHARE = 0.05
+FORWARDS_A_SAMPLE = 3  # a training sample costs about three forward passes, a judged one costs one
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Mean held-out loss, its standard error, and the number of evaluations."""
+
+    loss: float
+    error: float
+    count: int
+
+
+def plan_evaluations(held_out: Sequence[int], *, samples_between: int) -> list[tuple[int, int, int]]:
+    """(sample, level, draw) of every evaluation: levels and samples in turn, so that each gets its fair share.
+
+    So many that judging takes about 5 % of the time of the `samples_between` training samples, but one a level at
+    least and `MAX_EVALUATIONS` at most.
+    """
+    if not held_out:
+        return []
+    wanted = int(TIME_SHARE * FORWARDS_A_SAMPLE * samples_between) // LEVELS * LEVELS
+    count = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, wanted))
+    return [(held_out[(k + k // LEVELS) % len(held_out)], k % LEVELS, k // LEVELS) for k in range(count)]
+
+
+class HeldOut:
+    """Judges the model on fixed evaluations."""
+
+    def __init__(
+        self,
+        source: Source,
+        method: Method,
+        *,
+        evaluations: Sequence[tuple[int, int, int]],
+        placements: Sequence[Placement],
+        schedule: NoiseSchedule,
+        seed: int,
+        batch_size: int,
+    ) -> None:
+        self._source, self._method, self._seed = source, method, seed
+        self._evaluations = list(evaluations)
+        self._timesteps = schedule.fixed_timesteps(LEVELS)
+        by_bucket: dict[object, list[int]] = {}
+        for number, (sample, _, _) in enumerate(self._evaluations):
+            by_bucket.setdefault(placements[sample].bucket, []).append(number)
+        self._chunks = [numbers[i : i + batch_size] for numbers in by_bucket.values() for i in range(0, len(numbers), batch_size)]
+
+    @property
+    def count(self) -> int:
+        """Evaluations of one judgement."""
+        return len(self._evaluations)
+
+    @torch.no_grad()
+    def judge(
+        self, compute_losses: Callable[..., torch.Tensor], *, rank: int = 0, ranks: int = 1, add_up: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Judgement:
+        """The held-out loss now; ranks share the evaluations and `add_up` sums their shares."""
+        losses = torch.zeros(self.count, dtype=torch.float64)
+        for chunk in self._chunks[rank::ranks]:
+            batch, timesteps, noise = self._prepare(chunk)
+            found = compute_losses(batch, self._method.draw_fixed(batch, timesteps, noise), weighted=False)
+            losses[chunk] = found.double().cpu()
+        values = add_up(losses).tolist()
+        spread = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+        return Judgement(statistics.fmean(values), spread, len(values))
+
+    def _prepare(self, chunk: list[int]) -> tuple[Batch, torch.Tensor, torch.Tensor]:
+        rows = [self._evaluations[number] for number in chunk]
+        count = len(rows)
+        batch = self._source.fetch(Pick(-1, [sample for sample, _, _ in rows], [False] * count, [False] * count))
+        like = next(iter(batch.moments.values()))[0]
+        noise = torch.stack(
+            [torch.randn(like.shape[1:], generator=build_generator("cpu", self._seed, "held out", number)) for number in chunk]
+        )
+        timesteps = torch.tensor([self._timesteps[level] for _, level, _ in rows], device=like.device)
+        return batch, timesteps, noise.to(like.device)

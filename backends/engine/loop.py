@@ -1,0 +1,262 @@
+"""The training loop, once for all families and methods: fetch, forward, backward, step, log, judge, sample, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from backends.contract.errors import DarkroomError
+from backends.contract.schedule import compute_epoch
+from backends.engine.adapters import Adapters
+from backends.engine.faults import pass_failpoint
+from backends.engine.heldout import HeldOut, Judgement
+from backends.engine.optimizers import Updater
+from backends.engine.order import SampleOrder
+from backends.engine.reporter import Reporter, StepLog
+from backends.engine.requests import Requests
+from backends.engine.sampling import Job, Sampler
+from backends.engine.saving import Saver
+from backends.engine.seeds import build_generator, mix_seed
+from backends.engine.sources import Source
+from backends.methods.protocol import Batch, Draws, Method
+
+BAD_STEPS_IN_A_ROW = 5
+
+
+class LossModule(torch.nn.Module):
+    """The method's loss as one module, so that distributed training and autocast wrap whatever a method trains."""
+
+    def __init__(self, method: Method, trained: dict[str, torch.nn.Module]) -> None:
+        super().__init__()
+        self._method = method
+        self.trained = torch.nn.ModuleDict(trained)
+
+    def forward(self, batch: Batch, draws: Draws, weighted: bool = True) -> torch.Tensor:
+        """The loss of each sample, (B,)."""
+        return self._method.compute_losses(batch, draws, weighted=weighted)
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with the checkpoint's tensors it is all that resuming needs."""
+
+    step: int = 0
+    judgements: list[tuple[int, float, float]] = field(default_factory=list)
+    bad_in_a_row: int = 0
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """(step, loss) of the lowest held-out loss."""
+        found = min(self.judgements, key=lambda j: j[1], default=None)
+        return (found[0], found[1]) if found else None
+
+    @property
+    def judgements_since_best(self) -> int:
+        """How many judgements the best one has stood."""
+        best = self.best
+        return sum(1 for step, _, _ in self.judgements if best and step > best[0])
+
+
+@dataclass
+class Cadence:
+    """When what happens, in steps; 0 is never."""
+
+    total_steps: int
+    log: int
+    judge: int
+    sample: int
+    save: int
+    validate_epochs: int
+    patience: int
+    samples_a_pass: int
+    batch_size: int
+    accumulation: int
+    ranks: int
+
+    def epoch(self, step: int) -> int:
+        """Whole passes done after `step`."""
+        return compute_epoch(
+            self.samples_a_pass, step=step, batch_size=self.batch_size, accumulation=self.accumulation, processes=self.ranks
+        )
+
+    def validates(self, step: int) -> bool:
+        """Whether a pass that asks for the validation prompt ended with this step."""
+        if not self.validate_epochs:
+            return False
+        return self.epoch(step) // self.validate_epochs > self.epoch(step - 1) // self.validate_epochs
+
+
+@dataclass
+class Training:
+    """Everything that one run needs, put together by `assembly.assemble`."""
+
+    seed: int
+    rank: int
+    device: torch.device
+    progress: Progress
+    cadence: Cadence
+    method: Method
+    model: torch.nn.Module
+    bare_model: LossModule
+    adapters: Adapters
+    updater: Updater
+    order: SampleOrder
+    source: Source
+    held_out: HeldOut | None
+    item_names: list[str]
+    sampler: Sampler | None
+    sample_jobs: list[Job]
+    validation_jobs: list[Job]
+    saver: Saver
+    requests: Requests
+    reporter: Reporter
+    step_log: StepLog
+    no_sync: Callable[[], AbstractContextManager[Any]]
+    keep_in_sync: Callable[[], AbstractContextManager[Any]]
+    autocast: Callable[[], AbstractContextManager[Any]]
+    average: Callable[[torch.Tensor], torch.Tensor]
+    add_up: Callable[[torch.Tensor], torch.Tensor]
+    track: Callable[[dict[str, float], int], None]
+    debug_loss: bool = False
+
+
+def train(t: Training) -> str:
+    """Trains until the last step, an early stop or a wish to stop; gives `finished` or `stopped`."""
+    p, c = t.progress, t.cadence
+    t.reporter.phase("training", p.step, c.total_steps)
+    if p.step == 0:
+        judge(t)
+        sample(t, t.sample_jobs)
+    t.adapters.train()
+    t.step_log.take()
+    stop = t.requests.agree()[0]
+
+    while p.step < c.total_steps and not stop:
+        total = torch.zeros((), device=t.device)
+        for micro in range(c.accumulation):
+            pick = t.order.pick(p.step * c.accumulation + micro, t.rank)
+            batch = t.source.fetch(pick)
+            draws = t.method.draw(batch, build_generator(t.device, t.seed, p.step, micro, t.rank))
+            torch.manual_seed(mix_seed(t.seed, "dropout", p.step, micro, t.rank))
+            with t.no_sync() if micro < c.accumulation - 1 else t.keep_in_sync():
+                losses = t.model(batch, draws)
+                pass_failpoint("step.after_forward")
+                loss = losses.mean() / c.accumulation
+                t.updater.backward(loss)
+            pass_failpoint("step.after_backward")
+            total += loss.detach()
+            if t.debug_loss:
+                t.step_log.pictures.append((p.step, batch.indices, losses.detach()))
+        t.updater.update(p.step)
+        t.step_log.add(total)
+        p.step += 1
+        pass_failpoint("step.end")
+
+        stop, samples_wanted = t.requests.agree()
+        ended = stop or p.step == c.total_steps
+        due_judge = p.step % c.judge == 0 or (ended and not stop)
+        due_save = p.step % c.save == 0 or ended
+        jobs = _due_jobs(t, last=ended and not stop, wanted=samples_wanted) if not stop else []
+        if ended or due_judge or due_save or jobs or p.step % c.log == 0:
+            log(t)
+        if not (due_judge or due_save or jobs):
+            continue
+
+        began = time.monotonic()
+        if due_judge:
+            judge(t)
+            if _is_patience_over(t):
+                due_save = stop = True
+                jobs = jobs or t.sample_jobs
+        if jobs:
+            sample(t, jobs)
+        if due_save:
+            t.saver.save(p, t.adapters, t.updater)
+        t.adapters.train()
+        t.reporter.phase("training", p.step, c.total_steps)
+        t.step_log.pause(time.monotonic() - began)
+        if due_judge and _is_patience_over(t):
+            return "finished"
+    return "stopped" if stop and p.step < c.total_steps else "finished"
+
+
+def log(t: Training) -> None:
+    """Reads the losses of the last steps back from the device, averages them over the ranks, and writes them at once."""
+    losses, rate, memory = t.step_log.take()
+    if not losses:
+        return
+    losses = t.average(torch.tensor(losses, dtype=torch.float64)).tolist()
+    first = t.progress.step - len(losses)
+    events: list[dict[str, Any]] = []
+    for number, value in enumerate(losses, first + 1):
+        lr = t.updater.curve(number - 1)
+        finite = value == value and abs(value) != float("inf")
+        t.progress.bad_in_a_row = 0 if finite else t.progress.bad_in_a_row + 1
+        event = {"t": "step", "step": number, "loss": value if finite else None, "lr": lr, "steps_per_s": round(rate, 4)}
+        events.append({**event, "epoch": t.cadence.epoch(number), "memory_mib": round(memory)})
+    _add_pictures(t, events)
+    t.reporter.write_many(events)
+    t.track({"train_loss": losses[-1], "lr": t.updater.curve(t.progress.step - 1)}, t.progress.step)
+    _check_numbers(t)
+
+
+def judge(t: Training) -> Judgement | None:
+    """Measures the held-out loss and writes it down."""
+    if t.held_out is None:
+        return None
+    t.adapters.eval()
+    with t.autocast():
+        found = t.held_out.judge(t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
+    t.progress.judgements.append((t.progress.step, found.loss, found.error))
+    t.reporter.write("eval", step=t.progress.step, loss=found.loss, se=found.error, n=found.count)
+    t.track({"heldout_loss": found.loss}, t.progress.step)
+    return found
+
+
+def sample(t: Training, jobs: list[Job]) -> None:
+    """Draws pictures with the adapter as it is now, on rank 0."""
+    if t.sampler is None or not jobs:
+        return
+    t.adapters.eval()
+    t.sampler.draw(jobs, t.progress.step)
+
+
+def _due_jobs(t: Training, *, last: bool, wanted: bool) -> list[Job]:
+    jobs: list[Job] = []
+    if wanted or (t.cadence.sample and (last or t.progress.step % t.cadence.sample == 0)):
+        jobs += t.sample_jobs
+    if t.validation_jobs and (wanted or last or t.cadence.validates(t.progress.step)):
+        jobs += t.validation_jobs
+    return jobs
+
+
+def _is_patience_over(t: Training) -> bool:
+    return 0 < t.cadence.patience <= t.progress.judgements_since_best
+
+
+def _add_pictures(t: Training, events: list[dict[str, Any]]) -> None:
+    """Adds each picture's loss to its step's event, where the settings ask for it."""
+    by_step: dict[int, dict[str, float]] = {}
+    for step, indices, losses in t.step_log.pictures:
+        by_step.setdefault(step + 1, {}).update(zip((t.item_names[i] for i in indices), losses.float().tolist(), strict=True))
+    t.step_log.pictures = []
+    for event in events:
+        if event["step"] in by_step:
+            event["pictures"] = {name: loss if loss == loss else None for name, loss in by_step[event["step"]].items()}
+
+
+def _check_numbers(t: Training) -> None:
+    if t.progress.bad_in_a_row == 0:
+        return
+    t.reporter.notice(f"The loss at step {t.progress.step} is not a number; such steps are left out.", "warning")
+    if t.progress.bad_in_a_row >= BAD_STEPS_IN_A_ROW:
+        raise DarkroomError(
+            f"The loss was not a number {t.progress.bad_in_a_row} times in a row, up to step {t.progress.step}. "
+            f"Lower the learning rate (now {t.updater.curve(t.progress.step - 1):g}), or use bf16 or no mixed precision, then resume.",
+            field="learning_rate",
+        )

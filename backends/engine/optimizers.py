@@ -1,0 +1,117 @@
+"""Optimizer, learning-rate curve, and the update that leaves a step out when its gradient is not a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.optimization import get_scheduler
+
+from backends.contract.errors import DarkroomError
+
+
+def build_optimizer(
+    parameters: list[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+    epsilon: float,
+    eight_bit: bool = False,
+) -> torch.optim.Optimizer:
+    """Fused AdamW (0.86 x the step of the plain one on a CPU), or bitsandbytes' 8-bit AdamW.
+
+    Raises:
+        DarkroomError: When 8-bit Adam is asked for and bitsandbytes is not installed.
+    """
+    settings: dict[str, Any] = {"lr": learning_rate, "betas": betas, "weight_decay": weight_decay, "eps": epsilon}
+    if not eight_bit:
+        return torch.optim.AdamW(parameters, fused=True, **settings)
+    try:
+        import bitsandbytes
+    except ImportError:
+        raise DarkroomError(
+            "8-bit Adam is on, but bitsandbytes is not installed. Install it with: pip install bitsandbytes. Or switch 8-bit Adam off.",
+            field="use_8bit_adam",
+        ) from None
+    return bitsandbytes.optim.AdamW8bit(parameters, **settings)
+
+
+def build_lr_curve(
+    name: str, *, warmup_steps: int, total_steps: int, cycles: int = 1, power: float = 1.0, peak: float = 1.0
+) -> Callable[[int], float]:
+    """The learning rate as a function of the step, by diffusers' names and formulas.
+
+    As there, `constant` knows no warm-up, and a warm-up begins at 0.
+    """
+    anchor = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
+    scheduler = get_scheduler(name, anchor, num_warmup_steps=warmup_steps, num_training_steps=total_steps, num_cycles=cycles, power=power)
+    factor = scheduler.lr_lambdas[0]
+    return lambda step: peak * float(factor(step))
+
+
+class Updater:
+    """Applies gradients: unscaled, cut to a norm, and not at all when they are not finite.
+
+    On a GPU nothing here waits for the device: whether a gradient is finite stays a tensor that the fused optimizer reads.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, *, curve: Callable[[int], float], max_norm: float, scaler: torch.amp.GradScaler | None
+    ) -> None:
+        self.optimizer, self.curve, self.scaler = optimizer, curve, scaler
+        self._max_norm = max_norm
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._fused = bool(optimizer.defaults.get("fused"))
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Gradients of the loss, scaled for fp16 where needed."""
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+
+    def update(self, step: int) -> None:
+        """One update with the learning rate of `step` (counted from 0); the gradients are gone after it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.curve(step)
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self._max_norm > 0:
+            torch._foreach_mul_(gradients, (self._max_norm / (norm + 1e-6)).clamp(max=1.0))
+        self._apply(norm)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _apply(self, norm: torch.Tensor) -> None:
+        if self.scaler is not None:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        elif self._fused:
+            self.optimizer.found_inf = (~torch.isfinite(norm)).float()  # the fused kernel skips the update where it is 1
+            self.optimizer.step()
+        elif torch.isfinite(norm).item():
+            self.optimizer.step()
+
+    def state(self, names: list[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """(tensors, plain values) from which `load_state` restores everything; `names` name the parameters in order."""
+        tensors: dict[str, torch.Tensor] = {}
+        values: dict[str, Any] = {}
+        for number, kept in self.optimizer.state_dict()["state"].items():
+            for key, value in kept.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"{names[number]}/{key}"] = value.detach().cpu().contiguous().clone()
+                else:
+                    values[f"{names[number]}/{key}"] = value
+        plain = {"values": values, "scaler": self.scaler.state_dict() if self.scaler else None}
+        return tensors, plain
+
+    def load_state(self, names: list[str], tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
+        """Restores what `state` gave."""
+        numbers = {name: i for i, name in enumerate(names)}
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in {**tensors, **plain["values"]}.items():
+            name, _, part = key.rpartition("/")
+            state.setdefault(numbers[name], {})[part] = value
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        if self.scaler is not None and plain["scaler"]:
+            self.scaler.load_state_dict(plain["scaler"])

@@ -1,0 +1,86 @@
+"""Which samples make up which batch: a pure function of the seed and the position, so that a resumed run sees the same."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from backends.engine.seeds import mix_seed
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One rank's samples of one micro-step, with what is drawn for each before it is fetched."""
+
+    position: int
+    indices: list[int]
+    flips: list[bool]
+    drops: list[bool]
+
+
+class SampleOrder:
+    """Batches of one bucket each, always full, every sample equally often in the long run.
+
+    Each bucket is an endless row of permutations of its samples. After `e` passes over all samples a bucket of n
+    samples has given floor((e * n + phase) / batch) whole batches; the phase is drawn from the seed, so that no
+    bucket has to wait for a full batch before its pictures are seen, on average. Inside a pass the batches of all
+    buckets are shuffled. Nothing is drawn in sequence: any position can be asked for at once.
+
+    Args:
+        groups: The bucket of each sample.
+        batch_size: Samples of one rank's micro-step.
+        ranks: Processes; a micro-step takes `batch_size * ranks` samples of one bucket.
+        flip_share: How often a sample is mirrored.
+        drop_share: How often a caption is left out.
+    """
+
+    def __init__(
+        self, groups: Sequence[Hashable], *, seed: int, batch_size: int, ranks: int = 1, flip_share: float = 0.0, drop_share: float = 0.0
+    ) -> None:
+        self._seed, self._batch_size, self._ranks = seed, batch_size, ranks
+        self._flip_share, self._drop_share = flip_share, drop_share
+        self._whole = batch_size * ranks
+        members: dict[Hashable, list[int]] = {}
+        for index, group in enumerate(groups):
+            members.setdefault(group, []).append(index)
+        self._buckets = list(members.values())
+        self._phases = [mix_seed(seed, "phase", b) % self._whole for b in range(len(self._buckets))]
+        self._before = [0]
+        self._permutation = lru_cache(maxsize=64)(self._draw_permutation)
+        self._epoch_batches = lru_cache(maxsize=4)(self._shuffle_epoch)
+
+    def pick(self, position: int, rank: int = 0) -> Pick:
+        """The samples of `rank` at micro-step `position`, counted from 0 over the whole run."""
+        while self._before[-1] <= position:
+            epoch = len(self._before)
+            self._before.append(sum(self._given(b, epoch) for b in range(len(self._buckets))))
+        epoch = bisect_right(self._before, position) - 1
+        bucket, number = self._epoch_batches(epoch)[position - self._before[epoch]]
+        first = number * self._whole + rank * self._batch_size
+        indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
+        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, rank)))
+        flips, drops = random.random(self._batch_size), random.random(self._batch_size)
+        return Pick(position, indices, [bool(f < self._flip_share) for f in flips], [bool(d < self._drop_share) for d in drops])
+
+    def _given(self, bucket: int, epoch: int) -> int:
+        """Whole batches that a bucket has given before pass `epoch`."""
+        return (epoch * len(self._buckets[bucket]) + self._phases[bucket]) // self._whole
+
+    def _shuffle_epoch(self, epoch: int) -> list[tuple[int, int]]:
+        """(bucket, number of its batch) of one pass, in order."""
+        batches = [(b, n) for b in range(len(self._buckets)) for n in range(self._given(b, epoch), self._given(b, epoch + 1))]
+        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "epoch", epoch)))
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _at(self, bucket: int, place: int) -> int:
+        members = self._buckets[bucket]
+        turn, within = divmod(place, len(members))
+        return members[self._permutation(bucket, turn)[within]]
+
+    def _draw_permutation(self, bucket: int, turn: int) -> list[int]:
+        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "turn", bucket, turn)))
+        return [int(i) for i in random.permutation(len(self._buckets[bucket]))]

@@ -1,0 +1,47 @@
+"""What a person or the system asks of a running trainer: stop, and make samples now."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+import torch
+import torch.distributed
+
+from backends.contract.rundir import RunDir
+
+
+class Requests:
+    """Requests by file (`control/stop`, `control/sample_now`) and by signal (SIGTERM, SIGINT).
+
+    All ranks must leave the loop at the same step, so they agree once a step over a small gloo group of their own,
+    which does not wait for the GPU.
+    """
+
+    def __init__(self, run: RunDir, *, ranks: int) -> None:
+        self._run = run
+        self._signalled = False
+        self._group = torch.distributed.new_group(backend="gloo") if ranks > 1 else None
+
+    def listen(self) -> None:
+        """Takes SIGTERM and SIGINT as a wish to stop; a second one changes nothing."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def is_stop_wanted(self) -> bool:
+        """Whether this rank has been asked to stop."""
+        return self._signalled or self._run.stop_request.exists()
+
+    def agree(self) -> tuple[bool, bool]:
+        """(stop, samples now) as all ranks see it at this step; removes the request for samples."""
+        stop, samples = self.is_stop_wanted(), self._run.sample_request.exists()
+        if self._group is not None:
+            flags = torch.tensor([stop, samples], dtype=torch.int32)
+            torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX, group=self._group)
+            stop, samples = bool(flags[0]), bool(flags[1])
+        if samples:
+            self._run.sample_request.unlink(missing_ok=True)
+        return stop, samples
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signalled = True

@@ -1,0 +1,91 @@
+"""Saving a run: checkpoints while it trains, the finished LoRA at its end, and waiting out a full disk."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from backends.contract.rundir import RunDir
+from backends.engine import checkpoint as checkpoints
+from backends.engine.adapters import Adapters
+from backends.engine.checkpoint import Checkpoint
+from backends.engine.faults import pass_failpoint
+from backends.engine.optimizers import Updater
+from backends.engine.recipe import Recipe
+from backends.engine.reporter import Reporter
+
+if TYPE_CHECKING:
+    from backends.engine.loop import Progress
+
+WAIT_S = 2.0
+
+
+class Saver:
+    """Writes checkpoints of one run, on rank 0."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        recipe: Recipe,
+        *,
+        reporter: Reporter,
+        settings: dict[str, Any],
+        limit: int | None,
+        active: bool,
+        is_stop_wanted: Callable[[], bool],
+    ) -> None:
+        self._run, self._recipe, self._reporter = run, recipe, reporter
+        self._settings, self._limit, self._active, self._is_stop_wanted = settings, limit, active, is_stop_wanted
+
+    def save(self, progress: Progress, adapters: Adapters, updater: Updater) -> None:
+        """A checkpoint of the present step, then the old ones beyond the limit go."""
+        if not self._active:
+            return
+        self._reporter.phase("saving", progress.step, progress.step)
+        heldout = progress.judgements[-1][1] if progress.judgements and progress.judgements[-1][0] == progress.step else None
+        tensors, plain = updater.state(list(adapters.named_parameters()))
+        values = {
+            "format": 1,
+            "step": progress.step,
+            "judgements": progress.judgements,
+            "bad_in_a_row": progress.bad_in_a_row,
+            "optimizer": plain,
+            "settings": self._settings,
+        }
+        whole = Checkpoint(progress.step, adapters.state(), self._recipe.header(progress.step, heldout), tensors, values)
+        self._write_patiently(whole)
+        folder = self._run.checkpoint(progress.step).relative_to(self._run.root).as_posix()
+        self._reporter.write("checkpoint", step=progress.step, folder=folder, heldout_loss=heldout)
+        best = {progress.best[0]} if progress.best else set()
+        checkpoints.prune(self._run, self._limit, keep=best | {progress.step})
+
+    def export(self, progress: Progress, adapters: Adapters) -> None:
+        """The LoRA at the run's end, in the run's folder."""
+        if not self._active:
+            return
+        self._reporter.phase("exporting")
+        heldout = progress.judgements[-1][1] if progress.judgements else None
+        pass_failpoint("export.begin")
+        checkpoints.write_adapter(self._run.lora, adapters.state(), self._recipe.header(progress.step, heldout))
+        pass_failpoint("export.end")
+
+    def _write_patiently(self, whole: Checkpoint) -> None:
+        """On a full disk the run waits, because somebody can free space and hours of training cannot be had back."""
+        while True:
+            try:
+                checkpoints.write_checkpoint(self._run, whole)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or self._is_stop_wanted():
+                    raise
+            need = checkpoints.compute_size(whole)
+            self._reporter.notice(
+                f"The disk is full: the checkpoint at step {whole.step} needs {need / 1e6:,.0f} MB. Free some space; the run waits and "
+                "goes on by itself. Earlier checkpoints are safe.",
+                "warning",
+            )
+            while shutil.disk_usage(self._run.root).free < need and not self._is_stop_wanted():
+                time.sleep(WAIT_S)

@@ -1,0 +1,244 @@
+"""Where a batch comes from: from encoded pictures and captions kept in memory, or from the files, encoded each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from backends.contract.buckets import Placement
+from backends.engine.cache import EncodedCache, Tensors, compute_key, fill_cache
+from backends.engine.order import Pick
+from backends.engine.pictures import read_pixels
+from backends.families.protocol import Conditions, Family
+from backends.methods.protocol import Batch, Item
+
+FORMAT = "1"  # raise it when what is encoded changes
+
+
+class Source(Protocol):
+    """Gives batches; all samples of one pick are of one bucket."""
+
+    def fetch(self, pick: Pick) -> Batch:
+        """The batch of a pick, on the device."""
+
+
+class PromptSource(Protocol):
+    """Gives what the model is told of captions."""
+
+    def conditions(self, texts: Sequence[str]) -> Conditions:
+        """A row a text, on the device."""
+
+
+class EncodedPrompts:
+    """Embeddings of all captions of a run, encoded once and kept on the device."""
+
+    def __init__(self, rows: dict[str, int], stacked: Conditions, device: torch.device) -> None:
+        self._rows, self._stacked, self._device = rows, stacked, device
+
+    def conditions(self, texts: Sequence[str]) -> Conditions:
+        """Picked from what is kept."""
+        rows = torch.tensor([self._rows[t] for t in texts], device=self._device)
+        return {name: tensor[rows] for name, tensor in self._stacked.items()}
+
+
+class LivePrompts:
+    """Embeddings made anew for each batch."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def conditions(self, texts: Sequence[str]) -> Conditions:
+        """Encoded now."""
+        return self._family.encode_prompts(texts)
+
+
+class TokenPrompts:
+    """Token ids only: the text encoders are trained, so that embedding belongs to the forward pass."""
+
+    def __init__(self, family: Family, device: torch.device) -> None:
+        self._family, self._device = family, device
+
+    def conditions(self, texts: Sequence[str]) -> Conditions:
+        """Tokens on the device."""
+        return {name: ids.to(self._device) for name, ids in self._family.tokenize(texts).items()}
+
+
+class EncodedPictures:
+    """Latents' moments of all pictures, stacked by bucket; mirrored ones beside the upright where flips are wanted."""
+
+    def __init__(
+        self, items: Sequence[Item], prompts: PromptSource, groups: dict[Hashable, dict[str, Any]], places: dict[int, Any]
+    ) -> None:
+        self._items, self._prompts, self._groups, self._places = items, prompts, groups, places
+
+    def fetch(self, pick: Pick) -> Batch:
+        """Rows of one bucket."""
+        kept = self._groups[self._places[pick.indices[0]][0]]
+        numbers = [self._places[i][1] * kept["variants"] + f for i, f in zip(pick.indices, pick.flips, strict=True)]
+        rows = torch.tensor(numbers, device=kept["device"])
+        texts = ["" if dropped else self._items[i].caption for i, dropped in zip(pick.indices, pick.drops, strict=True)]
+        conditions = self._prompts.conditions(texts)
+        conditions |= {name: tensor[rows] for name, tensor in kept["conditions"].items()}
+        moments = {role: (mean[rows], deviation[rows]) for role, (mean, deviation) in kept["moments"].items()}
+        return Batch(pick.indices, moments, conditions)
+
+
+class LivePictures:
+    """Pictures read and encoded for each batch, with loading processes ahead of the step."""
+
+    def __init__(
+        self,
+        family: Family,
+        items: Sequence[Item],
+        placements: Sequence[Placement],
+        *,
+        prompts: PromptSource,
+        upcoming: Callable[[int], Pick] | None = None,
+        workers: int = 0,
+    ) -> None:
+        self._family, self._items, self._placements, self._prompts = family, items, placements, prompts
+        self._upcoming, self._workers = upcoming, workers
+        self._ahead: Iterator[tuple[Pick, dict[str, torch.Tensor]]] | None = None
+
+    def fetch(self, pick: Pick) -> Batch:
+        """Pixels from the loading processes (or read now), encoded now."""
+        pixels = self._pixels(pick)
+        moments = {role: self._family.encode_pictures(p) for role, p in pixels.items()}
+        texts = ["" if dropped else self._items[i].caption for i, dropped in zip(pick.indices, pick.drops, strict=True)]
+        conditions = self._prompts.conditions(texts)
+        rows = [
+            _picture_conditions(self._family, self._items[i], self._placements[i], f) for i, f in zip(pick.indices, pick.flips, strict=True)
+        ]
+        device = next(iter(moments.values()))[0].device
+        conditions |= {name: torch.stack([r[name] for r in rows]).to(device) for name in rows[0]}
+        return Batch(pick.indices, moments, conditions)
+
+    def __getitem__(self, position: int) -> tuple[Pick, dict[str, torch.Tensor]]:
+        """What a loading process does: the pixels of a whole micro-step."""
+        assert self._upcoming is not None
+        pick = self._upcoming(position)
+        return pick, self.read(pick)
+
+    def read(self, pick: Pick) -> dict[str, torch.Tensor]:
+        """Pixels (B, 3, H, W) by role."""
+        roles = self._items[pick.indices[0]].pictures
+        return {
+            role: torch.stack(
+                [
+                    read_pixels(self._items[i].pictures[role], self._placements[i], flipped=f)
+                    for i, f in zip(pick.indices, pick.flips, strict=True)
+                ]
+            )
+            for role in roles
+        }
+
+    def _pixels(self, pick: Pick) -> dict[str, torch.Tensor]:
+        if not self._workers or self._upcoming is None or pick.position < 0:
+            return self.read(pick)
+        if self._ahead is None:
+            ahead = _Ahead(self, pick.position)
+            self._ahead = iter(torch.utils.data.DataLoader(ahead, batch_size=None, num_workers=self._workers))
+        found, pixels = next(self._ahead)
+        assert found.position == pick.position
+        return pixels
+
+
+class _Ahead(torch.utils.data.IterableDataset):
+    """Micro-steps from `first` on, dealt to the loading processes in turn, which is the order the loader asks them in."""
+
+    def __init__(self, pictures: LivePictures, first: int) -> None:
+        self._read = _Reader(pictures)
+        self._first = first
+
+    def __iter__(self) -> Iterator[tuple[Pick, dict[str, torch.Tensor]]]:
+        info = torch.utils.data.get_worker_info()
+        torch.set_num_threads(1)
+        position = self._first + (info.id if info else 0)
+        while True:
+            yield self._read(position)
+            position += info.num_workers if info else 1
+
+
+class _Reader:
+    """Reads pixels without the model, which must not travel to the loading processes where they are spawned."""
+
+    def __init__(self, pictures: LivePictures) -> None:
+        self._pictures = LivePictures(
+            None,
+            pictures._items,
+            pictures._placements,
+            prompts=None,
+            upcoming=pictures._upcoming,  # type: ignore[arg-type]
+        )
+
+    def __call__(self, position: int) -> tuple[Pick, dict[str, torch.Tensor]]:
+        return self._pictures[position]
+
+
+def encode_prompts(
+    family: Family, texts: Sequence[str], cache: EncodedCache, *, device: torch.device, share: dict[str, Any]
+) -> EncodedPrompts:
+    """All texts encoded; `share` has what `fill_cache` needs to know of the ranks."""
+    identity = family.prompt_identity()
+    keys = {compute_key(FORMAT, "prompt", identity, text): text for text in dict.fromkeys(texts)}
+    entries = fill_cache(cache, list(keys), lambda key: {n: t[0] for n, t in family.encode_prompts([keys[key]]).items()}, **share)
+    rows = {text: row for row, text in enumerate(keys.values())}
+    names = next(iter(entries.values())).keys()
+    stacked = {name: torch.stack([entries[key][name] for key in keys]).to(device) for name in names}
+    return EncodedPrompts(rows, stacked, device)
+
+
+def encode_pictures(
+    family: Family,
+    items: Sequence[Item],
+    placements: Sequence[Placement],
+    *,
+    cache: EncodedCache,
+    prompts: PromptSource,
+    mirrored: bool,
+    device: torch.device,
+    share: dict[str, Any],
+) -> EncodedPictures:
+    """All pictures encoded, stacked by bucket on the device."""
+    identity, variants = family.picture_identity(), (False, True) if mirrored else (False,)
+    wanted: dict[str, tuple[int, bool]] = {}
+    names: dict[tuple[int, bool], str] = {}
+    for index, item in enumerate(items):
+        for flipped in variants:
+            key = compute_key(FORMAT, "picture", identity, item.id, placements[index], flipped, *item.pictures)
+            wanted[key], names[index, flipped] = (index, flipped), key
+
+    def encode(key: str) -> Tensors:
+        index, flipped = wanted[key]
+        entry: Tensors = {}
+        for role, file in items[index].pictures.items():
+            mean, deviation = family.encode_pictures(read_pixels(file, placements[index], flipped=flipped)[None])
+            entry |= {f"{role}.mean": mean[0], f"{role}.deviation": deviation[0]}
+        return entry
+
+    entries = fill_cache(cache, list(wanted), encode, **share)
+    members: dict[Hashable, list[int]] = {}
+    for index, placement in enumerate(placements):
+        members.setdefault(placement.bucket, []).append(index)
+    places = {index: (bucket, row) for bucket, indices in members.items() for row, index in enumerate(indices)}
+    groups = {}
+    for bucket, indices in members.items():
+        ordered = [(i, f) for i in indices for f in variants]
+        found = [entries[names[pair]] for pair in ordered]
+        told = [_picture_conditions(family, items[i], placements[i], f) for i, f in ordered]
+        groups[bucket] = {
+            "variants": len(variants),
+            "device": device,
+            "moments": {
+                role: tuple(torch.stack([e[f"{role}.{part}"] for e in found]).to(device) for part in ("mean", "deviation"))
+                for role in items[indices[0]].pictures
+            },
+            "conditions": {name: torch.stack([t[name] for t in told]).to(device) for name in told[0]},
+        }
+    return EncodedPictures(items, prompts, groups, places)
+
+
+def _picture_conditions(family: Family, item: Item, placement: Placement, flipped: bool) -> Conditions:
+    return family.picture_conditions(item.width, item.height, placement, flipped)

@@ -1,0 +1,125 @@
+"""What a family of base models must offer; the loop, the cache and the methods know nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL.Image import Image
+
+from backends.contract.buckets import Placement
+
+Conditions = dict[str, torch.Tensor]
+"""What the model is told beside the noisy latents, by name; the first axis is the batch."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Where and how a base model is loaded.
+
+    `source` is a folder or a hub id; `dtype` that of the frozen weights (the VAE stays float32 unless another VAE is given).
+    """
+
+    source: str
+    device: torch.device
+    dtype: torch.dtype
+    vae_source: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    cache_dir: str | None = None
+    prediction_type: str | None = None
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """One batch of pictures of one size: a row of `conditions` and of `negative` and one seed a picture."""
+
+    conditions: Conditions
+    negative: Conditions
+    seeds: Sequence[int]
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    is_cancelled: Callable[[], bool]
+
+
+class NoiseSchedule(Protocol):
+    """The training side of a noise schedule: pure functions of latents, noise and timesteps."""
+
+    num_timesteps: int
+
+    def draw_timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Timesteps of one batch, shape (count,)."""
+
+    def fixed_timesteps(self, levels: int) -> list[int]:
+        """Evenly spread timesteps for the held-out loss."""
+
+    def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """Noisy latents of the same shape."""
+
+    def compute_target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """What the model should predict."""
+
+    def compute_weights(self, timesteps: torch.Tensor, snr_gamma: float | None) -> torch.Tensor | None:
+        """Weight of each sample's loss, shape (B,), or None for 1."""
+
+
+class Family(Protocol):
+    """One loaded base model."""
+
+    name: str
+    schedule: NoiseSchedule
+    latent_scale: float
+    needs_prompt_gradient: bool
+
+    @property
+    def denoiser(self) -> torch.nn.Module:
+        """The UNet or transformer."""
+
+    def adapter_targets(self, layers: Sequence[str], *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
+        """Component name -> (module, target modules of its LoRA)."""
+
+    def picture_identity(self) -> str:
+        """Changes whenever encoded pictures would."""
+
+    def prompt_identity(self) -> str:
+        """Changes whenever encoded prompts would."""
+
+    def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of the latents' distribution, unscaled float32, from pixels (B, 3, H, W) in -1..1."""
+
+    def tokenize(self, texts: Sequence[str]) -> Conditions:
+        """Token ids, for when the text encoders are trained."""
+
+    def encode_prompts(self, texts: Sequence[str]) -> Conditions:
+        """Embeddings of the prompts; an empty text gives what the base model knows as no caption."""
+
+    def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
+        """What the model is told about one picture's size and cut, without the batch axis."""
+
+    def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+        """The model's prediction; conditions hold embeddings or, with trained text encoders, token ids."""
+
+    def free_encoders(self) -> None:
+        """Gives back the memory of what encodes prompts and pictures; sampling from embeddings still works."""
+
+    def sample(self, request: SampleRequest) -> list[Image]:
+        """Pictures with the adapters as they are now."""
+
+    def metadata(self) -> dict[str, str]:
+        """What other programs read in a LoRA's header about its base model."""
+
+    def save_gradients_memory(self) -> None:
+        """Computes parts of the forward pass twice instead of keeping them."""
+
+    def use_xformers(self) -> str:
+        """Switches xFormers attention on; the reason why it could not, or an empty text."""
+
+
+def name_of_source(source: str) -> str:
+    """A source without its folders, fit for a file that is passed on."""
+    return Path(source).name if Path(source).is_absolute() else source
