@@ -1,0 +1,129 @@
+"""Captions in files: what encoding, which picture they belong to, and those that came before their picture."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from studio.datasets.index import Picture, hold_lock
+from studio.datasets.store import DatasetStore
+
+MAX_CHARACTERS = 2000
+_MAX_FILE_BYTES = 64_000
+_MAX_WAITING = 20_000
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the start of this one
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def clean_caption(text: str) -> str:
+    """`text` on one line, in NFC, without control characters.
+
+    Raises:
+        DarkroomError: When more than 2,000 characters are left.
+    """
+    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text if c != "\ufeff")
+    text = " ".join(text.split())
+    if len(text) > MAX_CHARACTERS:
+        raise DarkroomError(
+            f"The caption has {len(text):,} characters; at most {MAX_CHARACTERS:,} are kept, and models read far fewer. Shorten it."
+        )
+    return text
+
+
+def decode_text(data: bytes) -> str:
+    """The text in `data`: by its byte order mark, else UTF-8, else UTF-16 where every second byte is zero, else Windows-1252."""
+    try:
+        for mark, encoding in _MARKS:
+            if data.startswith(mark):
+                return data.decode(encoding)
+        zeros = data[:4000].count(0)
+        if zeros and zeros >= len(data[:4000]) // 4 and len(data) % 2 == 0:
+            return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le")
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return data.decode("cp1252")
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+
+
+def read_caption(path: Path) -> str:
+    """The caption in a text file.
+
+    Raises:
+        DarkroomError: When it is too long to be one.
+    """
+    size = path.stat().st_size
+    if size > _MAX_FILE_BYTES:
+        raise DarkroomError(f"The text file has {size / 1000:,.0f} kB; a caption has at most {MAX_CHARACTERS:,} characters. Shorten it.")
+    return clean_caption(decode_text(path.read_bytes()))
+
+
+def caption_names(picture_name: str) -> list[str]:
+    """Names that a caption file of this picture may have, the surest first: `a.jpg.txt` belongs to one, `a.txt` to all `a`."""
+    stem = str(PurePosixPath(picture_name).with_suffix("")) if PurePosixPath(picture_name).suffix else picture_name
+    return [f"{picture_name}.txt", f"{stem}.txt", f"{stem}.caption"]
+
+
+def choose_caption(texts: dict[str, str], picture_name: str) -> str:
+    """The caption of this picture among `texts` (by file name), or nothing."""
+    return next((texts[n] for n in caption_names(picture_name) if texts.get(n)), "")
+
+
+def give_captions(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -> dict[str, tuple[Picture | None, bool]]:
+    """Writes captions that came as files to the pictures they name; those without a picture wait for it.
+
+    Returns:
+        By file name: the picture (None: it waits), and whether a person's own words were there and stayed.
+    """
+    if not texts:
+        return {}
+    given: dict[str, tuple[Picture | None, bool]] = {name: (None, False) for name in texts}
+    with store.index(dataset_id).change() as rows:
+        for at, row in enumerate(rows):
+            name = next((n for n in caption_names(row.name) if n in texts), None)
+            if name is None:
+                continue
+            kept = row.text_by == "person" and bool(row.text) and row.text != texts[name]
+            if not kept and row.text != texts[name]:
+                rows[at] = replace(row, text=texts[name], text_by="file" if texts[name] else "", version=row.version + 1)
+            given[name] = (rows[at], kept)
+    _add_waiting(store, dataset_id, {n: texts[n] for n, (picture, _) in given.items() if picture is None})
+    return given
+
+
+def take_waiting(store: DatasetStore, dataset_id: str, picture_names: Collection[str]) -> dict[str, str]:
+    """Captions by picture name that came before these pictures."""
+    path = _waiting_path(store, dataset_id)
+    if not path.exists():
+        return {}
+    waiting = files.read_json(path, {})
+    return {name: text for name in picture_names if (text := choose_caption(waiting, name))}
+
+
+def _add_waiting(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -> None:
+    if not texts:
+        return
+    path = _waiting_path(store, dataset_id)
+    with hold_lock(path.parent / ".lock"):
+        waiting = files.read_json(path, {}) | texts
+        files.write_json(path, dict(_last(waiting.items(), _MAX_WAITING)))
+
+
+def _last(items: Iterable[tuple[str, str]], count: int) -> list[tuple[str, str]]:
+    return list(items)[-count:]
+
+
+def _waiting_path(store: DatasetStore, dataset_id: str) -> Path:
+    return store.workspace.dataset(dataset_id) / "waiting_captions.json"

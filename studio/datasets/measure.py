@@ -1,0 +1,96 @@
+"""Numbers about one picture that the checks need: measured once, when it comes in, and kept in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from backends.contract import files
+
+VERSION = 1
+_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Measures:
+    """`dhash` and `mirrored_dhash`: 128 bits of which neighbour is brighter, across and down; `tiny`: 8 x 8 RGB means, 0-255.
+
+    `sharpness`: the strongest edges against the picture's own range, 0 to about 4; `brightness` and `contrast`: mean and
+    standard deviation of the grey values, 0-255; `colours`: RGB range that the middle 98 % of pixels span, the widest channel.
+    """
+
+    dhash: int
+    mirrored_dhash: int
+    tiny: list[int]
+    sharpness: float
+    brightness: float
+    contrast: float
+    colours: float
+
+
+def measure_picture(image: Image.Image) -> Measures:
+    """Measures of an RGB picture, taken on a copy of at most 256 px a side."""
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    grey = np.asarray(small.convert("L"), np.float32)
+    low, high = np.percentile(np.asarray(small).reshape(-1, 3), (1, 99), axis=0)
+    tiny = small.resize((8, 8), Image.Resampling.BOX)
+    return Measures(
+        dhash=compute_dhash(small),
+        mirrored_dhash=compute_dhash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        tiny=[int(v) for v in np.asarray(tiny).reshape(-1)],
+        sharpness=round(compute_sharpness(grey), 4),
+        brightness=round(float(grey.mean()), 2),
+        contrast=round(float(grey.std()), 2),
+        colours=round(float((high - low).max()), 2),
+    )
+
+
+def compute_dhash(image: Image.Image) -> int:
+    """128 bits: is each of 8 x 8 cells brighter than its neighbour to the right, and than the one below."""
+    across = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
+    down = np.asarray(image.convert("L").resize((8, 9), Image.Resampling.BOX), np.int16)
+    bits = np.concatenate([(across[:, :-1] > across[:, 1:]).ravel(), (down[:-1] > down[1:]).ravel()])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def compute_sharpness(grey: np.ndarray) -> float:
+    """How abrupt the strongest edges are: the 99.5th percentile of the Laplacian, as a share of the picture's own range.
+
+    Unlike the plain variance of the Laplacian it does not take a clean drawing with few edges for a blurred photo.
+
+    Args:
+        grey: (height, width), 0-255, at most 256 px a side.
+    """
+    if min(grey.shape) < 8:
+        return 1.0
+    inner = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    low, high = np.percentile(grey, (1, 99))
+    return float(np.percentile(np.abs(laplacian), 99.5) / max(16.0, high - low))
+
+
+def measures_path(cache: Path, sha256: str) -> Path:
+    """Where the measures of a training copy lie."""
+    return cache / "measures" / sha256[:2] / f"{sha256}.v{VERSION}.json"
+
+
+def write_measures(cache: Path, sha256: str, measures: Measures) -> None:
+    """Keeps measures under the content they were taken from."""
+    path = measures_path(cache, sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(path, dataclasses.asdict(measures))
+
+
+def read_measures(cache: Path, sha256: str) -> Measures | None:
+    """Measures that were kept, or None where they are missing or damaged."""
+    value: Any = files.read_json(measures_path(cache, sha256))
+    try:
+        return Measures(**value)
+    except TypeError:
+        return None

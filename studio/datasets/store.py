@@ -1,0 +1,287 @@
+"""The data sets of a workspace: their pictures, names, thumbnails; removal that can be undone."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import logging
+import secrets
+import shutil
+import threading
+import time
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from studio.datasets import thumbnails
+from studio.datasets.index import Picture, PictureIndex, hold_lock
+from studio.workspace import Workspace, new_id, safe_id
+
+__all__ = ["DatasetInfo", "DatasetStore", "Picture"]
+MAX_PICTURES = 20_000
+KINDS = ("pictures",)
+Pictures = list[Picture]  # the method `list` hides the builtin inside the class
+_log = logging.getLogger(__name__)
+_UNDO_KEPT_S = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so."""
+
+    id: str
+    name: str
+    kind: str
+    created: float
+    trigger_word: str
+    num_pictures: int
+    num_captions: int
+    cover: str | None
+    trigger_place: str = "start"
+    problem: str = ""
+
+
+class DatasetStore:
+    """Data sets on disk. Safe to share between threads, and beside other processes on the same workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._indexes: dict[str, PictureIndex] = {}
+        self._guard = threading.Lock()
+
+    def create(self, name: str, kind: str = "pictures") -> DatasetInfo:
+        """A new, empty data set."""
+        if kind not in KINDS:
+            raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
+        name = _checked_name(name)
+        with hold_lock(self.workspace.datasets / ".lock"):
+            dataset_id = new_id(name, self.workspace.datasets)
+            folder = self.workspace.datasets / dataset_id
+            folder.mkdir(parents=True)
+            for part in ("images", ".originals", ".undo"):
+                (folder / part).mkdir()
+            head = {"name": name, "kind": kind, "created": time.time(), "trigger_word": "", "trigger_place": "start"}
+            files.write_json(folder / "dataset.json", head)
+        return self.info(dataset_id)
+
+    def list(self) -> list[DatasetInfo]:
+        """All data sets, the newest first. One that cannot be read says so in `problem`, and hides no other."""
+        found = []
+        for folder in self.workspace.datasets.iterdir():
+            if not folder.name.startswith(".") and (folder / "dataset.json").is_file():
+                try:
+                    found.append(self.info(folder.name))
+                except DarkroomError as error:
+                    _log.warning("Data set %s cannot be read: %s", folder.name, error)
+                    head = self._head(folder)
+                    found.append(DatasetInfo(folder.name, head["name"], head["kind"], head["created"], "", 0, 0, None, problem=error.text))
+        return sorted(found, key=lambda d: (-d.created, d.id))
+
+    def info(self, dataset_id: str) -> DatasetInfo:
+        """Name and numbers of one data set."""
+        folder = self.workspace.dataset(dataset_id)
+        head = self._head(folder)
+        rows = self.index(dataset_id).read()
+        return DatasetInfo(
+            id=dataset_id, **head, num_pictures=len(rows), num_captions=sum(bool(p.text) for p in rows), cover=rows[0].id if rows else None
+        )
+
+    def update(
+        self, dataset_id: str, *, name: str | None = None, trigger_word: str | None = None, trigger_place: str | None = None
+    ) -> DatasetInfo:
+        """Renames it, or notes its trigger word, without touching any caption."""
+        folder = self.workspace.dataset(dataset_id)
+        wanted: dict[str, Any] = {}
+        if name is not None:
+            wanted["name"] = _checked_name(name)
+        if trigger_word is not None:
+            wanted["trigger_word"] = _checked_word(trigger_word)
+        if trigger_place in ("start", "end", "remove"):
+            wanted["trigger_place"] = trigger_place
+        with hold_lock(folder / ".lock"):
+            head = self._head(folder)
+            if head | wanted != head:
+                files.write_json(folder / "dataset.json", head | wanted)
+        return self.info(dataset_id)
+
+    def delete(self, dataset_id: str) -> None:
+        """Deletes it with all its pictures. Whoever calls has asked whether a run needs them."""
+        folder = self.workspace.dataset(dataset_id)
+        grave = self.workspace.temporary / f"deleted-{dataset_id}-{secrets.token_hex(4)}"
+        with self._guard:
+            self._indexes.pop(dataset_id, None)
+        folder.rename(grave)  # gone in one step, even when removing the files is cut short
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def pictures(self, dataset_id: str, offset: int = 0, limit: int | None = None) -> Pictures:
+        """Its pictures in the order in which they came, from `offset` on, at most `limit`."""
+        self.workspace.dataset(dataset_id)
+        rows = self.index(dataset_id).read()
+        return list(rows[offset:] if limit is None else rows[offset : offset + limit])
+
+    def picture(self, dataset_id: str, picture_id: str) -> Picture:
+        """One picture.
+
+        Raises:
+            DarkroomError: When the data set has none of this id.
+        """
+        self.workspace.dataset(dataset_id)
+        return find_picture(self.index(dataset_id).read(), picture_id)
+
+    def path(self, dataset_id: str, picture_id: str) -> Path:
+        """The training copy: an upright 8-bit sRGB PNG."""
+        return self.workspace.dataset(dataset_id) / self.picture(dataset_id, picture_id).file
+
+    def thumbnail(self, dataset_id: str, picture_id: str, size_px: int) -> Path:
+        """A WebP whose longer side is at most `size_px` (192, 384 or 768), made when it is asked for the first time."""
+        picture = self.picture(dataset_id, picture_id)
+        return thumbnails.find_or_make(self.workspace.cache, self.workspace.dataset(dataset_id) / picture.file, picture.sha256, size_px)
+
+    def index(self, dataset_id: str) -> PictureIndex:
+        """The list of its pictures, for those modules of this package that change it."""
+        folder = self.workspace.datasets / safe_id(dataset_id, "data set")
+        with self._guard:
+            return self._indexes.setdefault(dataset_id, PictureIndex(folder))
+
+    def add(self, dataset_id: str, new: Iterable[Picture]) -> dict[str, str]:
+        """Appends pictures whose files are in place. What is there already stays as it is.
+
+        Returns:
+            Names that were taken by another picture -> the names that were given instead.
+        """
+        renamed: dict[str, str] = {}
+        with self.index(dataset_id).change() as rows:
+            ids, names = {p.id for p in rows}, {_same_name(p.name) for p in rows}
+            for picture in new:
+                if picture.id in ids:
+                    continue
+                if len(rows) >= MAX_PICTURES:
+                    raise DarkroomError(f"This data set has {len(rows):,} pictures; {MAX_PICTURES:,} are the most. Begin another data set.")
+                name = _free_name(picture.name, names)
+                if name != picture.name:
+                    renamed[picture.id] = name
+                ids.add(picture.id)
+                names.add(_same_name(name))
+                rows.append(dataclasses.replace(picture, name=name))
+        return renamed
+
+    def remove(self, dataset_id: str, picture_ids: Collection[str]) -> str:
+        """Takes pictures out; the token undoes it. Their files stay for 30 days: a run that reads them is not disturbed."""
+        folder = self.workspace.dataset(dataset_id)
+        wanted = set(picture_ids)
+        with self.index(dataset_id).change() as rows:
+            taken = [(i, p) for i, p in enumerate(rows) if p.id in wanted]
+            missing = wanted - {p.id for _, p in taken}
+            if missing:
+                raise DarkroomError(f"There is no picture {sorted(missing)[0]} in this data set. It may have been removed already.")
+            token = f"remove-{time.time_ns():x}-{secrets.token_hex(3)}"
+            _undo_folder(folder)
+            files.write_json(folder / ".undo" / f"{token}.json", [{"at": i, "picture": dataclasses.asdict(p)} for i, p in taken])
+            rows[:] = [p for p in rows if p.id not in wanted]
+        return token
+
+    def undo(self, dataset_id: str, token: str) -> int:
+        """Puts removed pictures back where they stood, captions included; says how many."""
+        path = self.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'removal')}.json"
+        entries = files.read_json(path)
+        if not isinstance(entries, Sequence):
+            raise DarkroomError("This can no longer be undone: it was undone already, or it is more than 30 days old.")
+        count = 0
+        with self.index(dataset_id).change() as rows:
+            present = {p.id for p in rows}
+            for entry in entries:
+                picture = Picture(**entry["picture"])
+                if picture.id not in present:
+                    rows.insert(min(int(entry["at"]), len(rows)), picture)
+                    count += 1
+        path.unlink(missing_ok=True)
+        return count
+
+    def empty_trash(self, dataset_id: str, older_than_s: float = _UNDO_KEPT_S) -> int:
+        """Deletes files of pictures that were removed long ago, and old undo steps; says how many pictures went."""
+        folder = self.workspace.dataset(dataset_id)
+        limit, count = time.time() - older_than_s, 0
+        with hold_lock(folder / ".lock"):
+            for step in (folder / ".undo").glob("*.json"):
+                if step.stat().st_mtime <= limit:
+                    step.unlink()
+            kept = {p.id for p in self.index(dataset_id).read()}
+            for step in (folder / ".undo").glob("remove-*.json"):
+                kept |= {e["picture"]["id"] for e in files.read_json(step, [])}
+            for part in ("images", ".originals"):
+                for path in (folder / part).iterdir():
+                    if path.stem not in kept and path.stat().st_mtime <= limit:
+                        path.unlink()
+                        count += part == "images"
+        return count
+
+    def fingerprint(self, dataset_id: str) -> str:
+        """Changes whenever a picture, a caption or the trigger word does."""
+        info = self.info(dataset_id)
+        digest = hashlib.sha256(info.trigger_word.encode())
+        for picture in self.index(dataset_id).read():
+            digest.update(f"\0{picture.id}\0{picture.sha256}\0{picture.text}".encode("utf-8", "replace"))
+        return digest.hexdigest()[:16]
+
+    def _head(self, folder: Path) -> dict[str, Any]:
+        head = files.read_json(folder / "dataset.json")
+        head = head if isinstance(head, dict) else {}
+        return {
+            "name": str(head.get("name") or folder.name),
+            "kind": str(head.get("kind") or "pictures"),
+            "created": float(head.get("created") or folder.stat().st_mtime),
+            "trigger_word": str(head.get("trigger_word") or ""),
+            "trigger_place": str(head.get("trigger_place") or "start"),
+        }
+
+
+def find_picture(rows: Iterable[Picture], picture_id: str) -> Picture:
+    """The picture of this id among `rows`, or a DarkroomError."""
+    for row in rows:
+        if row.id == picture_id:
+            return row
+    raise DarkroomError(f"There is no picture “{str(picture_id)[:80]}” in this data set. It may have been removed.")
+
+
+def explain_disk(error: OSError) -> DarkroomError:
+    """A full disk, or one that cannot be written, in plain words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DarkroomError("The disk is full. Free some space, then add the file again; what came before is safe.")
+    return DarkroomError(f"The workspace cannot be written ({error.strerror}). Check the disk and its permissions, then try again.")
+
+
+def _undo_folder(folder: Path) -> None:
+    (folder / ".undo").mkdir(exist_ok=True)
+
+
+def _checked_name(name: str) -> str:
+    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if not 1 <= len(clean) <= 80:
+        raise DarkroomError(f"The name has {len(clean)} characters; 1 to 80 are possible. Give another name.", field="name")
+    return clean
+
+
+def _checked_word(word: str) -> str:
+    clean = " ".join(unicodedata.normalize("NFC", word).split())
+    if len(clean) > 100 or any(not c.isprintable() for c in clean):
+        raise DarkroomError(f"The trigger word has {len(clean)} characters; up to 100 printable ones are possible.", field="trigger_word")
+    return clean
+
+
+def _same_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    stem, suffix = (stem, dot + suffix) if stem else (name, "")
+    candidate, count = name, 1
+    while _same_name(candidate) in taken:
+        count += 1
+        candidate = f"{stem} ({count}){suffix}"
+    return candidate

@@ -1,0 +1,58 @@
+"""The trigger word in one caption: whether it stands there, put in, moved, taken out. Text in, text out."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Place = Literal["start", "end", "remove"]
+
+
+def has_trigger_word(text: str, word: str) -> bool:
+    """Whether the word stands in the caption as a word of its own, in any case of letters."""
+    return bool(word) and bool(_pattern(word).search(text))
+
+
+def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str:
+    """The caption with the trigger word at `place` (start, end), or without it (remove).
+
+    A word that is part of the sentence (“a photo of zog on red”) stays where it is; one that stands at an end, or alone
+    between commas, moves.
+    """
+    word = " ".join(word.split())
+    if not word:
+        return text
+    if place == "remove":
+        return without_trigger_word(text, word)
+    rest = _without_loose(text, word)
+    if has_trigger_word(rest, word):
+        return rest
+    if not rest:
+        return word
+    return f"{word} {rest}" if place == "start" else f"{rest}, {word}"
+
+
+def without_trigger_word(text: str, word: str) -> str:
+    """The caption without any occurrence of the word, and without the commas and spaces that it leaves."""
+    return _mend(_pattern(word).sub(" ", text)) if word else text
+
+
+def _without_loose(text: str, word: str) -> str:
+    escaped = re.escape(word)
+    loose = rf"^\s*{escaped}(?!\w)\s*,?|,?\s*(?<!\w){escaped}\s*$|(?<=,)\s*{escaped}\s*,"
+    # A sentence such as “a photo of zog” ends in the word and needs it: only a comma before it makes it loose.
+    sentence_end = re.search(rf"[^\s,]\s+{escaped}\s*$", text, re.IGNORECASE)
+    if sentence_end and not re.match(rf"\s*{escaped}(?!\w)", text, re.IGNORECASE):
+        loose = rf"^\s*{escaped}(?!\w)\s*,?|(?<=,)\s*{escaped}\s*,"
+    return _mend(re.sub(loose, " ", text, flags=re.IGNORECASE))
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _mend(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"\s*,(?:\s*,)+", ",", text)
+    text = re.sub(r"\s+([,.;:!?])", r"\1", text)
+    return text.strip(" ,").strip()
