@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context as GradioContext
 
 from studio.web.brand import BRAND
 
@@ -59,3 +60,9 @@ def dock(sentence: str, *buttons: tuple[str, str, str, list[str]], ring: bool = 
             gr.Button(label, variant=variant, elem_id=elem_id, elem_classes=classes)  # type: ignore[arg-type]
             for label, variant, elem_id, classes in buttons
         ]
+
+
+def on_load(handler: Any, inputs: Any = None, outputs: Any = None, **kwargs: Any) -> Any:
+    """The page's load event: `handler` may take a `gr.Request`, whose `query_params` are those of the page's address."""
+    assert GradioContext.root_block is not None, "a page is built inside gr.Blocks"
+    return GradioContext.root_block.load(handler, inputs, outputs, **kwargs)

@@ -1,0 +1,248 @@
+"""What stands on the Train page, worked out without Gradio: cards, first values, forecast, faults, and the one start."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backends.contract.base_models import BASE_MODELS, BaseModel, find_base_model
+from backends.contract.config import Config, ConfigFaults, Fault, parse_config
+from backends.contract.errors import DarkroomError
+from backends.registry import BACKENDS, find_backend
+from studio.runs.command import build_command, format_command
+from studio.runs.control import start_run
+from studio.runs.forecast import Forecast
+from studio.runs.preflight import forecast_run, is_cached, run_preflight
+from studio.runs.presets import Preset, find_preset, load_presets
+from studio.runs.store import format_duration
+from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
+from studio.web.context import Context
+from studio.workspace import new_id
+
+BASE = "pretrained_model_name_or_path"
+OWN_FIELDS = (BASE, "trigger_word", "sample_prompts")  # filled from the data set or the base card, not by the preset alone
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person has on the form at this moment. `values` are settings as the form reads them."""
+
+    dataset_id: str
+    preset_key: str
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def offered_presets() -> list[Preset]:
+    """Presets of back ends that exist."""
+    return [p for p in load_presets() if p.backend in BACKENDS]
+
+
+def offered_tasks() -> list[tuple[str, str]]:
+    """(label, key) of the tasks that some preset is for, in the page's order."""
+    present = {p.task for p in offered_presets()}
+    return [(label, key) for key, label in TASKS.items() if key in present]
+
+
+def offered_bases(task: str) -> list[tuple[str, str]]:
+    """(name, key) of the known base models for a task, bundled ones first."""
+    wanted = {m.key for p in offered_presets() if p.task == task and (m := find_base_model(p.base_model))}
+    return [(m.name, m.key) for m in BASE_MODELS.values() if m.key in wanted]
+
+
+def describe_preset(preset: Preset) -> str:
+    """The card's lines: name, when to use it, its figures, and where these come from."""
+    memory = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
+    minutes = f"{preset.minutes:g} min" if preset.minutes < 90 else f"{preset.minutes / 60:.3g} h"
+    return "\n".join([preset.name, preset.sentence, f"{memory}   {minutes}", f"on {preset.minutes_on}"])
+
+
+def describe_base(name: str) -> dict[str, str]:
+    """The base model's card: one line with size, place and licence, a sentence, and the address of the licence."""
+    base = find_base_model(name)
+    if base is None:
+        place = "A folder on this machine." if Path(name).expanduser().is_dir() else "From Hugging Face, by its name."
+        return {"name": name, "line": f"{place} Look at its licence yourself.", "sentence": "A base model of your own.", "licence": ""}
+    here = "came with the studio" if base.bundled else "on this machine" if _is_here(base) else "downloaded when the run starts"
+    size = f"{base.size_gb * 1000:.0f} MB" if base.size_gb < 1 else f"{base.size_gb:g} GB"
+    return {"name": base.name, "line": f"{size}, {here}. {base.licence} licence.", "sentence": base.sentence, "licence": base.licence_url}
+
+
+def _is_here(base: BaseModel) -> bool:
+    return base.bundled or is_cached(base.source)
+
+
+def find_first(context: Context, dataset_id: str, preset_key: str) -> tuple[Preset, str]:
+    """The preset to begin with and, where the address asks for one that there is not, a sentence that says so."""
+    told = ""
+    if preset_key:
+        try:
+            return find_preset(preset_key), ""
+        except DarkroomError as error:
+            told = error.text
+    runs = context.runs.runs_of(dataset_id) if dataset_id else []
+    used = next((p for p in offered_presets() if runs and p.key == runs[0].preset_key), None)
+    return used or choose_preset("subject", None), told
+
+
+def first_values(context: Context, dataset_id: str, preset: Preset, base_model: str | None = None) -> dict[str, Any]:
+    """Every setting's value as the preset and the data set give it."""
+    config = find_backend(preset.backend).config
+    values = {name: f.get_default(call_default_factory=True) for name, f in config.model_fields.items()} | dict(preset.values)
+    values[BASE] = base_model or preset.base_model
+    try:
+        info = context.datasets.info(dataset_id)
+    except DarkroomError:
+        return values
+    captions = [p.text for p in context.datasets.pictures(dataset_id)]
+    values |= preset.values_for(info.trigger_word)
+    values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
+    values[BASE] = base_model or preset.base_model
+    return values
+
+
+def first_name(context: Context, dataset_id: str) -> str:
+    """A free run name made from the data set's: zog-01, zog-02, ..."""
+    try:
+        stem = new_id(context.datasets.info(dataset_id).name, Path("/nonexistent"))[:40]
+    except DarkroomError:
+        return ""
+    taken = {r.name for r in context.runs.list()} | {r.id for r in context.runs.list()}
+    return next(name for n in range(1, 10_000) if (name := f"{stem}-{n:02d}") not in taken)
+
+
+def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dict[str, Any]:
+    """What the side card and the field marks show.
+
+    Args:
+        context: The stores.
+        asked: What stands on the form.
+        insist: Show every fault at once, also at fields that nobody has touched yet, and those of the data set.
+    """
+    preset = find_preset(asked.preset_key)
+    backend = find_backend(preset.backend)
+    want = first_values(context, asked.dataset_id, preset, str(asked.values.get(BASE) or ""))
+    base = describe_base(str(asked.values.get(BASE) or preset.base_model))
+    shown: dict[str, Any] = {
+        "why": dict(preset.why),
+        "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
+        "want": want,
+        "base": base,
+        "fields": list(backend.config.model_fields),
+        "insist": insist,
+        "dataset": asked.dataset_id,
+    }
+    if insist:
+        checked = run_preflight(context.workspace, asked.dataset_id, backend.name, asked.values)
+        faults, config, forecast = list(checked.faults), checked.config, checked.forecast
+        shown["warnings"] = [w.model_dump() for w in checked.warnings]
+    else:
+        faults, config, forecast = _forecast(context, asked, backend.config)
+    shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
+    if forecast is not None and config is not None:
+        shown |= _figures(forecast, base["name"], str(asked.values.get("trigger_word") or ""), preset)
+        shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
+    return shown
+
+
+def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[Fault], Config | None, Forecast | None]:
+    try:
+        config = parse_config(kind, asked.values)
+    except ConfigFaults as wrong:
+        return list(wrong.faults), None, None
+    try:
+        number = context.datasets.info(asked.dataset_id).num_pictures
+    except DarkroomError:
+        number = 0
+    return [], config, forecast_run(context.workspace, config, number)
+
+
+def _name_faults(name: str) -> list[Fault]:
+    plain = " ".join(name.split())
+    if 1 <= len(plain) <= 80:
+        return []
+    return [Fault(field="name", text=f"The run name has {len(plain)} characters; it must have 1 to 80. For example: zog-01.")]
+
+
+def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[str, Any]:
+    """Rows of (what, figure, reason why it is red), the memory bar and the dock's sentence."""
+    time = f"about {format_duration(forecast.seconds)}" if forecast.seconds else "measured in the first steps"
+    disk_full = forecast.disk_gb > forecast.free_disk_gb
+    over = forecast.memory_need_gb > forecast.memory_total_gb
+    few = "There must be a picture to learn from." if forecast.num_training < 1 else ""
+    rows = [
+        ["Learns from", _count(forecast.num_training, "picture"), few],
+        ["Judged by", f"{forecast.num_held_out:,} held out", ""],
+        ["Steps", f"{forecast.steps:,}", ""],
+        ["Passes", f"{forecast.passes:,.0f}" if forecast.passes >= 10 else f"{forecast.passes:.1f}", ""],
+        ["Time", time, ""],
+        ["LoRA file", f"{forecast.lora_mb:.0f} MB" if forecast.lora_mb >= 10 else f"{forecast.lora_mb:.1f} MB", ""],
+        [
+            "Disk",
+            f"{forecast.disk_gb:.1f} of {forecast.free_disk_gb:.0f} GB",
+            "The disk is too small. Save less often, or keep fewer checkpoints." if disk_full else "",
+        ],
+    ]
+    goal = {"style": "this style", "edit": "this edit"}.get(preset.task) or (f"what {word} is" if word else "your subject")
+    memory = f"{forecast.memory_need_gb:.1f} GB of memory"
+    return {
+        "rows": rows,
+        "memory": {
+            "need": round(forecast.memory_need_gb, 1),
+            "total": round(forecast.memory_total_gb, 1),
+            "parts": [[name, round(gb, 2)] for name, gb in forecast.memory_parts],
+            "over": over,
+        },
+        "problem": forecast.problem,
+        "basis": forecast.basis,
+        "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+class Starts:
+    """Starts each run exactly once, however often its button was pressed."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._lock = context, threading.Lock()
+        self._done: OrderedDict[str, str] = OrderedDict()
+
+    def start(self, ticket: str, asked: Asked) -> str:
+        """The id of the run that was started for this ticket.
+
+        Raises:
+            ConfigFaults: With every fault at its field; then nothing was made or started.
+            DarkroomError: When the run cannot be started, for example because another one has the machine.
+        """
+        with self._lock:
+            if ticket and ticket in self._done:
+                return self._done[ticket]
+            run_id = self._start(asked)
+            if ticket:
+                self._done[ticket] = run_id
+                while len(self._done) > 256:
+                    self._done.popitem(last=False)
+            return run_id
+
+    def _start(self, asked: Asked) -> str:
+        context, preset = self._context, find_preset(asked.preset_key)
+        checked = run_preflight(context.workspace, asked.dataset_id, preset.backend, asked.values)
+        faults = [*checked.faults, *_name_faults(asked.name)]
+        if faults or checked.config is None:
+            raise ConfigFaults(faults)
+        name = " ".join(asked.name.split())
+        info = context.runs.create(
+            dataset_id=asked.dataset_id, preset_key=preset.key, name=name, backend=preset.backend, config=checked.config
+        )
+        try:
+            start_run(context.workspace, info.id)
+        except DarkroomError:
+            context.runs.delete(info.id)  # never started: it would only stand in the way
+            raise
+        return info.id
