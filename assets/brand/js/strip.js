@@ -14,7 +14,7 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
 
   function column(c, i, star) {
     const starred = c.step && c.step === star, words = [c.best && 'lowest held-out loss', c.kept && 'kept'].filter(Boolean).join(', ');
-    const inner = [h('b', starred && icon('star', 's solid'), c.step ? count(c.step) : 'Base'), h('span', c.heldout_loss == null ? (c.step ? '–' : 'without LoRA') : lossText(c.heldout_loss)), c.kept && h('small', 'kept')];
+    const inner = [h('b', starred ? icon('star', 's solid') : null, c.step ? count(c.step) : 'Base'), h('span', c.heldout_loss == null ? (c.step ? '–' : 'without LoRA') : lossText(c.heldout_loss)), c.kept && h('small', 'kept')];
     const props = {data: {column: i}, title: `${nameOf(c)}${c.heldout_loss == null ? '' : `, held-out loss ${lossText(c.heldout_loss)}`}${words ? ', ' + words : ''}`};
     return c.step ? h('button.ch' + (starred ? '.best' : ''), {...props, type: 'button', aria: {pressed: String(!!starred), label: `Star ${props.title}`}, onclick: () => onStar(c.step)}, inner) : h('span.ch', props, inner);
   }

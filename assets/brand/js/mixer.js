@@ -1,0 +1,76 @@
+// The LoRA mixer: one slider a LoRA from -2 to 2 with 1 marked, on and off, its trigger word by click, more to add.
+import {h, icon, fill, read, toast, plural} from './core.js';
+import {count} from './run.js';
+
+const LIMIT = 8;
+const part = (v) => ((v + 2) / 4) * 100 + '%';
+const show2 = (v) => (v < 0 ? '−' : '') + Math.abs(v).toFixed(2);
+
+/* `mix` is [{key, weight, on}]; `all` the LoRAs there are. onChange() after every change, onWord(word) for a trigger word. */
+export function makeMixer({onChange, onWord}) {
+  let mix = [], all = [], open = false;
+  const list = h('div.los'), sum = h('p.d-small.d-sub'), fault = h('div.faults', {role: 'alert'}), menu = h('div.lmenu', {hidden: true}), file = h('input', {type: 'file', accept: '.safetensors', hidden: true, id: 'lora-file'});
+  const add = h('button.d-btn.sm.quiet.d-push', {type: 'button', id: 'lora-add', aria: {expanded: 'false', controls: 'lora-menu'}, onclick: () => turn(!open)}, icon('plus', 's'), ' Add');
+  menu.id = 'lora-menu';
+  const el = h('aside.d-card.mixer', {aria: {label: 'LoRA mixer'}}, h('div.d-row', h('h2.d-h2', 'LoRAs'), add), menu, file, fault, list, h('hr.d-rule'), sum);
+
+  const info = (key) => all.find((l) => l.key === key);
+  const where = (l) => (!l ? 'not there any more' : l.step != null ? `step ${count(l.step)}${l.kept ? ', kept' : ''}` : l.run ? 'the finished LoRA' : 'added file') + (l?.base_name ? ` · ${l.base_name}` : '');
+
+  function row(m) {
+    const l = info(m.key), name = l ? l.name : m.key.split(':')[1], range = h('input.d-range.bi', {type: 'range', min: -2, max: 2, step: 0.05, value: m.weight, aria: {label: `${name} scale`}}), value = h('span.d-num');
+    const paint = () => { range.style.setProperty('--lo', part(Math.min(0, m.weight))); range.style.setProperty('--hi', part(Math.max(0, m.weight))); value.textContent = show2(m.weight); range.setAttribute('aria-valuetext', show2(m.weight)); };
+    range.addEventListener('input', () => { m.weight = Math.abs(range.value - 1) < 0.03 ? 1 : +range.value; paint(); total(); });
+    range.addEventListener('change', () => onChange());
+    range.addEventListener('dblclick', () => { m.weight = range.value = 1; paint(); total(); onChange(); });
+    paint();
+    const node = h('div.lo' + (m.on ? '' : '.off'), {data: {key: m.key}},
+      h('div.d-row', h('button.d-toggle', {type: 'button', role: 'switch', aria: {checked: String(m.on), label: `${name} on`}, onclick: (e) => { m.on = !m.on; e.currentTarget.setAttribute('aria-checked', String(m.on)); node.classList.toggle('off', !m.on); total(); onChange(); }}),
+        h('div.bd', h('b', name), h('span.d-small.d-sub', where(l))), h('div.d-row.d-push.tools', l?.trigger_word && h('button.d-chip', {type: 'button', aria: {label: `Insert ${l.trigger_word} into the prompt`}, onclick: () => onWord(l.trigger_word)}, icon('plus', 's'), l.trigger_word),
+          h('button.d-btn.sm.ico.quiet', {type: 'button', aria: {label: `Take ${name} out`}, onclick: () => { mix.splice(mix.indexOf(m), 1); draw(); onChange(); add.focus(); }}, icon('x', 's')))),
+      h('div.sl2', range, h('span.one', {aria: {hidden: 'true'}}), value), h('div.tk2.d-num', {aria: {hidden: 'true'}}, ['−2', '0', '1', '2'].map((t) => h('span', t))));
+    return node;
+  }
+  function total() {
+    const on = mix.filter((m) => m.on && m.weight), t = on.reduce((a, m) => a + m.weight, 0), bases = new Set(on.map((m) => info(m.key)?.base_model).filter(Boolean));
+    sum.hidden = !mix.length && !!all.length;
+    fill(sum, bases.size > 1 ? h('span.warn', 'These LoRAs are for different base models; they cannot be mixed.') : !all.length ? 'No LoRA yet: this draws with the base model alone. Train one, or add a file.' : on.length ? `Together ${show2(t)}. Above 1.5 pictures often break.` : 'All off: this draws the base model’s own picture.');
+  }
+  function draw() {
+    fill(list, mix.map(row));
+    total();
+    add.disabled = mix.length >= LIMIT; add.title = mix.length >= LIMIT ? `At most ${LIMIT} at once` : '';
+  }
+  /* What can be added: each run's proposed LoRA first, its other checkpoints folded under it. */
+  function turn(on) {
+    open = on; menu.hidden = !on; add.setAttribute('aria-expanded', String(on));
+    if (!on) return;
+    const groups = new Map();
+    for (const l of all) { const k = l.run || l.key; groups.set(k, [...(groups.get(k) || []), l]); }
+    const item = (l, short) => h('button.li', {type: 'button', disabled: mix.some((m) => m.key === l.key), data: {key: l.key}, onclick: () => { put(l.key); turn(false); }}, h('b', short ? where(l).split(' · ')[0] : l.name), !short && h('span', where(l)));
+    const block = (ls) => { const rest = ls.slice(1), more = h('div.more', {hidden: true}, rest.map((l) => item(l, true)));
+      const fold = rest.length > 0 && h('button.fold', {type: 'button', aria: {expanded: 'false'}, onclick: (e) => { more.hidden = !more.hidden; e.currentTarget.setAttribute('aria-expanded', String(!more.hidden)); }}, plural(rest.length, 'more checkpoint', 'more checkpoints'), icon('down', 's'));
+      return [item(ls[0]), fold || null, rest.length ? more : null]; };
+    fill(menu, [...groups.values()].map(block), h('button.li.up', {type: 'button', id: 'lora-upload', onclick: () => file.click()}, h('b', 'Add a file'), h('span', '.safetensors only')));
+    menu.querySelector('button:not([disabled])')?.focus();
+  }
+  el.addEventListener('keydown', (e) => { if (e.key === 'Escape' && open) { turn(false); add.focus(); } });
+  addEventListener('pointerdown', (e) => { if (open && !menu.contains(e.target) && !add.contains(e.target)) turn(false); });
+  file.addEventListener('change', async () => {
+    const picked = file.files[0];
+    file.value = '';
+    if (!picked) return;
+    turn(false); complain();
+    const body = new FormData();
+    body.append('file', picked, picked.name);
+    add.disabled = true;
+    try { const l = await read(await fetch('/api/loras', {method: 'POST', body})); all.push(l); put(l.key); toast(`${l.name} was added.`); }
+    catch (e) { complain(e.message); }
+    draw();
+  });
+  function put(key, weight = 1) { if (!mix.some((m) => m.key === key) && mix.length < LIMIT) { mix.push({key, weight, on: true}); draw(); onChange(); } }
+  function complain(text) { fill(fault, text ? h('p.d-err', icon('alert', 's'), text) : null); }
+  return {el, complain, put,
+    set: (m, a) => { if (a) all = a; mix = m.map((x) => ({on: true, ...x})); draw(); },
+    mix: () => mix, used: () => mix.filter((m) => m.on).map(({key, weight}) => ({key, weight})), info, first: () => mix.find((m) => m.on)};
+}
