@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.datasets.checks import check_dataset
 
 
 def compute_marks(store: Any, dataset_id: str) -> dict[str, list[dict[str, str]]]:

@@ -43,6 +43,12 @@ class Undo(BaseModel):
 def router(context: Context) -> APIRouter:
     """`/api/datasets...`."""
     routes = APIRouter()
+    _add_dataset_routes(routes, context)
+    _add_picture_routes(routes, context)
+    return routes
+
+
+def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
     store = context.datasets
 
     @routes.post("/api/datasets")
@@ -67,6 +73,17 @@ def router(context: Context) -> APIRouter:
         store.delete(safe_id(dataset_id, "data set"))
         return Response(status_code=204)
 
+    @routes.get("/api/datasets/{dataset_id}/export.zip")
+    def export(dataset_id: str) -> FileResponse:
+        info = store.info(safe_id(dataset_id, "data set"))
+        path = dataset_export.write_zip(context, info.id)
+        drop = BackgroundTask(path.unlink, missing_ok=True)
+        return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
+
+
+def _add_picture_routes(routes: APIRouter, context: Context) -> None:
+    store = context.datasets
+
     @routes.post("/api/datasets/{dataset_id}/files")
     async def upload(dataset_id: str, request: Request) -> JSONResponse:
         info = await run_in_threadpool(store.info, safe_id(dataset_id, "data set"))
@@ -85,15 +102,6 @@ def router(context: Context) -> APIRouter:
         store.undo(safe_id(dataset_id, "data set"), body.token)
         return _answer(describe_dataset(context, dataset_id))
 
-    @routes.get("/api/datasets/{dataset_id}/export.zip")
-    def export(dataset_id: str) -> FileResponse:
-        info = store.info(safe_id(dataset_id, "data set"))
-        path = dataset_export.write_zip(context, info.id)
-        drop = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
-
-    return routes
-
 
 def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
     """The data set with all its pictures, in their order."""
@@ -109,13 +117,16 @@ def describe_picture(picture: Any) -> dict[str, Any]:
 
 def take_files(context: Context, dataset_id: str, files: list[Received]) -> dict[str, Any]:
     """Brings received files into the data set; one outcome for each picture, caption and refused file."""
-    store, outcomes = context.datasets, []
+    outcomes = []
     for file in files:
+        try:
+            found = [] if file.fault else ingest.ingest_upload(context.datasets, dataset_id, file.name, file.path)
+        except DarkroomError as refusal:  # a ZIP that cannot be opened: the other files have nothing to do with it
+            file.fault, found = refusal.text, []
         if file.fault:
             outcomes.append({"name": file.name, "accepted": False, "picture": None, "reason": file.fault})
-            continue
-        for outcome in ingest.ingest_upload(store, dataset_id, file.name, file.path):
-            picture = describe_picture(store.picture(dataset_id, outcome.picture_id)) if outcome.picture_id else None
+        for outcome in found:
+            picture = describe_picture(context.datasets.picture(dataset_id, outcome.picture_id)) if outcome.picture_id else None
             outcomes.append({"name": outcome.name, "accepted": outcome.accepted, "picture": picture, "reason": outcome.reason})
     return {"outcomes": outcomes}
 

@@ -95,7 +95,7 @@ def _run_marks(context: Context, run: Any) -> dict[str, Any]:
 
 def _dataset_entry(dataset: Any, on: bool) -> dict[str, Any]:
     words = f"{dataset.num_pictures} picture" + ("" if dataset.num_pictures == 1 else "s")
-    picture = f"/media/thumb/{dataset.id}/{dataset.cover}/96.webp" if dataset.cover else None
+    picture = f"/media/thumb/{dataset.id}/{dataset.cover}/192.webp" if dataset.cover else None
     return {"id": dataset.id, "name": dataset.name, "sub": words, "img": picture, "on": on}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from studio.ui.build import mount_pages
@@ -15,6 +15,8 @@ from studio.web.context import Settings, build_context
 from studio.web.middleware import Guard
 from studio.web.session import Sessions
 from studio.workspace import Workspace
+
+_SHUT = ("/openapi.json", "/docs", "/redoc", "/monitoring", "/monitoring/summary")  # Gradio brings them along; nobody needs them here
 
 log = logging.getLogger(__name__)
 _ROUTES = ("rail", "media", "home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
@@ -40,4 +42,10 @@ def build_app(workspace: Workspace, settings: Settings) -> FastAPI:
             app.include_router(importlib.import_module(f"studio.web.{name}_routes").router(context))
         except ImportError as error:
             log.warning("Not there yet: %s", error)
+    for path in _SHUT:
+        app.add_api_route(path, _no_such_page, include_in_schema=False)
     return mount_pages(app, context)
+
+
+def _no_such_page() -> None:
+    raise HTTPException(404, "There is no such page.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
@@ -16,9 +15,10 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.ingest import clean_name
 
 MAX_FILES, MAX_FILE_BYTES, SPARE_BYTES = 64, 4 * 2**30, 500 * 2**20
-_MAX_HEADER, _MAX_NAME = 8192, 200
+_MAX_HEADER = 8192
 
 
 @dataclass
@@ -130,7 +130,7 @@ class _Sink:
             raise DarkroomError(
                 f"More than {MAX_FILES} files in one request. The page sends them in smaller parts; reload it and try again."
             )
-        name = plain_name(options[b"filename"].decode("utf-8", "replace"))
+        name = clean_name(options[b"filename"].decode("utf-8", "replace"))
         received = Received(name, self._folder / f"{len(self.files):04d}")
         self.files.append(received)
         self._part.received = received
@@ -154,11 +154,3 @@ class _Sink:
         if self._part.file is not None:
             self._part.file.close()
             self._part.file = None
-
-
-def plain_name(name: str) -> str:
-    """The last part of a file's name as a person wrote it, without folders and unprintable characters."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    printable = "".join(c for c in last if c.isprintable()).strip()
-    stem, ending = os.path.splitext(printable)
-    return (stem[: _MAX_NAME - len(ending)] + ending) if printable not in ("", ".", "..") else "file"

@@ -4,6 +4,8 @@ import {h, api, read} from './core.js';
 const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
 const isCaption = (file) => /\.txt$/i.test(file.name);
+const paths = new WeakMap();                                           // a dropped file does not know the folder that it came from
+const pathOf = (file) => paths.get(file) || file.webkitRelativePath || file.name;
 
 /* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
 export async function filesFrom(transfer) {
@@ -19,7 +21,7 @@ async function walk(entry, files) {
   if (IGNORED.test(entry.name)) return;
   if (entry.isFile) {
     const file = await new Promise((ok) => entry.file(ok, () => ok(null)));
-    if (file) files.push(file);
+    if (file) { paths.set(file, entry.fullPath.replace(/^\//, '')); files.push(file); }
     return;
   }
   const reader = entry.createReader();
@@ -29,7 +31,7 @@ async function walk(entry, files) {
     for (const child of more) await walk(child, files);
   }
 }
-const wanted = (files) => files.filter((f) => !IGNORED.test(f.webkitRelativePath || f.name)).sort((a, b) => a.name.localeCompare(b.name, 'en', {numeric: true}));
+const wanted = (files) => files.filter((f) => !IGNORED.test(pathOf(f))).sort((a, b) => pathOf(a).localeCompare(pathOf(b), 'en', {numeric: true}));
 function nameOf(files) {
   const folder = files[0]?.webkitRelativePath?.split('/')[0];
   if (folder) return folder;
@@ -69,18 +71,24 @@ export function dropAnywhere(onfiles, onover) {
 /* The queue of a page. handlers: dataset(name) -> id (made where there is none), outcome(o), change(queue), done(queue). */
 export function createQueue(handlers) {
   const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
-  let parts = [], late = [], running = 0, id = null, wake;
+  let parts = [], running = 0, id = null;
   const secondsLeft = () => { const s = (performance.now() - q.began) / 1000; return q.sent > 0 && s > 1 ? (s / q.sent) * (q.bytes - q.sent) : null; };
   q.secondsLeft = secondsLeft;
 
+  /* A caption travels in the same part as its picture; few files go one by one, so that they appear one by one. */
   function split(files) {
-    const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24)));    // few files: one by one, so that they appear one by one
+    const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
+    for (const file of files) {
+      const key = pathOf(file).replace(/\.[^./]*$/, '');
+      pairs.set(key, isCaption(file) ? [...(pairs.get(key) || []), file] : [file, ...(pairs.get(key) || [])]);
+    }
     const out = [];
     let part = [], bytes = 0;
-    for (const file of files) {
-      if (part.length && (part.length >= each || bytes + file.size > PART_BYTES || file.size > SMALL_BYTES)) { out.push(part); part = []; bytes = 0; }
-      part.push(file);
-      bytes += file.size;
+    for (const pair of pairs.values()) {
+      const size = pair.reduce((sum, f) => sum + f.size, 0);
+      if (part.length && (part.length >= each || bytes + size > PART_BYTES || size > SMALL_BYTES)) { out.push(part); part = []; bytes = 0; }
+      part.push(...pair);
+      bytes += size;
     }
     return part.length ? [...out, part] : out;
   }
@@ -98,8 +106,7 @@ export function createQueue(handlers) {
       q.waiting = q.waiting.filter((f) => !files.includes(f));
       return finish();
     }
-    parts.push(...split(files.filter((f) => !isCaption(f))));
-    late.push(...split(files.filter(isCaption)));                      // a caption needs its picture: it goes when all pictures are in
+    parts.push(...split(files));
     pump();
   };
   q.retry = (entries) => {
@@ -107,12 +114,11 @@ export function createQueue(handlers) {
     return q.add({files: entries.map((r) => r.file).filter(Boolean), name: ''});
   };
   function pump() {
-    if (!parts.length && !running && late.length) { parts = late; late = []; }
     while (running < PARALLEL && parts.length) { running += 1; send(parts.shift()); }
     if (!running && !parts.length) finish();
   }
   function finish() {
-    if (running || parts.length || late.length) return;
+    if (running || parts.length) return;
     q.busy = false;
     q.waiting = [];
     handlers.change(q);
@@ -120,13 +126,13 @@ export function createQueue(handlers) {
   }
   async function send(files) {
     const form = new FormData(), size = files.reduce((sum, f) => sum + f.size, 0), before = {sent: 0};
-    for (const file of files) form.append('files', file, file.name);
+    for (const file of files) form.append('files', file, pathOf(file));
     const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
     try {
       const {outcomes} = await post(`/api/datasets/${id}/files`, form, progress);
       for (const outcome of outcomes) {
         if (outcome.accepted) q.accepted += 1;
-        else refuse(files.find((f) => f.name === outcome.name) || {name: outcome.name}, outcome.reason, files.some((f) => f.name === outcome.name));
+        else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
         handlers.outcome(outcome);
       }
     } catch (error) {

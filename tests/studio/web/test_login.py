@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import time
 
 import pytest
 
 from studio.web.context import Settings
 from studio.web.session import COOKIE, Sessions
+from tests.conftest import ROOT
 from tests.studio.web.conftest import make_client
 
 PASSWORD = "silver halide"
@@ -38,13 +41,14 @@ def test_nothing_is_served_without_the_password(clean, path):
     assert page.headers["location"].startswith("/login?next=")
 
 
-def test_every_route_of_the_app_asks_for_the_password(clean):
-    open_to_all = ("/login", "/favicon.ico", "/brand")
-    paths = {getattr(route, "path", "") for route in clean.app.routes} - {""}
-    asked = [p for p in paths if not p.startswith(open_to_all)]
-    assert len(asked) > 20
-    for path in asked:
-        assert clean.get(path.replace("{", "x").replace("}", "x").replace(":path", "")).status_code == 401, path
+def test_every_route_of_the_app_and_of_gradio_asks_for_the_password(clean):
+    context, ours, gradios = clean.app.state.context, [], clean.app.routes[-1].app.routes
+    for path in sorted((ROOT / "studio" / "web").glob("*_routes.py")):
+        if path.stem != "login_routes":
+            ours += importlib.import_module(f"studio.web.{path.stem}").router(context).routes
+    paths = {re.sub(r"{[^}]*}", "x", route.path) for route in [*ours, *gradios] if getattr(route, "path", "")} - {"/login", "/login/", "/favicon.ico"}
+    assert len(paths) > 50
+    assert {path: clean.get(path).status_code for path in paths} == dict.fromkeys(paths, 401)
 
 
 def test_the_right_password_leads_back_to_where_one_was_going(clean):

@@ -1,0 +1,170 @@
+"""The light table in a real browser: drop, look, choose, remove, undo."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import zipfile
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+COLOURS = ["red", "blue", "gold", "teal", "pink", "gray"]
+DROP = """([files, place]) => {
+  const transfer = new DataTransfer();
+  for (const [name, data] of files) {
+    transfer.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name));
+  }
+  const target = document.querySelector(place);
+  for (const kind of ['dragenter', 'dragover', 'drop']) {
+    target.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer}));
+  }
+}"""
+
+
+def picture(colour, size=(300, 300)):
+    data = io.BytesIO()
+    Image.new("RGB", size, colour).save(data, "PNG")
+    return data.getvalue()
+
+
+def drop(page, *files, place="body"):
+    page.evaluate(DROP, [[[name, base64.b64encode(data).decode()] for name, data in files], place])
+
+
+def choose(page, *files):
+    page.set_input_files("#pick-files", [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files])
+
+
+@pytest.fixture
+def table(page, server):
+    """An open light table with six pictures."""
+    made = httpx.post(f"{server.address}/api/datasets", json={"name": "Colours"}).json()["id"]
+    files = [("files", (f"{c}.png", picture(c, (300, 300 if n else 200)), "image/png")) for n, c in enumerate(COLOURS)]
+    httpx.post(f"{server.address}/api/datasets/{made}/files", files=files)
+    page.goto(f"{server.address}/dataset?dataset={made}")
+    page.wait_for_selector("#light[data-state=ready]")
+    return page
+
+
+def test_dropped_pictures_make_a_data_set_named_after_the_zip(page, server):
+    page.goto(f"{server.address}/dataset")
+    expect(page.get_by_text("Drop 10 to 30 pictures here")).to_be_visible()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for colour in COLOURS:
+            archive.writestr(f"{colour}.png", picture(colour))
+    drop(page, ("Summer colours.zip", packed.getvalue()))
+    expect(page.locator(".d-thumb[data-id]")).to_have_count(6)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Summer colours")
+    expect(page).to_have_url(re.compile(r"\?dataset=summer-colours"))
+    expect(page.get_by_role("link", name="Next: captions")).to_have_attribute("href", re.compile("/captions.dataset=summer-colours"))
+    page.reload()
+    expect(page.locator(".d-thumb[data-id]")).to_have_count(6)
+
+
+def test_files_chosen_by_hand_come_in_with_captions_and_refused_ones_are_listed(page, server):
+    page.goto(f"{server.address}/dataset")
+    page.wait_for_selector("#light[data-state=ready]")
+    choose(
+        page, ("mug_01.png", picture("red")), ("mug_01.txt", b"a red mug"), ("mug_02.png", picture("blue")), ("sketch.psd", b"8BPS.....")
+    )
+    expect(page.locator(".d-thumb[data-id]")).to_have_count(2)
+    expect(page.get_by_role("heading", name="1 file was not taken")).to_be_visible()
+    expect(page.get_by_text("sketch.psd")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry sketch.psd")).to_be_visible()
+    expect(page.locator(".d-dock")).to_contain_text("1 still needs a caption")
+
+
+def test_choosing_with_mouse_and_keyboard(table):
+    frames = table.locator(".d-thumb[data-id] .w")
+    frames.nth(1).click()
+    expect(frames.nth(1)).to_be_checked()
+    frames.nth(3).click(modifiers=["Shift"])
+    expect(table.get_by_text("3 selected")).to_be_visible()
+    table.keyboard.press("Escape")
+    expect(table.get_by_text("selected")).to_have_count(0)
+    frames.nth(0).focus()
+    table.keyboard.press("Space")
+    table.keyboard.press("Shift+ArrowRight")
+    expect(table.get_by_text("2 selected")).to_be_visible()
+    table.keyboard.press("Control+a")
+    expect(table.get_by_text("6 selected")).to_be_visible()
+
+
+def test_a_lasso_chooses_what_it_touches(table):
+    first, second = (table.locator(".d-thumb[data-id] .w").nth(n).bounding_box() for n in (0, 1))
+    table.mouse.move(first["x"] - 12, first["y"] - 12)
+    table.mouse.down()
+    table.mouse.move(second["x"] + 20, second["y"] + 30, steps=4)
+    table.mouse.up()
+    expect(table.get_by_text("2 selected")).to_be_visible()
+
+
+def test_removed_pictures_come_back_by_undo(table):
+    table.locator(".d-thumb[data-id] .w").nth(2).click()
+    table.keyboard.press("Delete")
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(5)
+    expect(table.locator(".d-toast")).to_contain_text("1 picture removed")
+    table.keyboard.press("Control+z")
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(6)
+    table.locator(".d-thumb[data-id] .w").nth(0).click()
+    table.get_by_role("button", name="Remove", exact=True).click()
+    table.locator(".d-toast").get_by_role("button", name="Undo").click()
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(6)
+
+
+def test_the_shapes_filter(table):
+    table.get_by_role("button", name="3:2: 1 picture").click()
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(1)
+    table.get_by_role("button", name="3:2: 1 picture").click()
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(6)
+
+
+def test_a_picture_is_looked_at_large_and_the_arrows_go_on(table):
+    table.locator(".d-thumb[data-id] .w").nth(0).dblclick()
+    dialog = table.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 of 6 red.png")
+    expect(dialog).to_contain_text("300 × 200 px")
+    table.keyboard.press("ArrowRight")
+    expect(dialog).to_contain_text("2 of 6 blue.png")
+    table.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def test_the_name_is_changed_in_place_and_shown_as_text(table):
+    table.get_by_role("button", name="Rename this data set").click()
+    field = table.get_by_role("textbox", name="Name of the data set")
+    field.fill("<img src=x onerror=alert(1)>")
+    field.press("Enter")
+    expect(table.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(table.locator(".d-switch")).to_contain_text("<img src=x onerror=alert(1)>")
+
+
+def test_deleting_asks_first(table, server):
+    table.get_by_role("button", name="More").click()
+    table.get_by_role("button", name="Delete this data set").click()
+    table.get_by_role("button", name="Keep it").click()
+    expect(table.locator(".d-thumb[data-id]")).to_have_count(6)
+    table.get_by_role("button", name="More").click()
+    table.get_by_role("button", name="Delete this data set").click()
+    table.get_by_role("button", name="Delete", exact=True).click()
+    expect(table).to_have_url(re.compile(r"/$"))
+
+
+def test_a_data_set_that_is_gone_is_said_so(page, server):
+    page.goto(f"{server.address}/dataset?dataset=never-was")
+    expect(page.get_by_text("There is no data set called “never-was”")).to_be_visible()
+    expect(page.get_by_role("link", name="Begin a new one")).to_be_visible()
+
+
+def test_the_question_mark_lists_the_keys(table):
+    table.keyboard.press("?")
+    expect(table.get_by_role("dialog")).to_contain_text("Select all")
+    table.keyboard.press("Escape")
+    expect(table.get_by_role("dialog")).to_have_count(0)
