@@ -65,10 +65,17 @@ def describe_base(name: str) -> dict[str, str]:
     base = find_base_model(name)
     if base is None:
         place = "A folder on this machine." if Path(name).expanduser().is_dir() else "From Hugging Face, by its name."
-        return {"name": name, "line": f"{place} Look at its licence yourself.", "sentence": "A base model of your own.", "licence": ""}
+        own = {
+            "key": "",
+            "name": name or "your base model",
+            "sentence": "A base model of your own, in the diffusers layout.",
+            "licence": "",
+        }
+        return {**own, "line": f"{place} Look at its licence yourself."}
     here = "came with the studio" if base.bundled else "on this machine" if _is_here(base) else "downloaded when the run starts"
     size = f"{base.size_gb * 1000:.0f} MB" if base.size_gb < 1 else f"{base.size_gb:g} GB"
-    return {"name": base.name, "line": f"{size}, {here}. {base.licence} licence.", "sentence": base.sentence, "licence": base.licence_url}
+    line = f"{size}, {here}. {base.licence} licence."
+    return {"key": base.key, "name": base.name, "line": line, "sentence": base.sentence, "licence": base.licence_url}
 
 
 def _is_here(base: BaseModel) -> bool:
@@ -126,8 +133,11 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
     backend = find_backend(preset.backend)
     want = first_values(context, asked.dataset_id, preset, str(asked.values.get(BASE) or ""))
     base = describe_base(str(asked.values.get(BASE) or preset.base_model))
+    why = dict(preset.why)
+    if want.get("sample_prompts") != preset.values.get("sample_prompts"):
+        why["sample_prompts"] = "Captions of yours, new combinations, and one without the trigger word, to see what it forgets."
     shown: dict[str, Any] = {
-        "why": dict(preset.why),
+        "why": why,
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
@@ -182,7 +192,7 @@ def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[s
         ["LoRA file", f"{forecast.lora_mb:.0f} MB" if forecast.lora_mb >= 10 else f"{forecast.lora_mb:.1f} MB", ""],
         [
             "Disk",
-            f"{forecast.disk_gb:.1f} of {forecast.free_disk_gb:.0f} GB",
+            f"{_size(forecast.disk_gb)} of {forecast.free_disk_gb:.0f} GB",
             "The disk is too small. Save less often, or keep fewer checkpoints." if disk_full else "",
         ],
     ]
@@ -200,6 +210,10 @@ def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[s
         "basis": forecast.basis,
         "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
     }
+
+
+def _size(gb: float) -> str:
+    return f"{gb:.1f}" if gb >= 0.95 else f"{max(1, gb * 1000):.0f} MB"
 
 
 def _count(number: int, what: str) -> str:

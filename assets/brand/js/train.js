@@ -1,5 +1,5 @@
 // Train: recipe cards, what the run will take, its command, Start. The native fields stay native; form.js dresses them.
-import {h, icon, fill, href, note, plural, query, ready, say} from './core.js';
+import {base, h, icon, fill, href, note, plural, query, ready, say} from './core.js';
 import {dress, fieldOf, filter, mark, prerender} from './form.js';
 export {filter};
 
@@ -44,8 +44,9 @@ function others(v) {
 function around(v) {
   const more = $('#base-more p'), from = $('#recipe-more p'), code = $('#cmd code');
   if (more && v.base) fill(more, v.base.sentence, v.base.licence && [' ', h('a', {href: v.base.licence, target: '_blank', rel: 'noopener noreferrer'}, 'Read its licence')]);
-  if (from && v.preset) fill(from, 'From ', v.preset.sources.map((s, i) => [i ? '; ' : '', link(s)]), '.');
+  if (from && v.preset) fill(from, 'Where it comes from: ', v.preset.sources.map((s, i) => [i ? '; ' : '', link(s)]), '.');
   if (code && v.command) code.textContent = v.command;
+  if (v.base) { $('#base')?.style.setProperty('--base-picture', v.base.key === 'pocket-sdxl' ? `url(${base}img/base-pocket-sdxl.webp)` : 'none'); $('#base')?.classList.toggle('plain', v.base.key !== 'pocket-sdxl'); }
   const n = Object.keys(v.changed || {}).length, count = $('#set-head .n'), all = $('#all');
   if (count && v.changed) count.textContent = n ? `${n} changed from the preset` : 'as the preset has them';
   $('#back')?.classList.toggle('d-gone', !n);

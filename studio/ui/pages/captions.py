@@ -1,0 +1,70 @@
+"""The Captions page: the captioner's card in native fields, the notebook as a widget."""
+
+from __future__ import annotations
+
+import json
+
+import gradio as gr
+
+from backends.contract.errors import DarkroomError
+from studio.ui import shell
+from studio.ui.text import PAGES
+from studio.web.brand import BRAND
+from studio.web.context import Context
+
+CAPTIONERS = [
+    ("Pocket BLIP", "pocket-blip"),
+    ("BLIP base, 1.0 GB", "Salesforce/blip-image-captioning-base"),
+    ("BLIP large, 1.9 GB", "Salesforce/blip-image-captioning-large"),
+]
+PLACES = ["First", "Last", "Leave out"]
+_JOB = f"import('{BRAND}/js/captions_job.js')"
+_READS = """
+const draw = () => {
+  const {word, place} = props.value, p = element.querySelector('p'), rest = 'on a red background';
+  const t = Object.assign(document.createElement('span'), {className: 'tw', textContent: word});
+  p.replaceChildren(...(place === 'Leave out' || !word ? [rest] : place === 'First' ? [t, rest] : [rest + ',', t]));
+};
+draw(); watch('value', draw);"""
+
+
+def build(context: Context) -> None:
+    """Draws the page."""
+    shell.head(PAGES["captions"].title, PAGES["captions"].sentence)
+    with gr.Row(elem_classes="d-card cpt"):
+        captioner = gr.Dropdown(
+            CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"
+        )
+        word = gr.Textbox(
+            "", label="Trigger word", placeholder="one word, such as zog", max_length=60, interactive=True, elem_id="f-trigger"
+        )
+        place = gr.Radio(PLACES, value="First", label="Its place", interactive=True, elem_id="place", elem_classes="as-seg")
+        reads = gr.HTML(
+            {"word": "", "place": "First"},
+            html_template='<div class="d-field pv"><b>Reads like</b><p></p></div>',
+            elem_id="reads",
+            apply_default_css=False,
+            js_on_load=_READS,
+        )
+    shell.widget("captions", "notebook")
+    stop, go, following = shell.dock(
+        "",
+        ("Stop", "secondary", "cap-stop", ["i-stop", "d-gone"]),
+        ("Caption the pictures", "primary", "cap-go", []),
+        ("Next: check", "primary", "cap-next", ["d-gone"]),
+        ring=True,
+    )
+    fields = [captioner, word, place]
+    told = f"(c, w, p) => {{ {_JOB}.then(m => m.chosen(c, w, p)); return {{word: (w || '').trim(), place: p}} }}"
+    gr.on([f.change for f in fields], None, fields, reads, js=told)
+    for button, what in ((go, "start"), (stop, "stop"), (following, "next")):
+        button.click(None, None, None, js=f"() => {{ {_JOB}.then(m => m.act({json.dumps(what)})) }}")
+
+    def fill_in(request: gr.Request) -> tuple[str, str]:
+        try:
+            info = context.datasets.info(request.query_params.get("dataset", ""))
+        except DarkroomError:
+            return "", PLACES[0]
+        return info.trigger_word, PLACES[1] if info.trigger_place == "end" else PLACES[0]
+
+    shell.on_load(fill_in, None, [word, place], **shell.PRIVATE).then(None, fields, reads, js=told)
