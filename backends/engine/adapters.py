@@ -26,11 +26,11 @@ class Adapters:
     """
 
     def __init__(self, targets: dict[str, tuple[torch.nn.Module, Any]], *, rank: int, alpha: float, dropout: float, seed: int) -> None:
-        self._modules = {name: module for name, (module, _) in targets.items()}
+        self._modules: dict[str, Any] = {name: module for name, (module, _) in targets.items()}
         torch.manual_seed(mix_seed(seed, "adapters"))
-        for module, wanted in targets.values():
+        for name, (_, wanted) in targets.items():
             config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=wanted, init_lora_weights="gaussian")
-            module.add_adapter(config, adapter_name=ADAPTER_NAME)
+            self._modules[name].add_adapter(config, adapter_name=ADAPTER_NAME)
         for parameter in self.parameters():
             parameter.data = parameter.data.float()
 

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import secrets
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 
-from backends.contract.base_models import find_base_model, resolve_source
+from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Placement
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.contract.schedule import compute_steps
-from backends.engine import checkpoint as checkpoints
 from backends.engine.adapters import Adapters
 from backends.engine.cache import EncodedCache
-from backends.engine.checkpoint import Checkpoint
-from backends.engine.faults import pass_failpoint
+from backends.engine.ground import Ground, cache_folder, ensure_on_rank_0, lay_ground, load_class, load_family, share_of
 from backends.engine.heldout import HeldOut, plan_evaluations
 from backends.engine.loop import Cadence, LossModule, Progress, Training
 from backends.engine.manifest import compute_dataset_hash, ensure_manifest, limit_rows, read_manifest
 from backends.engine.optimizers import Updater, build_lr_curve, build_optimizer
-from backends.engine.order import SampleOrder
+from backends.engine.order import Pick, SampleOrder
 from backends.engine.pictures import place_pictures
-from backends.engine.precision import DTYPES, apply_switches, choose_precision
 from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter, StepLog
-from backends.engine.requests import Requests
-from backends.engine.resume import check_settings, find_resume
 from backends.engine.sampling import Sampler, SampleSettings, plan_jobs
 from backends.engine.saving import Saver
 from backends.engine.sources import (
@@ -49,32 +37,9 @@ from backends.engine.sources import (
     encode_prompts,
 )
 from backends.engine.trackers import open_tracker
-from backends.families.protocol import Family, LoadOptions
+from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
 from backends.registry import Backend
-
-
-class StoppedEarlier(Exception):  # noqa: N818 - not an error: somebody asked for it
-    """The run was asked to stop before its first step."""
-
-
-@dataclass
-class Ground:
-    """What everything else stands on: the run's folder and settings, this process among its ranks."""
-
-    run: RunDir
-    backend: Backend
-    config: Any
-    reporter: Reporter
-    accelerator: Accelerator
-    requests: Requests
-    seed: int
-    checkpoint: Checkpoint | None
-
-    def check_stop(self) -> None:
-        """Leaves the preparation where somebody wants it."""
-        if self.requests.agree()[0]:
-            raise StoppedEarlier
 
 
 def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None) -> Training:
@@ -97,92 +62,6 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     data = build_data(ground, family, items, placements)
     ground.check_stop()
     return build_training(ground, family, method, items, placements, data=data, dataset_hash=compute_dataset_hash(rows))
-
-
-def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None) -> Ground:
-    """Processes, precision, the checkpoint to go on from, the seed."""
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    probe = Accelerator(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"))
-    check_ranks(config.num_processes, ranks, probe.num_processes)
-    precision = choose_precision(config.mixed_precision, probe.device, reporter)
-    accelerator = Accelerator(
-        mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)]
-    )
-    apply_switches(config, accelerator.device, reporter)
-    requests = Requests(run, ranks=ranks)
-    requests.listen()
-    if accelerator.is_main_process:
-        checkpoints.sweep(run)
-    accelerator.wait_for_everyone()
-    found = find_resume(run, resume or config.resume_from_checkpoint, reporter)
-    accelerator.wait_for_everyone()
-    if found:
-        check_settings(found.values["settings"], config.model_dump(mode="json"))
-    seed = found.values["settings"]["seed"] if found else config.seed
-    if seed is None:
-        seed = agree_on_seed(accelerator)
-    return Ground(run, backend, config, reporter, accelerator, requests, int(seed), found)
-
-
-def check_ranks(asked: int, started: int, joined: int) -> None:
-    """Refuses to train when fewer or more processes take part than the settings ask for: some launchers start one in silence.
-
-    Raises:
-        DarkroomError: With all three numbers.
-    """
-    if asked == started == joined:
-        return
-    raise DarkroomError(
-        f"{asked} processes were asked for (num_processes), {started} were started and {joined} work together. Start with "
-        f"accelerate launch --multi_gpu --num_processes {asked}, on a CPU with ACCELERATE_USE_CPU=true in the environment.",
-        field="num_processes",
-    )
-
-
-def agree_on_seed(accelerator: Accelerator) -> int:
-    """A fresh seed, the same on all ranks."""
-    drawn = torch.tensor([secrets.randbits(31)], dtype=torch.int64, device=accelerator.device)
-    if accelerator.num_processes > 1:
-        torch.distributed.broadcast(drawn, 0)
-    return int(drawn.item())
-
-
-def load_class(path: str) -> Any:
-    """The class of a `module:Class` path."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def load_family(ground: Ground) -> Family:
-    """The base model on its device, with the memory switches of the settings."""
-    c = ground.config
-    vae = c.pretrained_vae_model_name_or_path
-    options = LoadOptions(
-        source=resolve_source(c.pretrained_model_name_or_path),
-        device=ground.accelerator.device,
-        dtype=DTYPES[ground.accelerator.mixed_precision],
-        vae_source=vae,
-        revision=c.revision,
-        variant=c.variant,
-        cache_dir=c.cache_dir,
-        prediction_type=c.prediction_type,
-    )
-    family: Family = load_class(ground.backend.family_class).load(options)
-    if c.gradient_checkpointing:
-        family.save_gradients_memory()
-    if c.enable_xformers_memory_efficient_attention:
-        reason = family.use_xformers()
-        if reason:
-            ground.reporter.notice(f"xFormers attention cannot be used: {reason} Using PyTorch’s own.", "warning")
-    pass_failpoint("load.end")
-    return family
-
-
-def ensure_on_rank_0(ground: Ground, action: Callable[[], None]) -> None:
-    """Lets rank 0 act while the others wait."""
-    if ground.accelerator.is_main_process:
-        action()
-    ground.accelerator.wait_for_everyone()
 
 
 def place_items(items: list[Item], config: Any) -> list[Placement]:
@@ -220,7 +99,7 @@ def build_data(ground: Ground, family: Family, items: list[Item], placements: li
     if not c.cache_latents:
         workers = c.dataloader_num_workers
 
-        def upcoming(position: int) -> Any:
+        def upcoming(position: int) -> Pick:
             return order.pick(position, a.process_index)
 
         source = LivePictures(family, items, placements, prompts=prompts, upcoming=upcoming, workers=workers)
@@ -233,7 +112,7 @@ def build_data(ground: Ground, family: Family, items: list[Item], placements: li
         prompts=prompts,
         mirrored=c.random_flip,
         device=a.device,
-        share=share_of(ground),
+        share=share_of(ground, "pictures"),
     )
     if not c.train_text_encoder:
         family.free_encoders()
@@ -254,35 +133,19 @@ class _TrainingOrder(SampleOrder):
         )
         self._training = training
 
-    def pick(self, position: int, rank: int = 0) -> Any:
+    def pick(self, position: int, rank: int = 0) -> Pick:
+        """The samples of `rank` at micro-step `position`, by their numbers among all samples."""
         found = super().pick(position, rank)
-        return type(found)(found.position, [self._training[i] for i in found.indices], found.flips, found.drops)
+        return replace(found, indices=[self._training[i] for i in found.indices])
 
 
 def encode_all_prompts(ground: Ground, family: Family, items: list[Item]) -> EncodedPrompts:
     """Captions, sample prompts and the empty prompt."""
     c = ground.config
     texts = [item.caption for item in items] + list(c.sample_prompts) + ([c.validation_prompt] if c.validation_prompt else []) + [""]
-    return encode_prompts(family, texts, EncodedCache(cache_folder(ground.run)), device=ground.accelerator.device, share=share_of(ground))
-
-
-def cache_folder(run: RunDir) -> Path:
-    """The workspace's cache where the studio names it, else one inside the run."""
-    named = os.environ.get("DARKROOM_CACHE")
-    return Path(named) / "encoded" if named else run.root / "cache" / "encoded"
-
-
-def share_of(ground: Ground) -> dict[str, Any]:
-    """What filling a cache needs to know of the ranks."""
-
-    def on_done(done: int, total: int) -> None:
-        pass_failpoint("cache.entry")
-        ground.reporter.phase("caching", done, total)
-        if ground.accelerator.num_processes == 1:
-            ground.check_stop()
-
-    a = ground.accelerator
-    return {"rank": a.process_index, "ranks": a.num_processes, "wait": a.wait_for_everyone, "on_done": on_done}
+    return encode_prompts(
+        family, texts, EncodedCache(cache_folder(ground.run)), device=ground.accelerator.device, share=share_of(ground, "captions")
+    )
 
 
 def build_training(
@@ -333,7 +196,6 @@ def build_training(
         reporter=ground.reporter,
         step_log=StepLog(a.device),
         no_sync=lambda: a.no_sync(model),
-        keep_in_sync=nullcontext,
         autocast=a.autocast,
         average=lambda values: a.reduce(values, "mean") if a.num_processes > 1 else values,
         add_up=lambda values: a.reduce(values.to(a.device), "sum").cpu() if a.num_processes > 1 else values,

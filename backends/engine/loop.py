@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -117,7 +117,6 @@ class Training:
     reporter: Reporter
     step_log: StepLog
     no_sync: Callable[[], AbstractContextManager[Any]]
-    keep_in_sync: Callable[[], AbstractContextManager[Any]]
     autocast: Callable[[], AbstractContextManager[Any]]
     average: Callable[[torch.Tensor], torch.Tensor]
     add_up: Callable[[torch.Tensor], torch.Tensor]
@@ -125,64 +124,94 @@ class Training:
     debug_loss: bool = False
 
 
+@dataclass(frozen=True)
+class Due:
+    """What is to be done after a step; `last` ends the loop."""
+
+    log: bool
+    judge: bool
+    save: bool
+    last: bool
+    jobs: list[Job]
+
+
 def train(t: Training) -> str:
     """Trains until the last step, an early stop or a wish to stop; gives `finished` or `stopped`."""
-    p, c = t.progress, t.cadence
-    t.reporter.phase("training", p.step, c.total_steps)
-    if p.step == 0:
+    p = t.progress
+    t.reporter.phase("training", p.step, t.cadence.total_steps)
+    stop = t.requests.agree()[0]
+    if p.step == 0 and not stop:
         judge(t)
         sample(t, t.sample_jobs)
     t.adapters.train()
     t.step_log.take()
-    stop = t.requests.agree()[0]
+    last = stop or p.step >= t.cadence.total_steps
 
-    while p.step < c.total_steps and not stop:
-        total = torch.zeros((), device=t.device)
-        for micro in range(c.accumulation):
-            pick = t.order.pick(p.step * c.accumulation + micro, t.rank)
-            batch = t.source.fetch(pick)
-            draws = t.method.draw(batch, build_generator(t.device, t.seed, p.step, micro, t.rank))
-            torch.manual_seed(mix_seed(t.seed, "dropout", p.step, micro, t.rank))
-            with t.no_sync() if micro < c.accumulation - 1 else t.keep_in_sync():
-                losses = t.model(batch, draws)
-                pass_failpoint("step.after_forward")
-                loss = losses.mean() / c.accumulation
-                t.updater.backward(loss)
-            pass_failpoint("step.after_backward")
-            total += loss.detach()
-            if t.debug_loss:
-                t.step_log.pictures.append((p.step, batch.indices, losses.detach()))
+    while not last:
+        loss = accumulate_gradients(t)
         t.updater.update(p.step)
-        t.step_log.add(total)
+        t.step_log.add(loss)
         p.step += 1
         pass_failpoint("step.end")
 
         stop, samples_wanted = t.requests.agree()
-        ended = stop or p.step == c.total_steps
-        due_judge = p.step % c.judge == 0 or (ended and not stop)
-        due_save = p.step % c.save == 0 or ended
-        jobs = _due_jobs(t, last=ended and not stop, wanted=samples_wanted) if not stop else []
-        if ended or due_judge or due_save or jobs or p.step % c.log == 0:
+        due = find_due(t, stop=stop, samples_wanted=samples_wanted)
+        if due.log:
             log(t)
-        if not (due_judge or due_save or jobs):
-            continue
-
-        began = time.monotonic()
-        if due_judge:
+        if due.judge:
             judge(t)
-            if _is_patience_over(t):
-                due_save = stop = True
-                jobs = jobs or t.sample_jobs
-        if jobs:
-            sample(t, jobs)
-        if due_save:
+            due = end_early(t, due)
+        if due.jobs:
+            sample(t, due.jobs)
+        if due.save:
             t.saver.save(p, t.adapters, t.updater)
-        t.adapters.train()
-        t.reporter.phase("training", p.step, c.total_steps)
-        t.step_log.pause(time.monotonic() - began)
-        if due_judge and _is_patience_over(t):
-            return "finished"
-    return "stopped" if stop and p.step < c.total_steps else "finished"
+        if due.judge or due.jobs or due.save:
+            t.adapters.train()
+            t.step_log.restart()
+            t.reporter.phase("training", p.step, t.cadence.total_steps)
+        last = due.last
+    return "stopped" if stop and p.step < t.cadence.total_steps else "finished"
+
+
+def accumulate_gradients(t: Training) -> torch.Tensor:
+    """Fetch, forward, backward for every micro-step of one step; gives the step's mean loss, still on the device."""
+    step, count = t.progress.step, t.cadence.accumulation
+    total = torch.zeros((), device=t.device)
+    for micro in range(count):
+        batch = t.source.fetch(t.order.pick(step * count + micro, t.rank))
+        draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, t.rank))
+        torch.manual_seed(mix_seed(t.seed, "dropout", step, micro, t.rank))
+        with t.no_sync() if micro < count - 1 else nullcontext():
+            losses = t.model(batch, draws)
+            pass_failpoint("step.after_forward")
+            loss = losses.mean() / count
+            t.updater.backward(loss)
+        pass_failpoint("step.after_backward")
+        total += loss.detach()
+        if t.debug_loss:
+            t.step_log.pictures.append((step, batch.indices, losses.detach()))
+    return total
+
+
+def find_due(t: Training, *, stop: bool, samples_wanted: bool) -> Due:
+    """What the cadence asks for after this step; a stop saves, but neither judges nor draws out of turn."""
+    step, c = t.progress.step, t.cadence
+    complete = step == c.total_steps
+    judge_now, save_now = step % c.judge == 0 or complete, step % c.save == 0 or complete or stop
+    jobs: list[Job] = []
+    if samples_wanted or (c.sample and (complete or step % c.sample == 0)):
+        jobs += t.sample_jobs
+    if t.validation_jobs and (samples_wanted or complete or c.validates(step)):
+        jobs += t.validation_jobs
+    write = judge_now or save_now or bool(jobs) or step % c.log == 0
+    return Due(log=write, judge=judge_now, save=save_now, last=complete or stop, jobs=[] if stop else jobs)
+
+
+def end_early(t: Training, due: Due) -> Due:
+    """The same, or the end of the run where the held-out loss has not fallen for as long as the settings allow."""
+    if not 0 < t.cadence.patience <= t.progress.judgements_since_best:
+        return due
+    return replace(due, save=True, last=True, jobs=due.jobs or (t.sample_jobs if t.cadence.sample else []))
 
 
 def log(t: Training) -> None:
@@ -195,7 +224,7 @@ def log(t: Training) -> None:
     events: list[dict[str, Any]] = []
     for number, value in enumerate(losses, first + 1):
         lr = t.updater.curve(number - 1)
-        finite = value == value and abs(value) != float("inf")
+        finite = math.isfinite(value)
         t.progress.bad_in_a_row = 0 if finite else t.progress.bad_in_a_row + 1
         event = {"t": "step", "step": number, "loss": value if finite else None, "lr": lr, "steps_per_s": round(rate, 4)}
         events.append({**event, "epoch": t.cadence.epoch(number), "memory_mib": round(memory)})
@@ -226,19 +255,6 @@ def sample(t: Training, jobs: list[Job]) -> None:
     t.sampler.draw(jobs, t.progress.step)
 
 
-def _due_jobs(t: Training, *, last: bool, wanted: bool) -> list[Job]:
-    jobs: list[Job] = []
-    if wanted or (t.cadence.sample and (last or t.progress.step % t.cadence.sample == 0)):
-        jobs += t.sample_jobs
-    if t.validation_jobs and (wanted or last or t.cadence.validates(t.progress.step)):
-        jobs += t.validation_jobs
-    return jobs
-
-
-def _is_patience_over(t: Training) -> bool:
-    return 0 < t.cadence.patience <= t.progress.judgements_since_best
-
-
 def _add_pictures(t: Training, events: list[dict[str, Any]]) -> None:
     """Adds each picture's loss to its step's event, where the settings ask for it."""
     by_step: dict[int, dict[str, float]] = {}
@@ -247,7 +263,7 @@ def _add_pictures(t: Training, events: list[dict[str, Any]]) -> None:
     t.step_log.pictures = []
     for event in events:
         if event["step"] in by_step:
-            event["pictures"] = {name: loss if loss == loss else None for name, loss in by_step[event["step"]].items()}
+            event["pictures"] = {name: loss if math.isfinite(loss) else None for name, loss in by_step[event["step"]].items()}
 
 
 def _check_numbers(t: Training) -> None:

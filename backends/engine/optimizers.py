@@ -87,7 +87,8 @@ class Updater:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         elif self._fused:
-            self.optimizer.found_inf = (~torch.isfinite(norm)).float()  # the fused kernel skips the update where it is 1
+            # The fused kernel skips the update where this is 1; GradScaler hands its own over in the same way.
+            self.optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
             self.optimizer.step()
         elif torch.isfinite(norm).item():
             self.optimizer.step()

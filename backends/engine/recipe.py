@@ -42,7 +42,7 @@ class Recipe:
         self._config: Any = config
         assert isinstance(config, Config)
         training = [item for item in items if not item.held_out]
-        self._document = {
+        self._document: dict[str, Any] = {
             "backend": backend,
             "versions": read_versions(),
             "config": strip_paths({**config.model_dump(mode="json"), "seed": seed}),

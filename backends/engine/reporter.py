@@ -56,24 +56,23 @@ class StepLog:
     rates: list[float] = field(default_factory=list)
     pictures: list[tuple[int, list[int], torch.Tensor]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    paused: float = 0.0
 
     def add(self, loss: torch.Tensor) -> None:
         """The loss of one step, not read yet."""
         self.losses.append(loss)
 
-    def pause(self, seconds: float) -> None:
-        """Time since the last write that was not spent on steps."""
-        self.paused += seconds
+    def restart(self) -> None:
+        """Begins the window's time anew, because something else than steps took place."""
+        self.began = time.monotonic()
 
     def take(self) -> tuple[list[float], float, float]:
         """(losses read from the device, steps per second, peak memory in MiB); begins a new window."""
         values = torch.stack(self.losses).float().tolist() if self.losses else []
         now = time.monotonic()
-        rate = len(values) / max(1e-9, now - self.began - self.paused)
+        rate = len(values) / max(1e-9, now - self.began)
         if values:
             self.rates.append(rate)
-        self.losses, self.began, self.paused = [], now, 0.0
+        self.losses, self.began = [], now
         return values, rate, compute_memory_mib(self.device)
 
     def median_rate(self) -> float:

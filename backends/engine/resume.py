@@ -52,7 +52,7 @@ def check_settings(then: dict[str, Any], now: dict[str, Any]) -> None:
     if changed:
         listed = "; ".join(f"{k} was {then[k]}, is {now[k]}" for k in changed)
         raise DarkroomError(
-            f"The run cannot go on with other settings ({listed}). Set them back, or start a new run. What may change: the number of steps, "
-            "saving, sampling, tracking.",
+            f"The run cannot go on with other settings ({listed}). Set them back, or start a new run. What may change: steps, "
+            "saving, samples, tracking.",
             field=changed[0],
         )

@@ -8,7 +8,8 @@ from typing import Any
 import torch.distributed
 
 from backends.contract.rundir import RunDir
-from backends.engine.assembly import StoppedEarlier, assemble
+from backends.engine.assembly import assemble
+from backends.engine.ground import StoppedEarlier
 from backends.engine.loop import Progress, Training, train
 from backends.engine.publishing import check_publishing, publish
 from backends.engine.reporter import Reporter

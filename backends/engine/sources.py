@@ -85,8 +85,28 @@ class EncodedPictures:
         return Batch(pick.indices, moments, conditions)
 
 
+class PixelReader:
+    """Pixels of a pick; knows files only, so that it can travel to loading processes."""
+
+    def __init__(self, items: Sequence[Item], placements: Sequence[Placement]) -> None:
+        self._items, self._placements = items, placements
+
+    def read(self, pick: Pick) -> dict[str, torch.Tensor]:
+        """Pixels (B, 3, H, W) by role."""
+        pairs = list(zip(pick.indices, pick.flips, strict=True))
+        return {
+            role: torch.stack([read_pixels(self._items[i].pictures[role], self._placements[i], flipped=f) for i, f in pairs])
+            for role in self._items[pick.indices[0]].pictures
+        }
+
+
 class LivePictures:
-    """Pictures read and encoded for each batch, with loading processes ahead of the step."""
+    """Pictures read and encoded for each batch, with loading processes ahead of the step.
+
+    Args:
+        upcoming: The pick of a position; needed for loading processes only.
+        workers: Loading processes; 0 reads in the trainer itself.
+    """
 
     def __init__(
         self,
@@ -99,7 +119,7 @@ class LivePictures:
         workers: int = 0,
     ) -> None:
         self._family, self._items, self._placements, self._prompts = family, items, placements, prompts
-        self._upcoming, self._workers = upcoming, workers
+        self._reader, self._upcoming, self._workers = PixelReader(items, placements), upcoming, workers
         self._ahead: Iterator[tuple[Pick, dict[str, torch.Tensor]]] | None = None
 
     def fetch(self, pick: Pick) -> Batch:
@@ -115,66 +135,31 @@ class LivePictures:
         conditions |= {name: torch.stack([r[name] for r in rows]).to(device) for name in rows[0]}
         return Batch(pick.indices, moments, conditions)
 
-    def __getitem__(self, position: int) -> tuple[Pick, dict[str, torch.Tensor]]:
-        """What a loading process does: the pixels of a whole micro-step."""
-        assert self._upcoming is not None
-        pick = self._upcoming(position)
-        return pick, self.read(pick)
-
-    def read(self, pick: Pick) -> dict[str, torch.Tensor]:
-        """Pixels (B, 3, H, W) by role."""
-        roles = self._items[pick.indices[0]].pictures
-        return {
-            role: torch.stack(
-                [
-                    read_pixels(self._items[i].pictures[role], self._placements[i], flipped=f)
-                    for i, f in zip(pick.indices, pick.flips, strict=True)
-                ]
-            )
-            for role in roles
-        }
-
     def _pixels(self, pick: Pick) -> dict[str, torch.Tensor]:
-        if not self._workers or self._upcoming is None or pick.position < 0:
-            return self.read(pick)
+        if not self._workers or self._upcoming is None:
+            return self._reader.read(pick)
         if self._ahead is None:
-            ahead = _Ahead(self, pick.position)
+            ahead = _Ahead(self._reader, self._upcoming, pick.position)
             self._ahead = iter(torch.utils.data.DataLoader(ahead, batch_size=None, num_workers=self._workers))
         found, pixels = next(self._ahead)
-        assert found.position == pick.position
+        assert found == pick, (found.position, pick.position)
         return pixels
 
 
 class _Ahead(torch.utils.data.IterableDataset):
     """Micro-steps from `first` on, dealt to the loading processes in turn, which is the order the loader asks them in."""
 
-    def __init__(self, pictures: LivePictures, first: int) -> None:
-        self._read = _Reader(pictures)
-        self._first = first
+    def __init__(self, reader: PixelReader, upcoming: Callable[[int], Pick], first: int) -> None:
+        self._reader, self._upcoming, self._first = reader, upcoming, first
 
     def __iter__(self) -> Iterator[tuple[Pick, dict[str, torch.Tensor]]]:
         info = torch.utils.data.get_worker_info()
         torch.set_num_threads(1)
         position = self._first + (info.id if info else 0)
         while True:
-            yield self._read(position)
+            pick = self._upcoming(position)
+            yield pick, self._reader.read(pick)
             position += info.num_workers if info else 1
-
-
-class _Reader:
-    """Reads pixels without the model, which must not travel to the loading processes where they are spawned."""
-
-    def __init__(self, pictures: LivePictures) -> None:
-        self._pictures = LivePictures(
-            None,
-            pictures._items,
-            pictures._placements,
-            prompts=None,
-            upcoming=pictures._upcoming,  # type: ignore[arg-type]
-        )
-
-    def __call__(self, position: int) -> tuple[Pick, dict[str, torch.Tensor]]:
-        return self._pictures[position]
 
 
 def encode_prompts(

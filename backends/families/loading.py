@@ -83,8 +83,8 @@ def compute_identity(*modules: torch.nn.Module, extra: str = "") -> str:
     """
     digest = hashlib.sha256(extra.encode())
     for module in modules:
-        config = getattr(module, "config", None)
-        known = config.to_dict() if hasattr(config, "to_dict") else dict(config or {})
+        config: Any = getattr(module, "config", {})
+        known = config.to_dict() if hasattr(config, "to_dict") else dict(config)
         known = {k: v for k, v in known.items() if not k.startswith("_") and "version" not in k}
         digest.update(json.dumps(known, sort_keys=True, default=str).encode())
         for name, tensor in sorted(module.state_dict().items()):
@@ -105,6 +105,6 @@ def _check_class(kind: type[Any], source: str) -> None:
         raise DarkroomError(f"{index.name} of {source} is damaged. Fetch the base model anew.", field=FIELD) from None
     if found != kind.__name__:
         raise DarkroomError(
-            f"“{source}” is a {found or 'model of unknown kind'}; this training needs a {kind.__name__}. Choose a base model of that family.",
+            f"“{source}” is a {found or 'model of unknown kind'}; this training needs a {kind.__name__}. Choose one of its family.",
             field=FIELD,
         )

@@ -1,0 +1,163 @@
+"""The ground a run stands on: its processes, its precision, the checkpoint it goes on from, its base model."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DistributedDataParallelKwargs
+
+from backends.contract.base_models import resolve_source
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import RunDir
+from backends.engine import checkpoint as checkpoints
+from backends.engine.checkpoint import Checkpoint
+from backends.engine.faults import pass_failpoint
+from backends.engine.precision import DTYPES, apply_switches, choose_precision
+from backends.engine.reporter import Reporter
+from backends.engine.requests import Requests
+from backends.engine.resume import check_settings, find_resume
+from backends.families.protocol import Family, LoadOptions
+from backends.registry import Backend
+
+TELL_EVERY_S = 0.3
+
+
+class StoppedEarlier(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """The run was asked to stop before its first step."""
+
+
+@dataclass
+class Ground:
+    """What everything else stands on: the run's folder and settings, this process among its ranks."""
+
+    run: RunDir
+    backend: Backend
+    config: Any
+    reporter: Reporter
+    accelerator: Accelerator
+    requests: Requests
+    seed: int
+    checkpoint: Checkpoint | None
+
+    def check_stop(self) -> None:
+        """Leaves the preparation where somebody wants it."""
+        if self.requests.agree()[0]:
+            raise StoppedEarlier
+
+
+def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None) -> Ground:
+    """Processes, precision, the checkpoint to go on from, the seed."""
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    probe = PartialState()
+    check_ranks(config.num_processes, ranks, probe.num_processes)
+    precision = choose_precision(config.mixed_precision, probe.device, reporter)
+    accelerator = Accelerator(
+        mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)]
+    )
+    apply_switches(config, accelerator.device, reporter)
+    requests = Requests(run, ranks=ranks)
+    requests.listen()
+    if accelerator.is_main_process:
+        checkpoints.sweep(run)
+    accelerator.wait_for_everyone()
+    found = find_resume(run, resume or config.resume_from_checkpoint, reporter)
+    accelerator.wait_for_everyone()
+    if found:
+        check_settings(found.values["settings"], config.model_dump(mode="json"))
+    seed = found.values["settings"]["seed"] if found else config.seed
+    if seed is None:
+        seed = agree_on_seed(accelerator)
+    return Ground(run, backend, config, reporter, accelerator, requests, int(seed), found)
+
+
+def check_ranks(asked: int, started: int, joined: int) -> None:
+    """Refuses to train when fewer or more processes take part than the settings ask for: some launchers start one in silence.
+
+    Raises:
+        DarkroomError: With all three numbers.
+    """
+    if asked == started == joined:
+        return
+    raise DarkroomError(
+        f"{asked} processes were asked for (num_processes), {started} were started and {joined} work together. Start with "
+        f"accelerate launch --multi_gpu --num_processes {asked}, on a CPU with ACCELERATE_USE_CPU=true in the environment.",
+        field="num_processes",
+    )
+
+
+def agree_on_seed(accelerator: Accelerator) -> int:
+    """A fresh seed, the same on all ranks."""
+    drawn = torch.tensor([secrets.randbits(31)], dtype=torch.int64, device=accelerator.device)
+    if accelerator.num_processes > 1:
+        torch.distributed.broadcast(drawn, 0)
+    return int(drawn.item())
+
+
+def load_class(path: str) -> Any:
+    """The class of a `module:Class` path."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def load_family(ground: Ground) -> Family:
+    """The base model on its device, with the memory switches of the settings."""
+    c = ground.config
+    vae = c.pretrained_vae_model_name_or_path
+    options = LoadOptions(
+        source=resolve_source(c.pretrained_model_name_or_path),
+        device=ground.accelerator.device,
+        dtype=DTYPES[ground.accelerator.mixed_precision],
+        vae_source=vae,
+        revision=c.revision,
+        variant=c.variant,
+        cache_dir=c.cache_dir,
+        prediction_type=c.prediction_type,
+    )
+    family: Family = load_class(ground.backend.family_class).load(options)
+    if c.gradient_checkpointing:
+        family.save_gradients_memory()
+    if c.enable_xformers_memory_efficient_attention:
+        reason = family.use_xformers()
+        if reason:
+            ground.reporter.notice(f"xFormers attention cannot be used: {reason} Using PyTorch’s own.", "warning")
+    pass_failpoint("load.end")
+    return family
+
+
+def ensure_on_rank_0(ground: Ground, action: Callable[[], None]) -> None:
+    """Lets rank 0 act while the others wait."""
+    if ground.accelerator.is_main_process:
+        action()
+    ground.accelerator.wait_for_everyone()
+
+
+def cache_folder(run: RunDir) -> Path:
+    """The workspace's cache where the studio names it, else one inside the run."""
+    named = os.environ.get("DARKROOM_CACHE")
+    return Path(named) / "encoded" if named else run.root / "cache" / "encoded"
+
+
+def share_of(ground: Ground, note: str) -> dict[str, Any]:
+    """What filling a cache needs to know of the ranks; `note` says what is encoded."""
+    told = 0.0
+
+    def on_done(done: int, total: int) -> None:
+        nonlocal told
+        pass_failpoint("cache.entry")
+        if done == total or time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            ground.reporter.phase("caching", done, total, note)
+        if ground.accelerator.num_processes == 1:
+            ground.check_stop()
+
+    a = ground.accelerator
+    return {"rank": a.process_index, "ranks": a.num_processes, "wait": a.wait_for_everyone, "on_done": on_done}
