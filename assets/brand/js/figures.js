@@ -3,7 +3,7 @@ import {h, fill, icon, clock, size} from './core.js';
 import {span, count, sampleUrl} from './run.js';
 import {lossText} from './curve.js';
 
-const PHASES = [['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['caching', 'Prepare the pictures'], ['training', 'Train']];
+const PHASES = [['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['caching', 'Prepare the pictures'], ['sampling', 'Draw the first samples'], ['training', 'Train']];
 const DOING = {starting: 'Starting the trainer', loading: 'Loading the base model', caching: 'Preparing the pictures', sampling: 'Drawing samples', saving: 'Saving', exporting: 'Writing the LoRA file'};
 
 /* "Preparing the pictures, 5 of 12", or nothing while it simply trains. */
@@ -32,12 +32,12 @@ export function makeFigures(run) {
       m.lora_mb ? stat(size(m.lora_mb * 1e6).split(' ')[0], size(m.lora_mb * 1e6).split(' ')[1], 'size of the LoRA') : m.seconds ? stat(span(m.seconds), '', 'trained') : null);
   }
   function steps() {
-    const now = PHASES.findIndex(([k]) => k === (run.phase?.phase || (run.meta.state === 'starting' ? 'starting' : 'training')));
-    const at = run.phase && !PHASES.some(([k]) => k === run.phase.phase) ? 3 : now, sign = JSON.stringify([run.phase, at]);
+    const list = PHASES.filter(([k]) => k !== 'sampling' || (run.meta.sample_every && run.meta.prompts.length)), p = run.phase;
+    const at = Math.max(0, list.findIndex(([k]) => k === (p?.phase || (run.meta.state === 'starting' ? 'starting' : 'training')))), sign = JSON.stringify([p, at]);
     if (sign === listed) return;
     listed = sign;
-    fill(phases, PHASES.map(([k, text], i) => {
-      const p = run.phase, here = i === at;
+    fill(phases, list.map(([, text], i) => {
+      const here = i === at;
       const words = here && p ? doing(p) || text : text;
       return h('li' + (i < at ? '.done' : here ? '.now' : ''), {aria: here ? {current: 'step'} : {}}, h('span.d-dot.' + (i < at ? 'done' : here ? 'live' : 'todo'), i < at && icon('check', 's')), h('span', words, here && p?.note && h('small', p.note)));
     }));
@@ -45,16 +45,16 @@ export function makeFigures(run) {
   function show() {
     const m = run.meta;
     if (!m) return;
-    const busy = run.busy(), before = busy && !run.x.length;
+    const busy = run.busy(), before = busy && run.status.step == null;
     el.classList.toggle('before', before);
     phases.hidden = !before;
     progress.hidden = !busy;
-    if (busy) live(); else ended();
+    if (before) fill(stats, stat(count(m.total), '', 'steps to go')); else if (busy) live(); else ended();
     if (before) steps();
     const p = before && run.phase?.total ? (run.phase.done || 0) / run.phase.total : Math.min(1, (run.status.step ?? m.step ?? 0) / (m.total || 1));
     bar.style.width = p * 100 + '%';
     progress.setAttribute('aria-valuenow', Math.round(p * 100));
-    const text = run.advice?.sentence || '';
+    const text = before ? '' : run.advice?.sentence || '';
     if (text !== said) {                      // the first sentence strong, the rest quiet
       said = text;
       const cut = /^(.*?[.!?])\s+(.*)$/s.exec(text);

@@ -43,7 +43,7 @@ export async function mount(el) {
     display(newest || null);
     grow();
   }
-  const pickKnown = (s) => Object.fromEntries(['seed', 'num_inference_steps', 'guidance_scale', 'width', 'height', 'negative_prompt', 'sampler', 'base_model'].filter((k) => s[k] != null).map((k) => [k, s[k]]));
+  function pickKnown(s) { return Object.fromEntries(['seed', 'num_inference_steps', 'guidance_scale', 'width', 'height', 'negative_prompt', 'sampler', 'base_model'].filter((k) => s[k] != null).map((k) => [k, s[k]])); }
   /* The kept checkpoint of this run, or its finished LoRA; without a run that of the newest. */
   function propose(run) { return (d.loras.find((l) => l.run && l.run === run) || (run ? null : d.loras[0]))?.key || null; }
   function grow() { prompt.style.height = 'auto'; prompt.style.height = Math.min(180, prompt.scrollHeight) + 'px'; }
@@ -98,7 +98,7 @@ export async function mount(el) {
     }
     if (job) timer = setTimeout(poll, 400);
   }
-  const ready_of = (j) => j.pictures.filter((p) => p.ready).map((p) => p.id);
+  function ready_of(j) { return j.pictures.filter((p) => p.ready).map((p) => p.id); }
   function ended() {
     const end = job, last = ready_of(end).at(-1), isStrip = strip && end.id === strip.id;
     job = null; stop.disabled = false;

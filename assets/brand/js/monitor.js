@@ -54,8 +54,8 @@ function draw(el, run) {
     const took = r?.seconds ?? m.seconds;
     const parts = done ? [`${m.name}: ${plural(r?.steps ?? steps, 'step')}${took ? ' in ' + span(took) : ''}.`, m.kept_step ? `Step ${count(m.kept_step)} is kept.` : r?.best_step ? `Step ${count(r.best_step)} has the lowest held-out loss; look for yourself before you keep one.` : '']
       : WRONG.includes(m.state) ? [`It ended at step ${count(steps)} of ${count(m.total)}${took ? `, after ${span(took)}` : ''}. Your pictures, captions and settings are untouched.`]
-      : m.state === 'stopped' ? [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.sentence, ''];
-    fill(sub, parts.filter(Boolean).join(' '), run.busy() && doing(run.phase) && run.x.length ? [' ', fill(now, doing(run.phase) + '.')] : null);
+      : m.state === 'stopped' ? [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.trigger_word ? `Teaching ${m.base_model} what ${m.trigger_word} is.` : `Teaching ${m.base_model} from your pictures.`];
+    fill(sub, parts.filter(Boolean).join(' '), run.busy() && doing(run.phase) && run.status.step != null ? [' ', fill(now, doing(run.phase) + '.')] : null);
     document.title = (run.busy() && run.status.step ? `${Math.floor((100 * run.status.step) / (m.total || 1))} % ` : '') + m.name + ' · Darkroom';
   }
   function frame() {                                  // what stands on the page in this state
@@ -63,7 +63,7 @@ function draw(el, run) {
     const sign = [m.state, m.reason, !!some, m.checkpoints.length, m.lora_mb].join();
     el.classList.toggle('p-monitor-finished', !run.busy());
     el.classList.toggle('p-monitor-failed', bad);
-    curve.el.hidden = !run.x.length;
+    curve.el.hidden = !run.x.length || (run.busy() && run.status.step == null);
     two.hidden = bad && !some;
     if (sign === faced) return;
     faced = sign;

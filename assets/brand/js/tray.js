@@ -17,6 +17,14 @@ export function makeTray(run) {
   const url = (s) => sampleUrl(run, s, WIDTH);
   const text = (s) => run.meta.prompts[s.prompt] ?? s.text ?? '';
 
+  /* The old picture stays until the new one is there: no blank moment. */
+  function load(img, address, alt) {
+    if (img.dataset.u === address || img.dataset.next === address) return;
+    img.dataset.next = address;
+    const ahead = new Image();
+    ahead.onload = ahead.onerror = () => { if (img.dataset.next !== address) return; img.src = img.dataset.u = address; img.dataset.next = ''; img.alt = alt; if (img === b) show(); };
+    ahead.src = address;
+  }
   function show() {
     if (!run.meta) return;
     let list = mine();
@@ -26,9 +34,8 @@ export function makeTray(run) {
     if (follow || pos == null) pos = list.at(-1).step;
     const i = Math.max(0, list.findLastIndex((s) => s.step <= pos)), s = list[i], next = list[i + 1];
     const part = next ? (pos - s.step) / (next.step - s.step) : 0;
-    if (a.dataset.u !== url(s)) a.src = a.dataset.u = url(s);
-    a.alt = `${text(s)}, step ${s.step}`;
-    if (next && part > 0.02) { if (b.dataset.u !== url(next)) b.src = b.dataset.u = url(next); b.style.opacity = part; } else b.style.opacity = 0;
+    load(a, url(s), `${text(s)}, step ${s.step}`);
+    if (next && part > 0.02) { load(b, url(next), ''); b.style.opacity = b.dataset.u === url(next) ? part : 0; } else b.style.opacity = 0;
     words.textContent = text(s);
     const sec = run.busy() ? Date.now() / 1000 - s.time : Infinity;
     age.textContent = s.step === 0 ? 'before training' : `step ${count(s.step)}` + (sec < 3600 ? `, ${sec < 90 ? Math.max(0, Math.round(sec)) + ' s' : Math.round(sec / 60) + ' min'} ago` : '');

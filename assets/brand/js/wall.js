@@ -53,7 +53,7 @@ export function makeWall(run, onPick) {
     const has = Object.keys(near).length > 0, width = cols.length + (open ? 1 : 0);
     wall.style.gridTemplateColumns = `132px repeat(${width},minmax(72px,124px))` + (has ? ' minmax(104px,138px)' : '');
     wall.style.minWidth = width > 7 ? 132 + width * 84 + (has ? 124 : 0) + 'px' : '';
-    const kids = [h('span'), ...cols.map((c) => h('span.h' + (c === steps.at(-1) ? '.on' : ''), c === 0 ? 'base' : count(c))), open && h('span.h', count(next)), has && h('span.h.near', 'nearest')];
+    const kids = [h('span'), ...cols.map((c) => h('span.h' + (c === steps.at(-1) ? '.on' : ''), c === 0 ? 'base' : count(c))), open && h('span.h', next ? count(next) : 'base'), has && h('span.h.near', 'nearest')];
     for (const key of keys) {
       kids.push(label(key));
       for (const c of cols) { const x = run.samples.get(c + '/' + key); kids.push(x ? cell(x) : h('span')); }
