@@ -42,7 +42,7 @@ def export_adapter(source: Path, target: Path, layout: str) -> None:
     header = read_adapter_header(source)
     state = safetensors.torch.load_file(str(source))
     check_numbers(state, source.name)
-    metadata = dict(header.metadata)
+    metadata = _without_dropout(dict(header.metadata), source.name)
     if layout == "kohya":
         state = to_kohya(state, read_scalings(header, source.name), one_text_encoder=header.made_for.startswith("SD "))
         metadata = _kohya_metadata(metadata, state)
@@ -107,7 +107,7 @@ def read_scalings(header: AdapterHeader, name: str) -> dict[str, float]:
             if m and m[3] == "A"
         }
     except (ValueError, TypeError, AttributeError, re.error):
-        raise DarkroomError(f"The notes on rank and alpha in “{name}” are damaged.") from None
+        raise _damaged(name) from None
 
 
 def _scaling(settings: dict[str, Any], component: str, module: str, rank: int) -> float:
@@ -117,6 +117,22 @@ def _scaling(settings: dict[str, Any], component: str, module: str, rank: int) -
             alpha = value
             break
     return float(alpha) / (math.sqrt(rank) if settings.get(f"{component}.use_rslora") else rank)
+
+
+def _without_dropout(metadata: dict[str, str], name: str) -> dict[str, str]:
+    """Dropout belongs to training; diffusers leaves a loaded adapter in training mode and would apply it to pictures."""
+    if PEFT_METADATA in metadata:
+        try:
+            settings = json.loads(metadata[PEFT_METADATA])
+            settings |= {key: 0.0 for key in settings if key.endswith(".lora_dropout")}
+        except (ValueError, TypeError):
+            raise _damaged(name) from None
+        metadata[PEFT_METADATA] = json.dumps(settings, indent=2, sort_keys=True)
+    return metadata
+
+
+def _damaged(name: str) -> DarkroomError:
+    return DarkroomError(f"The notes on rank and alpha in “{name}” are damaged. Choose another checkpoint.")
 
 
 def _kohya_metadata(metadata: dict[str, str], state: dict[str, torch.Tensor]) -> dict[str, str]:

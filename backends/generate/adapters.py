@@ -30,10 +30,7 @@ class _Slot:
     signature: tuple = ()
     identity: tuple = ()
     places: dict[str, nn.Parameter] = field(default_factory=dict)
-
-    @property
-    def trains_text(self) -> bool:
-        return any(key.startswith("text_encoder") for key in self.places)
+    trains_text: bool = False
 
 
 class AdapterRack:
@@ -113,6 +110,8 @@ class AdapterRack:
             log.warning("%s: %s", path.name, error)
             self._forget(slot)
             raise self._misfit(path, header) from None
+        for component in COMPONENTS:
+            getattr(self._pipeline, component).eval()  # new layers come in training mode: a LoRA trained with dropout would draw with it
         loaded = self._parameters(slot.name)
         expected = sum("lora" in key and "alpha" not in key for key in state)
         if len(loaded) != expected:
@@ -122,6 +121,7 @@ class AdapterRack:
                 "what it learnt. Choose a LoRA that was trained from this base model.",
                 field="loras",
             )
+        slot.trains_text = any(key.startswith("text_encoder") for key in loaded)
         slot.places = _map_places(header, loaded)
         if not slot.places:
             slot.signature = ()  # another layout: right, but loaded anew each time

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +17,15 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
-from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from backends.contract.base_models import find_base_model, resolve_source
 from backends.contract.draw import DrawConfig
 from backends.contract.errors import DarkroomError
+from backends.families.loading import load_pipeline
+from backends.families.protocol import LoadOptions
 from backends.generate.adapters import AdapterRack
 
-log = logging.getLogger(__name__)
 _SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddim": (DDIMScheduler, {}),
     "euler": (EulerDiscreteScheduler, {}),
@@ -62,6 +60,9 @@ class DrawPipeline:
         self._pipeline.scheduler = self._scheduler(config.sampler)
         embeddings = [self._embed(p, config.negative_prompt, config.guidance_scale or 0.0, text_loras) for p in prompts]
         generators = [torch.Generator("cpu").manual_seed(config.seed) for _ in prompts]
+        unet, scale = self._pipeline.unet, self._pipeline.vae_scale_factor
+        shape = (1, unet.config.in_channels, (config.height or 0) // scale, (config.width or 0) // scale)
+        noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
         negative, pooled_negative = self._stack(embeddings, 1), self._stack(embeddings, 3)
 
         def after_step(_pipeline: Any, index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +75,7 @@ class DrawPipeline:
                 negative_prompt_embeds=negative, negative_pooled_prompt_embeds=pooled_negative,
                 guidance_scale=config.guidance_scale, num_inference_steps=config.num_inference_steps,
                 width=config.width, height=config.height, generator=generators,
+                latents=noise.to(unet.device, unet.dtype),
                 output_type="np", callback_on_step_end=after_step,
             ).images  # fmt: skip
         if not np.isfinite(pixels).all():
@@ -117,7 +119,7 @@ class DrawPipeline:
         return kind.from_config(self._base_scheduler.config, **options)
 
 
-def load_draw_pipeline(base_model: str, *, offline: bool = False) -> DrawPipeline:
+def load_draw_pipeline(base_model: str) -> DrawPipeline:
     """The base model of this name, on the GPU where there is one.
 
     Raises:
@@ -125,26 +127,14 @@ def load_draw_pipeline(base_model: str, *, offline: bool = False) -> DrawPipelin
     """
     source, known = resolve_source(base_model), find_base_model(base_model)
     name = known.name if known else Path(base_model).name if Path(source).is_dir() else base_model
-    local = offline or Path(source).is_dir() or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
     cuda = torch.cuda.is_available()
-    dtype = torch.float16 if cuda else torch.float32
+    device, dtype = torch.device("cuda" if cuda else "cpu"), torch.float16 if cuda else torch.float32
     try:
-        kind = StableDiffusionXLPipeline.load_config(source, local_files_only=local).get("_class_name", "")
-        if kind != "StableDiffusionXLPipeline":
-            raise DarkroomError(f"“{name}” is a {kind or 'model of an unknown kind'}; here it needs an SDXL model.", field="base_model")
-        pipeline = StableDiffusionXLPipeline.from_pretrained(source, dtype=dtype, local_files_only=local, use_safetensors=True)
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        log.warning("base model %s: %s", base_model, error)
-        raise DarkroomError(_explain(name, source, error, local), field="base_model") from None
+        pipeline = load_pipeline(StableDiffusionXLPipeline, LoadOptions(source=source, device=device, dtype=dtype))
+    except DarkroomError as error:
+        raise DarkroomError(error.text, field="base_model") from error
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to("cuda" if cuda else "cpu")
+    pipeline.to(device)
     if pipeline.vae.config.sample_size > 256:
         pipeline.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
     return DrawPipeline(pipeline, name)
-
-
-def _explain(name: str, source: str, error: Exception, offline: bool) -> str:
-    if Path(source).is_dir():
-        return f"The base model “{name}” cannot be read: {str(error).splitlines()[0][:200]}"
-    why = "and downloads are switched off" if offline else "and could not be had from huggingface.co"
-    return f"The base model “{name}” is not on this machine {why}. Pocket came with the studio and needs no internet."

@@ -1,6 +1,6 @@
 """The generating worker: `python -m backends.generate.worker`, spoken to as `backends.contract.wire` says.
 
-load  {base_model, offline}
+load  {base_model}
 draw  {settings: DrawConfig's values, prompts: [text], columns: [{loras: [{path, weight}], files: [path or null, one a prompt]}]}
       The columns are drawn in the order given, the prompts of one column in one batch; a null leaves that cell out.
       -> `phase` {phase, text}, `notice` {text}, `step` {done, total, column}, `picture` {column, row, file, seconds},
@@ -63,7 +63,7 @@ class GenerateWorker:
             from backends.generate.pipeline import load_draw_pipeline  # after the first request: a worker that waits is small
 
             self._pipeline = None  # two at once may not fit in memory
-            self._pipeline, self._name = load_draw_pipeline(name, offline=bool(request.values.get("offline", False))), name
+            self._pipeline, self._name = load_draw_pipeline(name), name
             request.reply("phase", phase="drawing", text="Drawing")
         return self._pipeline
 
