@@ -111,10 +111,10 @@ def caption(
             studio.datasets.update(dataset, trigger_word=trigger_word)
         waiting = [p for p in studio.datasets.pictures(dataset) if p.text_by != "person" and (not p.text or p.text_by == "captioner")]
         written, failed = 0, []
-        with bar(quiet=as_json) as progress, Captioner(captioner) as worker:
+        with bar(quiet=as_json) as progress, Captioner(studio.workspace) as worker:
             task = progress.add_task("Captioning", total=len(waiting))
             paths = [studio.datasets.path(dataset, p.id) for p in waiting]
-            for picture, reply in zip(waiting, worker.caption(paths), strict=True):
+            for picture, reply in zip(waiting, worker.caption(captioner, paths), strict=True):
                 if reply.error:
                     failed.append({"name": picture.name, "reason": reply.error})
                 else:

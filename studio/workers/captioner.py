@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from studio.workers.client import Call, Worker
 from studio.workspace import Workspace
+
+DEFAULT_CAPTIONER = "pocket-blip"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Captioner:
     def release(self) -> None:
         """Frees its memory, for a run."""
         self.worker.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 def caption_replies(call: Call) -> Iterator[CaptionReply]:
