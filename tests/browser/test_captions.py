@@ -1,0 +1,173 @@
+"""The caption notebook in a real browser: silent saving, nothing lost, changes of many with a preview and a way back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from studio.datasets.captions import set_caption
+from studio.datasets.samples import create_sample_dataset
+from studio.datasets.store import DatasetStore
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def zog(server):
+    store = DatasetStore(server.workspace)
+    info = create_sample_dataset(store, "zog")
+    yield store, info.id
+    store.delete(info.id)
+
+
+def texts(zog):
+    store, dataset = zog
+    return [p.text for p in store.pictures(dataset)]
+
+
+def open_captions(page, server, zog, more=""):
+    page.goto(f"{server.address}/captions?dataset={zog[1]}{more}")
+    page.wait_for_selector("#notebook[data-state=ready]")
+    return page.locator("#cap")
+
+
+def wait_for_text(page, zog, index, text):
+    """The server's own copy is asked, so that the page's word alone is not enough."""
+    store, dataset = zog
+    picture = store.pictures(dataset)[index]
+    page.wait_for_function(
+        "async ([d, id, want]) => (await (await fetch(`/api/captions/${d}`)).json()).pictures.find((p) => p.id === id).text === want",
+        arg=[dataset, picture.id, text],
+    )
+
+
+def test_what_is_typed_is_saved_without_a_button(page, server, zog):
+    box = open_captions(page, server, zog)
+    box.fill("zog waves at the sea")
+    page.wait_for_selector("#notebook .sv.saved")
+    wait_for_text(page, zog, 0, "zog waves at the sea")
+    page.reload()
+    page.wait_for_selector("#notebook[data-state=ready]")
+    assert box.input_value() == "zog waves at the sea"
+
+
+def test_ctrl_enter_saves_and_goes_on(page, server, zog):
+    box = open_captions(page, server, zog)
+    box.fill("first")
+    box.press("Control+Enter")
+    assert page.get_by_label("Picture 02", exact=True).is_visible()
+    box.fill("second")
+    box.press("Control+Enter")
+    wait_for_text(page, zog, 0, "first")
+    wait_for_text(page, zog, 1, "second")
+
+
+def test_a_failed_save_says_so_keeps_the_words_and_goes_through_on_retry(page, server, zog):
+    box = open_captions(page, server, zog)
+    page.route("**/api/captions/*/pictures/*", lambda route: route.abort())
+    box.fill("not lost")
+    retry = page.get_by_role("button", name="Not saved, try again")
+    retry.wait_for()
+    page.unroute("**/api/captions/*/pictures/*")
+    retry.click()
+    wait_for_text(page, zog, 0, "not lost")
+
+
+def test_a_caption_changed_elsewhere_is_told_and_neither_is_lost(page, server, zog):
+    store, dataset = zog
+    box = open_captions(page, server, zog)
+    first = store.pictures(dataset)[0]
+    set_caption(store, dataset, first.id, "words of another window", first.version)
+    box.fill("words of this window")
+    page.wait_for_selector("#notebook[data-state=clash]")
+    assert "words of another window" in page.locator("#notebook .clip").inner_text()
+    assert texts(zog)[0] == "words of another window"
+    page.get_by_role("button", name="Keep mine").click()
+    wait_for_text(page, zog, 0, "words of this window")
+
+
+def test_replace_shows_its_effect_first_and_can_be_undone(page, server, zog):
+    before = texts(zog)
+    open_captions(page, server, zog)
+    page.get_by_role("button", name="Find and replace").first.click()
+    page.get_by_label("Find", exact=True).fill("background")
+    page.get_by_label("Put in its place").fill("wall")
+    act = page.get_by_role("button", name=re.compile("Replace in 12 captions"))
+    act.wait_for()
+    assert texts(zog) == before
+    act.click()
+    page.get_by_role("button", name="Undo").wait_for()
+    assert all("wall" in t and "background" not in t for t in texts(zog))
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Put back as it was").wait_for()
+    assert texts(zog) == before
+
+
+def test_a_broken_pattern_is_told_at_its_field(page, server, zog):
+    open_captions(page, server, zog)
+    page.get_by_role("button", name="Find and replace").first.click()
+    page.get_by_label("Regular expression").check()
+    page.get_by_label("Find", exact=True).fill("zog(")
+    page.locator(".fr .d-err:visible").wait_for()
+    assert "not a regular expression" in page.locator(".fr .d-err").inner_text()
+    assert page.get_by_role("button", name="Replace", exact=True).is_disabled()
+
+
+def test_a_word_chip_counts_filters_and_takes_out(page, server, zog):
+    open_captions(page, server, zog)
+    chip = page.locator("#notebook .d-chip", has_text="purple")
+    number = int(chip.locator("b").inner_text())
+    assert number == sum("purple" in t for t in texts(zog))
+    chip.click()
+    page.get_by_role("button", name=f"Show the {number}").click()
+    assert page.locator("#notebook .ct").count() == number
+    page.get_by_role("button", name="Take out").click()
+    page.get_by_role("button", name=re.compile(f"Replace in {number} captions")).click()
+    page.get_by_role("button", name="Undo").wait_for()
+    assert not any("purple" in t for t in texts(zog))
+
+
+@pytest.mark.parametrize("word", ["two words", 'zo"g'])
+def test_a_trigger_word_that_cannot_be_one_is_told_at_its_field(page, server, zog, word):
+    open_captions(page, server, zog)
+    page.locator("#f-trigger textarea, #f-trigger input").fill(word)
+    page.locator("#f-trigger .d-err").wait_for()
+    assert "must be one word" in page.locator("#f-trigger .d-err").inner_text()
+    assert zog[0].info(zog[1]).trigger_word == "zog"
+
+
+def test_the_trigger_word_moves_to_the_end_of_all_captions(page, server, zog):
+    open_captions(page, server, zog)
+    page.locator("#place label", has_text="Last").click()
+    page.get_by_role("button", name="Put it last in all 12").click()
+    page.get_by_role("button", name="Undo").wait_for()
+    assert all(t.endswith(", zog") and not t.startswith("zog") for t in texts(zog))
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Put back as it was").wait_for()
+    assert all(t.startswith("zog ") for t in texts(zog))
+
+
+def test_the_keyboard_alone_moves_through_the_pictures(page, server, zog):
+    open_captions(page, server, zog)
+    page.locator("#notebook .ct").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#notebook .ct[aria-current]").get_attribute("data-index") == "4"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "cap"
+    page.keyboard.press("Alt+ArrowLeft")
+    assert page.get_by_label("Picture 04", exact=True).is_visible()
+
+
+def test_tokens_are_counted_and_the_limit_is_told(page, server, zog):
+    box = open_captions(page, server, zog)
+    assert page.locator("#cap-tok").inner_text() == "5 of 22 tokens"
+    box.fill("zog " * 30)
+    page.locator("#cap-tok", has_text="are cut off").wait_for()
+
+
+def test_without_a_data_set_the_page_teaches(page, server):
+    page.goto(server.address + "/captions")
+    page.wait_for_selector("#notebook[data-state=empty]")
+    assert page.get_by_role("link", name="Go to the pictures").is_visible()
