@@ -79,7 +79,7 @@ export function openRun(id) {
   async function advise() {               // the sentence changes with a judgement or an end, not with every step
     const now = [s.evals.length, s.evals.at(-1)?.step, s.meta.state, !!s.result].join();
     if (now === judged) return false;
-    s.advice = await api(path + '/advice');
+    try { s.advice = await api(path + '/advice'); } catch (e) { if (!e.status) throw e; }      // a fault of the advice must not stop the page
     judged = now;
     return true;
   }
