@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from backends.contract import schedule
 from backends.contract.base_models import find_base_model
 from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
@@ -58,7 +58,7 @@ def compute_forecast(
         measured_step_s: Seconds a step as a like run on this machine measured it; None before there was one.
     """
     held_out = count_held_out(num_pictures, config.held_out_share)
-    training, steps = num_pictures - held_out, compute_steps(config, num_pictures)
+    training, steps = count_training(config, num_pictures), compute_steps(config, num_pictures)
     per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
     step_s, basis = estimate_step_seconds(config, hardware)
     if measured_step_s is not None:
@@ -90,13 +90,23 @@ def compute_forecast(
     )
 
 
+def count_training(config: Any, num_pictures: int) -> int:
+    """Pictures that are learnt from: those not held out, at most as many as the settings allow."""
+    training = num_pictures - count_held_out(num_pictures, config.held_out_share)
+    return min(training, config.max_train_samples) if config.max_train_samples else training
+
+
 def compute_steps(config: Any, num_pictures: int) -> int:
-    """How many steps a run takes: the steps asked for, or the passes over the pictures that are trained on."""
-    if getattr(config, "max_train_steps", None):
+    """How many steps a run takes: the steps asked for, or the passes over the pictures that are learnt from."""
+    if config.max_train_steps:
         return int(config.max_train_steps)
-    training = num_pictures - count_held_out(num_pictures, getattr(config, "held_out_share", 0.0))
-    per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
-    return int(config.num_train_epochs) * max(1, math.ceil(training / per_step))
+    return schedule.compute_steps(
+        count_training(config, num_pictures),
+        epochs=config.num_train_epochs,
+        batch_size=config.train_batch_size,
+        accumulation=config.gradient_accumulation_steps,
+        processes=config.num_processes,
+    )
 
 
 def count_checkpoints(config: Any, steps: int) -> int:

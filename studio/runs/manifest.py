@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
-
-if TYPE_CHECKING:
-    from studio.datasets.store import DatasetStore
+from studio.datasets.index import Picture
+from studio.workspace import Workspace
 
 
 def count_held_out(num_pictures: int, share: float) -> int:
     """How many pictures judge the run: the share of all, at least one, and never the last one left to train on."""
     if share <= 0 or num_pictures < 2:
         return 0
-    return min(num_pictures - 1, max(1, math.floor(num_pictures * share)))
+    return min(num_pictures - 1, max(1, round(num_pictures * share)))
 
 
 def choose_held_out(picture_ids: list[str], share: float) -> set[str]:
@@ -27,26 +27,52 @@ def choose_held_out(picture_ids: list[str], share: float) -> set[str]:
 
     So the held-out losses of several runs over one data set can be compared.
     """
-    ranked = sorted(set(picture_ids), key=lambda i: hashlib.sha256(f"held out:{i}".encode()).digest())
+    ranked = sorted(set(picture_ids))  # ids are hashes of the content: as good as drawn at random
     return set(ranked[: count_held_out(len(ranked), share)])
 
 
-def read_rows(datasets: DatasetStore, dataset_id: str, limit: int | None = None) -> list[dict[str, Any]]:
-    """The data set as manifest rows, `held_out` still open.
+def read_rows(workspace: Workspace, dataset_id: str, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """The pictures as manifest rows, `held_out` still open.
 
     Raises:
-        DarkroomError: When a picture's file is gone.
+        DarkroomError: When a picture's file is gone or is not the one that was added.
     """
-    rows, missing = [], []
-    for picture in datasets.pictures(dataset_id)[:limit]:
-        path = datasets.path(dataset_id, picture.id).resolve()
-        if not path.is_file():
-            missing.append(picture.name)
-        rows.append({"id": picture.id, "file": str(path), "caption": picture.text, "width": picture.width, "height": picture.height})
-    if missing:
-        names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise DarkroomError(f"{len(missing)} of {len(rows)} pictures are gone from the data set: {names}. Add them again, or remove them.")
-    return rows
+    folder = workspace.dataset(dataset_id)
+    broken = find_broken(folder, pictures)
+    if broken:
+        raise DarkroomError(describe_broken(broken, len(pictures)))
+    return [
+        {"id": p.id, "file": str((folder / p.file).resolve()), "caption": p.text, "width": p.width, "height": p.height} for p in pictures
+    ]
+
+
+def find_broken(folder: Path, pictures: Sequence[Picture]) -> list[str]:
+    """Names of the pictures whose files are gone, cannot be read, or have changed since they were added."""
+    return [p.name for p in pictures if not _is_whole(folder / p.file, p.sha256)]
+
+
+def describe_broken(names: list[str], total: int) -> str:
+    """The fault as a sentence with the way out."""
+    some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    number = f"{len(names)} of {total} pictures {'is' if len(names) == 1 else 'are'}"
+    return f"{number} gone or damaged: {some}. Remove them on the Dataset page and add them again."
+
+
+_whole: dict[Path, tuple[int, int, str]] = {}
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Whether the file is the one that was added; hashed again only when it was touched since the last look."""
+    try:
+        stat = path.stat()
+        known = _whole.get(path)
+        if known is None or known[:2] != (stat.st_mtime_ns, stat.st_size):
+            with path.open("rb") as file:
+                known = (stat.st_mtime_ns, stat.st_size, hashlib.file_digest(file, "sha256").hexdigest())
+            _whole[path] = known
+    except OSError:
+        return False
+    return stat.st_size > 0 and sha256 in ("", known[2])
 
 
 def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float) -> str:

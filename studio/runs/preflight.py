@@ -18,6 +18,7 @@ from studio.runs.control import find_busy_run
 from studio.runs.cost import find_model_cost
 from studio.runs.forecast import Forecast, compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
+from studio.runs.manifest import describe_broken, find_broken
 from studio.runs.presets import fill_prompts
 from studio.runs.speeds import find_speed
 from studio.workspace import Workspace
@@ -101,15 +102,10 @@ def _read_pictures(workspace: Workspace, dataset_id: str, faults: list[Fault]) -
         return None
     if len(pictures) == 1:
         faults.append(Fault(field="dataset", text="The data set has 1 picture; a run needs 2 or more, one of them to judge by."))
-    gone = [p.name for p in pictures if not _readable(datasets.path(dataset_id, p.id))]
-    if gone:
-        text = f"{_count(gone, 'picture')} cannot be read any more: {_some(gone)}. Remove them on the Dataset page, or add them again."
-        faults.append(Fault(field="dataset", text=text))
+    broken = find_broken(workspace.dataset(dataset_id), pictures)
+    if broken:
+        faults.append(Fault(field="dataset", text=describe_broken(broken, len(pictures))))
     return pictures
-
-
-def _readable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.R_OK) and path.stat().st_size > 0
 
 
 def _check_pictures(config: Any, pictures: list[Any], faults: list[Fault], warnings: list[Fault]) -> None:

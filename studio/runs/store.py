@@ -67,7 +67,7 @@ class RunStore:
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
         datasets = DatasetStore(self.workspace)
-        rows = read_rows(datasets, dataset_id, getattr(config, "max_train_samples", None))
+        rows = read_rows(self.workspace, dataset_id, datasets.pictures(dataset_id))
         if not rows:
             raise DarkroomError("The data set has no pictures. Add some on the Dataset page.")
         run_id = self._reserve(name or dataset_id)
