@@ -148,8 +148,11 @@ def compute_v_loss(base: Base, latents: Tensor, ids: Tensor, time_ids: Tensor, n
 
 def save_base(base: Base, tokenizer: CLIPTokenizer, vae_folder: Path, out: Path) -> None:
     """Writes the whole pipeline in half precision, as diffusers loads it."""
+    vae = AutoencoderKL.from_pretrained(vae_folder)
+    # Otherwise the finished model would carry the path of the folder in which it was built.
+    vae.register_to_config(_name_or_path="")
     pipe = StableDiffusionXLPipeline(
-        vae=AutoencoderKL.from_pretrained(vae_folder),
+        vae=vae,
         text_encoder=base.text_encoder,
         text_encoder_2=base.text_encoder_2,
         tokenizer=tokenizer,
@@ -178,6 +181,6 @@ def train_base(settings: Settings, latents: Latents, tokenizer: CLIPTokenizer, f
         ids = tokenizer(texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
         return compute_v_loss(base, clean, ids, vary_time_ids(own.batch, step.rng), noise, timesteps, alphas)
 
-    schedule = Schedule(own.rate, warmup_steps=150, decay_from=0.35)
+    schedule = Schedule(own.rate, own.warmup_steps, decay_from=0.35)
     job = Job("base", base, compute_loss, schedule, averaging=own.averaging)
     return train(job, folder, steps=own.steps, seed=settings.seed, save_every=settings.save_every)

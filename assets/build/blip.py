@@ -124,7 +124,7 @@ def train_blip(settings: Settings, drawings: Drawings, folder: Path, out: Path) 
     def compute_loss(step: Step) -> Tensor:
         return compute_caption_loss(blip, tokenizer, [draw_shown(drawings, step.rng, TRAINED_VENDORS) for _ in range(own.batch)])
 
-    job = Job("blip", blip, compute_loss, Schedule(own.rate, warmup_steps=200, decay_from=0.4), betas=(0.9, 0.98), weight_decay=0.05)
+    job = Job("blip", blip, compute_loss, Schedule(own.rate, own.warmup_steps, decay_from=0.4), betas=(0.9, 0.98), weight_decay=0.05)
     trained = train(job, folder, steps=own.steps, seed=settings.seed, save_every=settings.save_every)
     blip.eval()
     for label, vendors in (("the vendors it learnt from", ("flat", "noto")), ("a vendor it never saw", ("twemoji",))):

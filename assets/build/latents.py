@@ -73,7 +73,7 @@ def encode_drawings(vae_folder: Path, drawings: Drawings, out: Path, *, views: i
     vae.save_pretrained(out / "vae")
     (out / "subjects.json").write_text(json.dumps(subjects), encoding="utf-8")
     # Last, because its presence says that the stage is done.
-    save_file({"latents": (values / deviation).half()}, out / "latents.part")
+    save_file({"latents": (values / deviation).half().contiguous()}, out / "latents.part")
     (out / "latents.part").replace(out / "latents.safetensors")
 
 

@@ -19,6 +19,7 @@ class VaeSettings:
     steps: int = 4000
     batch: int = 8
     rate: float = 6e-4
+    warmup_steps: int = 60
     kl_weight: float = 5e-4
     medium_from: float = 0.64
     whole_from: float = 0.88
@@ -32,10 +33,11 @@ class BaseSettings:
     channels: tuple[int, ...] = (64, 96, 128)
     text_widths: tuple[int, int] = (96, 128)
     text_layers: int = 3
-    vocabulary: int = 1700
+    num_merges: int = 1395
     steps: int = 7200
     batch: int = 40
     rate: float = 1e-3
+    warmup_steps: int = 150
     averaging: float = 0.998
     views: int = 3
 
@@ -50,6 +52,7 @@ class BlipSettings:
     steps: int = 2400
     batch: int = 48
     rate: float = 8e-4
+    warmup_steps: int = 200
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def make_base(settings: Settings) -> None:
     """The finished pipeline in `out/pocket-sdxl`."""
     target = settings.out / "pocket-sdxl"
     if not target.is_dir():
-        tokenizer = build_tokenizer(load_drawings(settings.work / "drawings").names, settings.base.vocabulary)
+        tokenizer = build_tokenizer(load_drawings(settings.work / "drawings").names, settings.base.num_merges)
         trained = base.train_base(settings, load_latents(settings.work / "latents"), tokenizer, settings.work / "base")
         base.save_base(cast(base.Base, trained.module), tokenizer, settings.work / "latents" / "vae", _unfinished(target))
         _unfinished(target).rename(target)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 
-from tokenizers import pre_tokenizers, trainers
+from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
 from assets.build.colours import COLOURS
@@ -24,24 +24,48 @@ grey gray
 NAME_WEIGHT, WORD_WEIGHT = 3, 40
 
 
-def build_tokenizer(names: list[str], vocabulary: int) -> CLIPTokenizer:
-    """A CLIP tokenizer of about `vocabulary` pieces, learnt from our captions, `names` and WORDS; any text has tokens."""
+def learn_merges(words: Counter[str], count: int) -> list[tuple[str, str]]:
+    """The `count` pairs of pieces that are joined most often, in the order of joining (byte pair encoding).
+
+    The library's own trainer breaks ties by the order of a hash table, so that no two vocabularies were the same; here
+    the alphabet decides.
+    """
+    split = {word: [*word[:-1], word[-1] + END_OF_WORD] for word in words}
+    merges: list[tuple[str, str]] = []
+    while len(merges) < count:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, pieces in split.items():
+            for pair in zip(pieces, pieces[1:], strict=False):
+                pairs[pair] += words[word]
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        split = {word: _join(pieces, best) for word, pieces in split.items()}
+    return merges
+
+
+def _join(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and (joined[-1], piece) == pair:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
+
+
+def build_tokenizer(names: list[str], num_merges: int) -> CLIPTokenizer:
+    """A CLIP tokenizer learnt from our captions, `names` and WORDS; any text has tokens, and the result is always the same."""
+    backend = CLIPTokenizer().backend_tokenizer
     corpus = [caption(name, colour, style) for name in CONCEPTS for colour in COLOURS for style in (None, *STYLES)]
     corpus += names * NAME_WEIGHT + WORDS.split() * WORD_WEIGHT
-    backend = CLIPTokenizer().backend_tokenizer
+    words: Counter[str] = Counter()
+    for text, times in Counter(corpus).items():
+        for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text)):
+            words[word] += times
+    merges = learn_merges(words, num_merges)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        end_of_word_suffix=END_OF_WORD,
-        show_progress=False,
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
-        initial_alphabet=alphabet,
-    )
-    backend.train_from_iterator(corpus, trainer)
-    model = json.loads(backend.to_str())["model"]
-    pieces = dict(model["vocab"])
-    merges = [tuple(pair.split()) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
-    for byte in alphabet:
-        for piece in (byte, byte + END_OF_WORD):
-            pieces.setdefault(piece, len(pieces))
-    return CLIPTokenizer(vocab=pieces, merges=merges, model_max_length=MAX_TOKENS)
+    pieces = ["<|startoftext|>", "<|endoftext|>", *alphabet, *(byte + END_OF_WORD for byte in alphabet), *(a + b for a, b in merges)]
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)

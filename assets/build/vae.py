@@ -111,7 +111,7 @@ def train_vae(settings: Settings, drawings: Drawings, folder: Path) -> Trained:
         return compute_vae_loss(vae, pictures, sharpness, own.kl_weight, step.generator)
 
     # A rate of 1.2e-3 and more stalls for hundreds of steps on grey pictures.
-    schedule = Schedule(own.rate, warmup_steps=60, decay_from=0.6, floor=0.02)
+    schedule = Schedule(own.rate, own.warmup_steps, decay_from=0.6, floor=0.02)
     job = Job("vae", vae, compute_loss, schedule, betas=(0.9, 0.98), weight_decay=1e-3, averaging=0.995)
     trained = train(job, folder, steps=own.steps, seed=settings.seed, save_every=settings.save_every)
     trained.module.eval().save_pretrained(folder / "model")  # type: ignore[operator]
