@@ -15,7 +15,7 @@ export async function mount(el) {
   let size = localStorage['dataset:size'] || 'm', marking = 0;
 
   const title = h('h1'), sentence = h('p', {role: 'status'}), cr = h('button.d-crumb', {type: 'button'}), tools = h('div.d-tools');
-  const bar = h('div.d-row.wrap.bar'), body = h('div'), refusedBox = h('section.d-sec', {hidden: true});
+  const bar = h('div.d-row.wrap.bar'), body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
   const cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), h('b', 'Drop to add'), h('span', 'Pictures, folders or a ZIP')));
   const grid = createGrid({open: look, select: drawBar});
@@ -120,7 +120,7 @@ export async function mount(el) {
       counts.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, counts.map(([name, n]) =>
         h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
       look > 0 && h('button.d-chip' + (filter === 'look' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'look'), label: `Needs a look: ${look}`}, onclick: set('look')}, 'Needs a look ', h('b', String(look))),
-      h('div.d-row.d-push.sizes', chosen > 0 && h('div.d-row.selt', h('b', {role: 'status'}, `${chosen} selected`),
+      h('div.d-row.d-push.sizes', h('div.d-row.selt' + (chosen ? '' : '.none'), {aria: {hidden: String(!chosen)}}, h('b', {role: 'status'}, chosen ? `${chosen} selected` : ''),
         h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.quiet', {type: 'button', onclick: () => grid.select([])}, 'Clear')),
       h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
     if (focused) [...bar.querySelectorAll('button')].find((b) => b.getAttribute('aria-label') === focused)?.focus();
@@ -131,7 +131,7 @@ export async function mount(el) {
     if (refusedBox.dataset.n === String(list.length) + queue.busy) return;
     refusedBox.dataset.n = String(list.length) + queue.busy;
     fill(refusedBox,
-      h('div.d-row', h('h2.d-h2', {role: 'status'}, `${plural(list.length, 'file')} ${list.length === 1 ? 'was' : 'were'} not taken`),
+      h('div.d-row', h('h2.d-h2', `${plural(list.length, 'file')} ${list.length === 1 ? 'was' : 'were'} not taken`),
         h('div.d-row.d-push', again.length > 1 && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => queue.retry(again)}, icon('refresh', 's'), again.length === 2 ? 'Retry both' : 'Retry all'),
           h('button.d-btn.sm.quiet', {type: 'button', onclick: () => { queue.refused = []; draw(); }}, 'Close'))),
       h('div.d-card.flush.d-rows', list.slice(0, 50).map((r) => h('div', icon('alert'), h('div.bd', h('b', r.name), h('p', r.reason)), r.file && h('button.d-btn.sm', {type: 'button', aria: {label: 'Retry ' + r.name}, onclick: () => queue.retry([r])}, 'Retry'))),

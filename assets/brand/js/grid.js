@@ -21,7 +21,7 @@ export function createGrid(handlers) {
     const aspect = p.width / p.height;
     if (aspect < 1) img.style.width = aspect * 100 + '%'; else img.style.height = 100 / aspect + '%';
     const box = h('div.w', {role: 'checkbox', tabIndex: -1, aria: {checked: 'false'}}, img);
-    const no = h('span.no'), frame = h('div.d-thumb', {data: {id: p.id}}, box,
+    const no = h('div.no'), frame = h('div.d-thumb', {data: {id: p.id}}, box,
       h('button.zoom', {type: 'button', tabIndex: -1, aria: {label: `Look at ${p.name} large`}, onclick: () => handlers.open(p)}, icon('zoom', 's')),
       h('div.fc', no, h('span', dimensions(p))));
     return {frame, box, img, no, p};
