@@ -11,6 +11,7 @@ from typing import Any
 from backends.contract.events import read_bytes
 
 Event = dict[str, Any]
+MIN_STEPS = 20
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Progress:
     heldout_first: float | None = None
     heldout_best: float | None = None
     heldout_last: float | None = None
-    sampling_s: float = 0.0
+    train_begin: tuple[int, float] | None = None  # step and time of this attempt's first step
 
     def take(self, event: Event) -> None:
         """Adds one event."""
@@ -54,6 +55,15 @@ class Progress:
         self.steps_per_s = float(event.get("steps_per_s") or self.steps_per_s)
         self.memory_mib = event.get("memory_mib", self.memory_mib)
         self.phase = "training"
+        self.train_begin = self.train_begin or (self.step, float(event.get("time", 0.0)))
+
+    @property
+    def whole_steps_per_s(self) -> float:
+        """Steps a second over this attempt, with all that happens between them: judging, samples, saving; 0 before it is known."""
+        begin_step, begin_time = self.train_begin or (self.step, 0.0)
+        if self.step - begin_step >= MIN_STEPS and self.last_time > begin_time:
+            return (self.step - begin_step) / (self.last_time - begin_time)
+        return self.steps_per_s
 
     def _take_eval(self, event: Event) -> None:
         loss = float(event["loss"])
@@ -70,7 +80,7 @@ class Progress:
     def _take_state(self, event: Event) -> None:
         self.state = event
         if event.get("state") == "running":
-            self.result = {}
+            self.result, self.train_begin = {}, None
         if event.get("step") is not None:
             self.step = int(event["step"])
 

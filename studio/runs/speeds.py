@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from studio.workspace import Workspace
 
 KEPT = 200
 MIN_STEPS = 20
+FARTHEST = 8.0  # a run with eight times the work a step says nothing
 _SAME = ("pretrained_model_name_or_path", "gradient_checkpointing", "mixed_precision", "num_processes")
 _WORK = (*_SAME, "resolution", "train_batch_size", "gradient_accumulation_steps", "lora_layers", "rank")
 
@@ -45,20 +47,17 @@ def find_speed(workspace: Workspace, config: Config) -> float | None:
     """Seconds a step as measured on this machine, scaled to these settings; None before any like run.
 
     Only runs with the same base model and the same memory settings count; of these the one with the nearest amount of
-    work a step, and of equals the newest.
+    work a step, and of equals the middle of the newest five: a run beside other work was slow through no fault of its own.
     """
     wanted, machine = describe_work(config), machine_name()
-    best: tuple[float, float, float] | None = None
+    scaled: list[tuple[float, float, float]] = []
     for entry in _read(workspace):
         work = entry.get("work", {})
-        same = entry.get("machine") == machine and all(work.get(k) == wanted[k] for k in _SAME)
-        if not same or not entry.get("steps_per_s"):
-            continue
-        ratio = compute_work(wanted) / compute_work(work)
-        distance = max(ratio, 1 / ratio)
-        if distance <= 8 and (best is None or (distance, -entry["time"]) < best[:2]):
-            best = (distance, -entry["time"], ratio / float(entry["steps_per_s"]))
-    return best[2] if best else None
+        if entry.get("machine") == machine and all(work.get(k) == wanted[k] for k in _SAME) and entry.get("steps_per_s"):
+            ratio = compute_work(wanted) / compute_work(work)
+            scaled.append((round(max(ratio, 1 / ratio), 3), -float(entry["time"]), ratio / float(entry["steps_per_s"])))
+    nearest = [entry for entry in sorted(scaled) if entry[0] == min(scaled)[0] and entry[0] <= FARTHEST]
+    return statistics.median(seconds for _, _, seconds in nearest[:5]) if nearest else None
 
 
 def compute_work(work: dict[str, Any]) -> float:

@@ -203,10 +203,11 @@ def write_info(run: RunDir, config: Config, known: dict[str, Any]) -> None:
 
 
 def compute_eta(state: RunState, progress: Progress, max_steps: int) -> float | None:
-    """Seconds left, from the speed of the last steps; None before there is one."""
-    if state.state not in ACTIVE or progress.steps_per_s <= 0 or max_steps <= 0:
+    """Seconds left, from the speed so far with its samples and judgements; None before there is one."""
+    speed = progress.whole_steps_per_s
+    if state.state not in ACTIVE or speed <= 0 or max_steps <= 0:
         return None
-    return max(0.0, (max_steps - state.step) / progress.steps_per_s)
+    return max(0.0, (max_steps - state.step) / speed)
 
 
 PHASES = {
