@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env
 
 from backends.contract.base_models import resolve_source
 from backends.contract.errors import DarkroomError
@@ -57,7 +57,7 @@ class Ground:
 def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None) -> Ground:
     """Processes, precision, the checkpoint to go on from, the seed."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    probe = PartialState()
+    probe = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     check_ranks(config.num_processes, ranks, probe.num_processes)
     precision = choose_precision(config.mixed_precision, probe.device, reporter)
     accelerator = Accelerator(
