@@ -58,8 +58,8 @@ def manifest_lines(trial: Trial) -> list[dict]:
 def prepare(trial: Trial, folder: Path, **changes: object) -> RunDir:
     """A run folder, ready for the trainer, with the settings of the preset Subject."""
     preset = find_preset(PRESET)
-    backend = find_backend(f"{preset.family}/{preset.method}")
-    values = {**preset.values, "trigger_word": trial.subject, "seed": trial.seed, "report_to": "none", **changes}
+    backend = find_backend(preset.backend)
+    values = {**preset.values_for(trial.subject), "seed": trial.seed, "report_to": "none", **changes}
     run = RunDir(folder)
     run.root.mkdir(parents=True, exist_ok=True)
     write_config(run.config, parse_config(backend.config, values), backend.name, {})

@@ -11,12 +11,13 @@ import typer
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.output import bar, emit, escape, people, plain_errors, table
-from studio.datasets.captions import set_caption, with_trigger_word
+from studio.datasets.captions import set_caption
 from studio.datasets.checks import check_dataset
 from studio.datasets.export import export_dataset
 from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
 from studio.datasets.samples import create_sample_dataset
-from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
+from studio.datasets.trigger import with_trigger_word
+from studio.workers.captioner import Captioner
 
 app = typer.Typer(help="Data sets: import pictures, list, export.", no_args_is_help=True)
 
@@ -98,7 +99,7 @@ def export(
 
 def caption(
     dataset: DatasetArgument,
-    captioner: Annotated[str, typer.Option(help="pocket-blip, a BLIP of the hub (owner/name) or a folder.")] = DEFAULT_CAPTIONER,
+    captioner: Annotated[str, typer.Option(help="pocket-blip, a BLIP of the hub (owner/name) or a folder.")] = "pocket-blip",
     trigger_word: Annotated[str, typer.Option(help="Word put into every caption.")] = "",
     place: Annotated[str, typer.Option(help="Where the trigger word stands: start, end or none.")] = "start",
     workspace: WorkspaceOption = None,
@@ -109,19 +110,22 @@ def caption(
         studio = open_studio(workspace)
         if trigger_word:
             studio.datasets.update(dataset, trigger_word=trigger_word)
-        waiting = [p for p in studio.datasets.pictures(dataset) if p.text_by != "person" and (not p.text or p.text_by == "captioner")]
-        written, failed = 0, []
-        with bar(quiet=as_json) as progress, Captioner(studio.workspace) as worker:
-            task = progress.add_task("Captioning", total=len(waiting))
-            paths = [studio.datasets.path(dataset, p.id) for p in waiting]
-            for picture, reply in zip(waiting, worker.caption(captioner, paths), strict=True):
-                if reply.error:
-                    failed.append({"name": picture.name, "reason": reply.error})
-                else:
-                    text = with_trigger_word(reply.text, trigger_word, place) if trigger_word and place != "none" else reply.text
-                    set_caption(studio.datasets, dataset, picture.id, text, picture.version, by="captioner")
-                    written += 1
-                progress.advance(task)
+        waiting = [p for p in studio.datasets.pictures(dataset) if not p.text or p.text_by == "captioner"]
+        written, failed, worker = 0, [], Captioner(studio.workspace)
+        try:
+            with bar(quiet=as_json) as progress:
+                task = progress.add_task("Captioning", total=len(waiting))
+                for reply in worker.caption(captioner, [studio.datasets.path(dataset, p.id) for p in waiting]):
+                    picture = waiting[reply.index]
+                    if reply.error:
+                        failed.append({"name": picture.name, "reason": reply.error})
+                    else:
+                        text = with_trigger_word(reply.text, trigger_word, place) if trigger_word and place != "none" else reply.text
+                        set_caption(studio.datasets, dataset, picture.id, text, picture.version, by="captioner")
+                        written += 1
+                    progress.advance(task)
+        finally:
+            worker.release()
         value = {"dataset": dataset, "written": written, "failed": failed}
         emit(value, f"{written} captions were written." + (f" {len(failed)} pictures failed." if failed else ""), as_json=as_json)
 

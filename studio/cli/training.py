@@ -32,13 +32,12 @@ def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[st
         ConfigFaults: With every fault at once, before anything starts.
     """
     preset = find_preset(preset_key)
-    backend = f"{preset.family}/{preset.method}"
-    values = {**preset.values, "trigger_word": studio.datasets.info(dataset_id).trigger_word, **changes}
-    preflight = run_preflight(studio.workspace, dataset_id, backend, values)
+    values = {**preset.values_for(studio.datasets.info(dataset_id).trigger_word), **changes}
+    preflight = run_preflight(studio.workspace, dataset_id, preset.backend, values)
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
     run = studio.runs.create(
-        dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=backend, config=preflight.config
+        dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=preset.backend, config=preflight.config
     )
     start_run(studio.workspace, run.id)
     return run
@@ -48,7 +47,7 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
     """What a machine wants to know of a run that has ended."""
     run = RunDir(studio.workspace.run(run_id))
     info = studio.runs.get(run_id)
-    result = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
+    result: dict[str, Any] = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
     keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
     value: dict[str, Any] = {"run": run_id, "state": info.state, **{k: result.get(k) for k in keys}}
     value["lora"] = str(run.lora) if run.lora.exists() else None
