@@ -74,7 +74,7 @@ def _refuse_huge_directory(path: Path) -> None:
             raise DarkroomError("This is not a ZIP, or its end is missing. Copy or pack it again.")
         entries, directory = struct.unpack("<HI", tail[at + 10 : at + 16])
         record = tail.rfind(b"PK\6\6")
-        if 0xFFFF == entries or directory == 0xFFFFFFFF:
+        if entries == 0xFFFF or directory == 0xFFFFFFFF:
             if record < 0 or len(tail) < record + 48:
                 raise DarkroomError("This ZIP's list of files is damaged. Copy or pack it again.")
             entries, directory = struct.unpack("<QQ", tail[record + 32 : record + 48])

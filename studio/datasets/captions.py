@@ -6,7 +6,8 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace as changed_copy
+from dataclasses import dataclass
+from dataclasses import replace as changed_copy
 from typing import Literal
 
 import regex
@@ -14,14 +15,15 @@ import regex
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
-from studio.datasets.index import Picture, TextBy, hold_lock
+from studio.datasets.index import Picture, TextBy
 from studio.datasets.store import DatasetStore, find_picture
 from studio.datasets.trigger import Place, with_trigger_word, without_trigger_word
 from studio.workspace import safe_id
 
 __all__ = ["CaptionConflict", "Change", "WordCount", "with_trigger_word"]
 _REGEX_S = 2.0
-_QUIET = frozenset("a an the of on in at with and or to is are it its by for from this that".split())
+_QUIET_WORDS = "a an the of on in at with and or to is are it its by for from this that"
+_QUIET = frozenset(_QUIET_WORDS.split())
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -177,10 +179,15 @@ def count_words(store: DatasetStore, dataset_id: str, limit: int | None = None) 
     """The words of all captions with the number of captions they stand in, the most frequent first; a, the, of... are left out."""
     found: dict[str, list[str]] = {}
     for row in store.pictures(dataset_id):
-        for word in {w.casefold() for w in _WORD.findall(row.text)} - _QUIET:
+        for word in find_words(row.text):
             found.setdefault(word, []).append(row.id)
     counts = [WordCount(word, len(ids), ids) for word, ids in found.items()]
     return sorted(counts, key=lambda c: (-c.count, c.word))[:limit]
+
+
+def find_words(text: str) -> set[str]:
+    """The words of a caption in small letters, without a, the, of..."""
+    return {w.casefold() for w in _WORD.findall(text)} - _QUIET
 
 
 def _build_pattern(find: str, *, is_regex: bool, match_case: bool) -> regex.Pattern[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from backends.contract.errors import DarkroomError
 
@@ -70,7 +70,7 @@ def decode_picture(data: bytes) -> Decoded:
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         raise _too_large(int(pixels[1]) if pixels else 4 * MAX_PIXELS) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise PictureRefused(_name_stranger(data)) from None
     except Exception as error:  # noqa: BLE001 - a decoder that is fed a stranger's bytes may raise anything; each is a refusal
         raise PictureRefused(_explain(error)) from None

@@ -1,0 +1,85 @@
+"""What the rules of a check judge: pictures with their measures and their place in a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from backends.contract.buckets import Placement
+from studio.datasets.index import Picture
+from studio.datasets.measure import Measures
+from studio.datasets.report import Finding
+from studio.datasets.store import DatasetInfo
+
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+_UNMEASURED = Measures(0, 0, [0] * 192, 1.0, 128.0, 50.0, 200.0)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture whose file is whole. `number` is its place in the data set, from 1."""
+
+    picture: Picture
+    placement: Placement
+    measures: Measures = _UNMEASURED
+    number: int = 0
+
+    @property
+    def enlargement(self) -> float:
+        """How many times larger it must be made to fill its bucket; below 1 it is made smaller."""
+        return self.placement.scaled_width / self.picture.width
+
+    @property
+    def lost(self) -> float:
+        """Share of the picture that is cut away."""
+        p = self.placement
+        return 1 - (p.bucket.width * p.bucket.height) / (p.scaled_width * p.scaled_height)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything about one data set that a rule may look at. `tokens`: by picture id, without start and end."""
+
+    info: DatasetInfo
+    seen: list[Seen]
+    broken: dict[str, tuple[Picture, str]]
+    resolution: int
+    token_limit: int = 75
+    tokens: dict[str, int] = field(default_factory=dict)
+    tokens_exact: bool = True
+
+    @property
+    def captioned(self) -> list[Seen]:
+        """Pictures that have a caption."""
+        return [s for s in self.seen if s.picture.text]
+
+    def name(self, one: Seen) -> str:
+        """`03`: how a picture is called on screen."""
+        return f"{one.number:0{max(2, len(str(self.info.num_pictures)))}d}"
+
+    def names(self, some: Sequence[Seen], most: int = 4) -> str:
+        """`03, 07 and 11`; `03, 07, 11 and 9 more`."""
+        shown = [self.name(s) for s in some[:most]]
+        if len(some) > most:
+            shown.append(f"{len(some) - most:,} more")
+        return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: what it finds, what is said when it finds nothing, and when that means something."""
+
+    find: Callable[[Facts], list[Finding]]
+    fine: str
+    applies: Callable[[Facts], bool] = lambda facts: bool(facts.seen)
+
+
+def count_pictures(count: int) -> str:
+    """`One picture`, `Three pictures`, `41 pictures`."""
+    number = _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
+    return f"{number} picture" + ("" if count == 1 else "s")
+
+
+def share_points(count: int, total: int, weight: float, most: float) -> float:
+    """Points that `count` of `total` pictures cost: `weight` for all of them, `most` at most."""
+    return round(min(most, weight * count / max(1, total)), 2)
