@@ -100,7 +100,7 @@ def find_alike(facts: Facts) -> list[Finding]:
             severity="warn",
             picture_ids=ids,
             title=f"{count_pictures(len(ids))} have a twin",
-            rule=f"They form {len(groups):,} groups of the same or nearly the same picture. A twin counts twice and pulls the model towards itself.",
+            rule=f"They form {len(groups):,} groups of nearly the same picture. A twin counts twice and pulls the model towards itself.",
             way_out=f"Keep the largest of each group: remove {len(extra):,}.",
             action=Action("remove", f"Remove {len(extra):,} twins", extra),
             part="quality",

@@ -1,0 +1,261 @@
+"""Captioning a whole data set: a thread of the app fed by the captioning worker; what is written stays, whatever happens."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from studio.datasets.captions import CaptionConflict, set_caption
+from studio.datasets.index import Picture
+from studio.datasets.store import DatasetStore
+from studio.datasets.trigger import Place, with_trigger_word
+from studio.workers.captioner import caption_replies
+from studio.workers.client import Call, Cancelled
+from studio.workspace import Workspace
+
+ACTIVE = ("starting", "running")
+State = Literal["idle", "starting", "running", "finished", "cancelled", "failed", "interrupted"]
+_log = logging.getLogger(__name__)
+
+
+class WritesCaptions(Protocol):
+    """What a captioner must be able to do (see `studio.workers.captioner.Captioner`)."""
+
+    def request(self, captioner: str, files: list[Path]) -> Call:
+        """Begins to caption these files, in this order."""
+
+
+@dataclass
+class Job:
+    """One captioning job as it stands in caption_job.json. `done` counts failed and kept ones too."""
+
+    state: State
+    captioner: str
+    trigger_word: str
+    place: Place
+    total: int
+    waiting: list[str]
+    done: int = 0
+    kept: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+    reason: str = ""
+    started: float = 0.0
+    seconds_left: float | None = None
+
+
+class CaptionJobs:
+    """At most one job a data set, also when two studios have the same workspace open.
+
+    Args:
+        workspace: Where the data sets lie.
+        make_captioner: Gives the captioning worker; asked once, when the first job starts.
+    """
+
+    def __init__(self, workspace: Workspace, make_captioner: Callable[[], WritesCaptions]) -> None:
+        self._store = DatasetStore(workspace)
+        self._make_captioner = make_captioner
+        self._captioner: WritesCaptions | None = None
+        self._running: dict[str, _Running] = {}
+        self._guard = threading.Lock()
+
+    def start(
+        self, dataset_id: str, *, captioner: str, trigger_word: str = "", place: Place = "start", overwrite_own: bool = False
+    ) -> dict[str, Any]:
+        """Begins to caption the pictures that have no caption, and returns the status.
+
+        Args:
+            dataset_id: Whose pictures.
+            captioner: Model key, folder or hub name.
+            trigger_word: Put into every caption that is written, at `place`.
+            place: start, end, or remove (leave it out).
+            overwrite_own: Also write anew what a captioner wrote before. What a person wrote or brought as a file always stays.
+
+        Raises:
+            DarkroomError: When a job is under way already, or nothing is left to do.
+        """
+        wanted = [p for p in self._store.pictures(dataset_id) if not p.text or (overwrite_own and p.text_by == "captioner")]
+        if trigger_word:
+            self._store.update(dataset_id, trigger_word=trigger_word, trigger_place=place)
+        job = Job("starting", captioner, trigger_word, place, len(wanted), [p.id for p in wanted], started=time.time())
+        return self._begin(dataset_id, job)
+
+    def resume(self, dataset_id: str) -> dict[str, Any]:
+        """Goes on with a job that was cancelled, failed or interrupted: only the pictures that are left."""
+        saved = _read(self._path(dataset_id))
+        if saved is None or not saved.waiting:
+            raise DarkroomError("There is no captioning to go on with. Start a new one.")
+        there = {p.id for p in self._store.pictures(dataset_id)}
+        left = [i for i in saved.waiting if i in there]
+        job = Job("starting", saved.captioner, saved.trigger_word, saved.place, len(left), left, started=time.time())
+        return self._begin(dataset_id, job)
+
+    def status(self, dataset_id: str) -> dict[str, Any]:
+        """`state`, `done`, `total`, `seconds_left` (None: not known yet), `failed` ({id, name, reason}), `reason`, `kept`."""
+        path = self._path(dataset_id)
+        job = _read(path)
+        if job is None:
+            job = Job("idle", "", "", "start", 0, [])
+        elif job.state in ACTIVE and not self._is_alive(path):
+            job.state, job.reason = "interrupted", "The studio was closed while it wrote. What was written is there; go on with the rest."
+        return asdict(job)
+
+    def cancel(self, dataset_id: str) -> None:
+        """Stops the job after the picture under way. What was written stays."""
+        with self._guard:
+            running = self._running.get(dataset_id)
+        if running:
+            running.cancel()
+
+    def wait(self, dataset_id: str, timeout_s: float | None = None) -> dict[str, Any]:
+        """The status once the job is over, or after `timeout_s`."""
+        with self._guard:
+            running = self._running.get(dataset_id)
+        if running:
+            running.thread.join(timeout_s)
+        return self.status(dataset_id)
+
+    def _begin(self, dataset_id: str, job: Job) -> dict[str, Any]:
+        if not job.waiting:
+            raise DarkroomError("Every picture has a caption. To write them anew, choose to overwrite what a captioner wrote.")
+        path = self._path(dataset_id)
+        with self._guard:
+            before = self._running.get(dataset_id)
+            if before and before.thread.is_alive():
+                raise DarkroomError("A captioner is writing already. Wait for it, or stop it first.")
+            lock = _try_lock(path)
+            if lock is None:
+                raise DarkroomError("Another window of Darkroom is captioning these pictures. Wait for it, or stop it there.")
+            try:
+                _write(path, job)
+                self._captioner = self._captioner or self._make_captioner()
+            except BaseException:
+                os.close(lock)
+                raise
+            running = _Running(self._store, dataset_id, job, self._captioner, path, lock)
+            self._running[dataset_id] = running
+            running.thread.start()
+        return self.status(dataset_id)
+
+    def _is_alive(self, path: Path) -> bool:
+        lock = _try_lock(path)
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def _path(self, dataset_id: str) -> Path:
+        return self._store.workspace.dataset(dataset_id) / "caption_job.json"
+
+
+class _Running:
+    """One job and its thread. The lock file is held as long as it lives, so that its death is seen by everybody."""
+
+    def __init__(self, store: DatasetStore, dataset_id: str, job: Job, captioner: WritesCaptions, path: Path, lock: int) -> None:
+        self._store, self._dataset_id, self._job = store, dataset_id, job
+        self._captioner, self._path, self._lock = captioner, path, lock
+        self._cancelled = threading.Event()
+        self._call: Call | None = None
+        self.thread = threading.Thread(target=self._run, name=f"captions-{dataset_id}", daemon=True)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    def _run(self) -> None:
+        try:
+            with self._ending():
+                self._caption_all()
+        finally:
+            os.close(self._lock)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        job = self._job
+        try:
+            yield
+            job.state = "cancelled" if self._cancelled.is_set() and job.waiting else "finished"
+        except Cancelled:
+            job.state = "cancelled"
+        except DarkroomError as error:
+            job.state, job.reason = "failed", error.text
+        except Exception:  # noqa: BLE001 - the edge of a thread: without this the page would wait for ever
+            _log.exception("Captioning %s ended unexpectedly", self._dataset_id)
+            job.state, job.reason = "failed", "The captioner ended unexpectedly; the log says where. What was written is there."
+        job.seconds_left = None
+        with suppress(OSError):  # a full disk: the state on disk then reads as interrupted, which is true
+            _write(self._path, job)
+
+    def _caption_all(self) -> None:
+        job, store = self._job, self._store
+        pictures = {p.id: p for p in store.pictures(self._dataset_id)}
+        todo = [pictures[i] for i in job.waiting if i in pictures]
+        folder = store.workspace.dataset(self._dataset_id)
+        self._call = self._captioner.request(job.captioner, [folder / p.file for p in todo])
+        if self._cancelled.is_set():
+            self._call.cancel()
+        first = 0.0
+        for reply in caption_replies(self._call):
+            picture = todo[reply.index]
+            if reply.error:
+                job.failed.append({"id": picture.id, "name": picture.name, "reason": reply.error})
+            else:
+                self._save(picture, reply.text)
+            job.waiting.remove(picture.id)
+            job.done += 1
+            first = first or time.monotonic()
+            job.state, job.seconds_left = "running", _estimate(first, job.done, job.total)
+            _write(self._path, job)
+            if self._cancelled.is_set():
+                return
+
+    def _save(self, picture: Picture, text: str) -> None:
+        job = self._job
+        if job.trigger_word:
+            text = with_trigger_word(text, job.trigger_word, job.place)
+        try:
+            set_caption(self._store, self._dataset_id, picture.id, text, None, by="captioner")
+        except CaptionConflict:
+            job.kept += 1  # written by the person while the captioner was at it
+        except DarkroomError as error:
+            job.failed.append({"id": picture.id, "name": picture.name, "reason": error.text})
+
+
+def _estimate(first: float, done: int, total: int) -> float | None:
+    """Seconds left, from the second picture on: the first one carries the loading of the model."""
+    if done < 2:
+        return None
+    return round((time.monotonic() - first) / (done - 1) * (total - done), 1)
+
+
+def _try_lock(path: Path) -> int | None:
+    """An open handle that holds the job's lock, or None while somebody else does."""
+    handle = os.open(path.with_name(".caption_job.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _write(path: Path, job: Job) -> None:
+    files.write_json(path, asdict(job))
+
+
+def _read(path: Path) -> Job | None:
+    value = files.read_json(path)
+    try:
+        return Job(**value)
+    except TypeError:
+        return None
