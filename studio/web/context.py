@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from studio.datasets.store import DatasetStore
+from studio.runs.store import RunStore
+from studio.workers.captioner import Captioner
+from studio.workers.generator import Generator
 from studio.workspace import Workspace
 
 
@@ -31,24 +35,27 @@ class Context:
 
     workspace: Workspace
     settings: Settings
-    datasets: Any
-    runs: Any
+    datasets: DatasetStore
+    runs: RunStore
     jobs: Any
-    generator: Any
+    generator: Generator
 
 
 def build_context(workspace: Workspace, settings: Settings) -> Context:
     """Stores and workers of a workspace. Nothing is started: workers begin on first use."""
+    return Context(
+        workspace=workspace,
+        settings=settings,
+        datasets=DatasetStore(workspace),
+        runs=RunStore(workspace),
+        jobs=_caption_jobs(workspace),
+        generator=Generator(workspace),
+    )
 
-    def first(module: str, name: str, *args: Any) -> Any:
-        import importlib
 
-        try:
-            return getattr(importlib.import_module(module), name)(*args)
-        except ImportError:
-            return None
-
-    datasets = first("studio.datasets.store", "DatasetStore", workspace)
-    runs = first("studio.runs.store", "RunStore", workspace)
-    generator = first("studio.workers.generator", "Generator", workspace)
-    return Context(workspace, settings, datasets, runs, None, generator)
+def _caption_jobs(workspace: Workspace) -> Any:
+    try:
+        from studio.datasets.caption_job import CaptionJobs
+    except ImportError:
+        return None
+    return CaptionJobs(workspace, Captioner(workspace))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import ingest
-from studio.web import dataset_export, dataset_marks
+from studio.datasets.export import export_dataset
+from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
@@ -76,7 +78,7 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/api/datasets/{dataset_id}/export.zip")
     def export(dataset_id: str) -> FileResponse:
         info = store.info(safe_id(dataset_id, "data set"))
-        path = dataset_export.write_zip(context, info.id)
+        path = export_dataset(store, info.id, context.workspace.temporary / f"export-{secrets.token_hex(8)}.zip")
         drop = BackgroundTask(path.unlink, missing_ok=True)
         return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
 

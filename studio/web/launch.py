@@ -17,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from backends.contract.errors import DarkroomError
+from studio.runs.control import reconcile
 from studio.web.context import LOOPBACK, Settings
 from studio.workspace import Workspace, open_workspace
 
@@ -51,7 +52,7 @@ def launch(asked: Launch) -> None:
         from studio.web.server import build_app  # after the checks: a refusal should not wait for Gradio to load
 
         app = build_app(workspace, settings)
-        _reconcile(workspace)
+        reconcile(workspace)  # runs that died or went on while no app was open
         address = f"http://{'127.0.0.1' if asked.host in ('0.0.0.0', '::') else _bracket(asked.host)}:{port}"
         _announce(workspace, address, asked.port)
         if asked.open_browser:
@@ -138,12 +139,3 @@ def _bind(host: str, port: int) -> socket.socket | None:
 
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _reconcile(workspace: Workspace) -> None:
-    """Runs that died while no app was open are marked so, before anybody looks."""
-    try:
-        from studio.runs.control import reconcile
-    except ImportError:
-        return
-    reconcile(workspace)

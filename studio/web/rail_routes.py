@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from backends.contract import files
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.runs.hardware import probe_hardware
 from studio.web.context import Context
 
 ACTIVE = ("starting", "running", "stopping")
@@ -29,8 +30,7 @@ def router(context: Context) -> APIRouter:
 
 def describe_rail(context: Context, dataset_id: str, run_id: str) -> dict[str, Any]:
     """Marks, switchers and hardware for the data set and run in the address (or what they imply)."""
-    datasets = context.datasets.list() if context.datasets else []
-    runs = context.runs.list() if context.runs else []
+    datasets, runs = context.datasets.list(), context.runs.list()
     run = next((r for r in runs if r.id == run_id), None)
     dataset_id = dataset_id or (run.dataset_id if run else "")
     dataset = next((d for d in datasets if d.id == dataset_id), None)
@@ -67,7 +67,8 @@ def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
         marks["captions"] = _mark("you", f"{written}/{number}")
     report = files.read_json(context.workspace.dataset(dataset.id) / "dataset_report.json")
     if number and isinstance(report, dict) and isinstance(report.get("score"), int | float):
-        needs = any(isinstance(f, dict) and f.get("severity") in ("error", "bad", "stop") for f in report.get("findings", []))
+        stops = any(isinstance(f, dict) and f.get("severity") == "stop" for f in report.get("findings", []))
+        needs = stops or report.get("fingerprint") != context.datasets.fingerprint(dataset.id)  # changed since: check again
         marks["check"] = _mark("you" if needs else "done", f"{report['score']:.0f}")
     return marks
 
@@ -124,9 +125,5 @@ def sample_address(run: Any, width: int | None = None) -> str | None:
 
 
 def _hardware() -> dict[str, str]:
-    try:
-        from studio.runs.hardware import probe_hardware
-    except ImportError:
-        return {"name": "", "free": ""}
     hardware = probe_hardware()
     return {"name": hardware.name, "free": hardware.free}
