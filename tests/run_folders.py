@@ -40,7 +40,7 @@ class RunWriter:
         self.run.control.mkdir()
         config = TextToImageConfig(
             max_train_steps=self.max_steps, sample_every=self.every, sample_prompts=self.prompts, resolution=128,
-            trigger_word="zog", log_every=1, checkpointing_steps=2 * self.every, output_dir=str(self.run.root))  # fmt: skip
+            trigger_word="zog", log_every=1, checkpointing_steps=2 * self.every, sample_steps=2, output_dir=str(self.run.root))  # fmt: skip
         write_config(self.run.config, config, "sdxl/text_to_image", {})
         info = {"version": 1, "id": self.run_id, "name": self.run_id, "dataset_id": self.dataset_id, "preset_key": "", "created": BEGAN}
         info |= {"backend": "sdxl/text_to_image", "max_steps": self.max_steps, "base_model": "pocket-sdxl", "prompts": self.prompts}

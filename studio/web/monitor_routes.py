@@ -14,9 +14,11 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from backends.contract import events as event_file
 from backends.contract.base_models import find_base_model
+from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from studio.runs import control
+from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.web.brand import FOREVER
@@ -215,8 +217,6 @@ def _latest_run(context: Context, dataset: str) -> str | None:
 
 
 def _config(root: RunDir) -> dict[str, Any]:
-    from backends.contract.config import read_config_document
-
     try:
         config: dict[str, Any] = read_config_document(root.config)["config"]
     except DarkroomError:
@@ -236,11 +236,10 @@ def _memory_gb(hardware: Hardware) -> float:
 
 
 def _advice(context: Context, run_id: str, digests: Digests) -> dict[str, Any]:
-    from studio.runs import advice as run_advice
-
     root = RunDir(context.workspace.run(run_id))
     events = digests.of(root.events).events()
-    return {"sentence": run_advice.compute_sentence(events), "list": [asdict(a) for a in run_advice.compute_advice(events, _config(root))]}
+    advice = compute_advice(events, control.read_run_config(root))
+    return {"sentence": compute_sentence(events), "list": [asdict(a) for a in advice]}
 
 
 def _lora_file(context: Context, run_id: str, step: int) -> FileResponse:

@@ -38,7 +38,7 @@ function draw(el, id, d) {
   const path = `/runs/${encodeURIComponent(id)}/compare`, given = () => ({run: id, status: d.status, star: d.star});
   let timer, wish = from(d), away = false, polled = 0;
   const range = h('input.d-range', {id: 'sc', type: 'range', min: 0, max: 1.5, step: 0.05, value: wish.scale}), value = h('span.d-num'), seed = h('input.d-in.mono.sd', {id: 'seed', type: 'text', inputMode: 'numeric', value: wish.seed, aria: {describedby: 'cmp-fault'}}), percent = h('span.d-num.d-sub', '100 %');
-  const busy = h('span.d-state.live', {role: 'status', hidden: true}), stop = h('button.d-btn.sm', {type: 'button', hidden: true, id: 'stop', onclick: halt}, icon('stop', 's'), ' Stop'), fault = h('div.faults', {id: 'cmp-fault', role: 'alert'});
+  const busy = h('span.d-state.live', {role: 'status', hidden: true}), stop = h('button.d-btn.sm', {type: 'button', hidden: true, id: 'stop', onclick: halt}, icon('stop', 's solid'), ' Stop'), fault = h('div.faults', {id: 'cmp-fault', role: 'alert'});
   const exporter = h('a.d-btn', {href: `/api${path}/sheet.png`, download: `${id}-compare.png`, id: 'export'}, icon('down2', 's'), ' Export PNG');
   const ab = makeAb(given, star), strip = makeStrip(given, {onStar: star, onPick: (p) => ab.show(p), onZoom: (v) => { percent.textContent = Math.round(v.z * 100) + ' %'; ab.zoom(v); }});
   const chooser = makeChooser(d, () => wish, (changes) => { wish = {...wish, ...changes}; begin(); });

@@ -13,7 +13,7 @@ export async function mount(el) {
   let d;
   try { d = await api('/generate'); } catch (e) { fill(el, note('bad', 'This page cannot be drawn now.', e.message)); ready(el, 'failed'); return; }
   let job = d.job?.state === 'running' ? d.job : null, strip = d.strip, shown = null, timer, away = false, asking = false;
-  const prompt = h('textarea', {id: 'prompt', rows: 1, placeholder: 'What should the picture show?', aria: {label: 'Prompt', describedby: 'e-prompt'}}), draw = h('button.d-btn.pri', {type: 'button', id: 'draw', onclick: () => start(false)}), stop = h('button.d-btn.big', {type: 'button', id: 'stop', hidden: true, onclick: halt}, icon('stop', 's'), ' Stop');
+  const prompt = h('textarea', {id: 'prompt', rows: 1, placeholder: 'What should the picture show?', aria: {label: 'Prompt', describedby: 'e-prompt'}}), draw = h('button.d-btn.pri', {type: 'button', id: 'draw', onclick: () => start(false)}), stop = h('button.d-btn.big', {type: 'button', id: 'stop', hidden: true, onclick: halt}, icon('stop', 's solid'), ' Stop');
   const bar = h('i'), progress = h('div.d-bar', {role: 'progressbar', hidden: true, aria: {label: 'Drawing', valuemin: 0, valuemax: 100}}, bar), doing = h('p.doing', {role: 'status'}), wrong = h('p.d-err', {id: 'e-prompt', role: 'alert', hidden: true});
   const picture = h('img.pic', {width: 416, height: 416, alt: ''}), blank = h('div.pic.none', h('p', 'Your picture comes here.')), caption = h('p.cap.d-num'), tools = h('div.d-row.tools');
   const mixer = makeMixer({onChange: changed, onWord: insert}), settings = makeSettings(() => d, changed);

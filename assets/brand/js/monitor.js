@@ -110,7 +110,7 @@ function makeDock(run, log) {
     catch (error) { toast(error.message); }
     b.disabled = false; drawn = ''; show();
   };
-  const button = (text, cls, onclick, name, id) => h('button.d-btn' + cls, {type: 'button', id, onclick}, name && icon(name, 's'), name && ' ', text);
+  const button = (text, cls, onclick, name, id) => h('button.d-btn' + cls, {type: 'button', id, onclick}, name && icon(name, name === 'stop' ? 's solid' : 's'), name && ' ', text);
   const link = (text, cls, to, id) => h('a.d-btn' + cls, {href: to, id}, text);
   function show() {
     const m = run.meta, s = run.status, last = m.checkpoints.at(-1)?.step, left = s.steps_per_s ? (m.total - s.step) / s.steps_per_s : null, busy = run.busy();

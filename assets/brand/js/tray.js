@@ -19,8 +19,9 @@ export function makeTray(run) {
 
   /* The old picture stays until the new one is there: no blank moment. */
   function load(img, address, alt) {
-    if (img.dataset.u === address || img.dataset.next === address) return;
+    if (img.dataset.next === address || (img.dataset.u === address && !img.dataset.next)) return;
     img.dataset.next = address;
+    if (!img.getAttribute('src')) img.src = address.replace(/\?.*/, '');      // the first look is quick, the fine one follows
     const ahead = new Image();
     ahead.onload = ahead.onerror = () => { if (img.dataset.next !== address) return; img.src = img.dataset.u = address; img.dataset.next = ''; img.alt = alt; if (img === b) show(); };
     ahead.src = address;

@@ -44,7 +44,7 @@ export function makeWall(run, onPick) {
     const cols = columns(steps);
     all.hidden = steps.length <= MOST; all.textContent = everything ? 'Show fewer' : `All ${steps.length} steps`;
     const left = open && run.status.steps_per_s ? Math.round((next - run.status.step) / run.status.steps_per_s) : null;
-    note.textContent = [every ? `one seed, every ${count(every)} steps` : 'one seed', left != null && left >= 0 && steps.length ? `the next in about ${left < 90 ? left + ' s' : Math.round(left / 60) + ' min'}` : ''].filter(Boolean).join('; ');
+    note.textContent = [every ? `one seed, every ${count(every)} steps` : 'one seed', left != null && left >= 0 && steps.length ? left < 1 ? 'the next is on its way' : `the next in about ${left < 90 ? left + ' s' : Math.round(left / 60) + ' min'}` : ''].filter(Boolean).join('; ');
     const keys = rows(), sign = [keys, cols, open, run.samples.size, Object.values(near)].join('|');
     nearest(steps.at(-1));
     if (sign === drawn) return;

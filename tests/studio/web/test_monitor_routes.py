@@ -183,3 +183,10 @@ def test_a_run_that_is_not_there_is_told_not_guessed(client, run_id, path):
     answer = client.get(f"/api/runs/{run_id}{path}")
     assert answer.status_code in (400, 404)
     assert os.sep + "workspace" not in answer.text
+
+
+def test_the_sentence_and_the_advice_are_computed_from_this_run(client, context):
+    finished_run(context.workspace, "advised")
+    told = client.get("/api/runs/advised/advice").json()
+    assert "0.126" in told["sentence"]
+    assert all(a["text"] for a in told["list"])
