@@ -39,6 +39,7 @@ LIES = {
     "a header that is no UTF-8": build(b"\xff\xfe\x00", DATA),
     "a list": build(b"[1]", DATA),
     "nothing inside": build({}, b""),
+    "60,000 tensors": build({f"t{i}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for i in range(60_000)}, b""),
     "deep nesting": build(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b""),
     "a name given twice": build(json.dumps(GOOD).encode()[:-1] + b',"unet.a.lora_A.weight":{}}', DATA),
     "an unknown format": build(changed(dtype="F7"), DATA),
