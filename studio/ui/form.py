@@ -75,7 +75,7 @@ def _read_field(name: str, prop: dict[str, Any]) -> FormField:
 
 
 def to_form(field: FormField, value: Any) -> Any:
-    """What the field's component shows for a setting's value: numbers as a person writes them."""
+    """What the field's component shows for a setting's value: numbers as a person types them."""
     if field.kind == "bool":
         return bool(value)
     if field.kind == "choice":
@@ -86,7 +86,7 @@ def to_form(field: FormField, value: Any) -> Any:
         return value
     if value is None:
         return ""
-    return plain_number(value) if isinstance(value, (int, float)) else str(value)
+    return plain_number(value).replace(",", "") if isinstance(value, (int, float)) else str(value)
 
 
 def from_form(field: FormField, shown: Any) -> Any:
@@ -144,7 +144,7 @@ def draw_field(field: FormField, value: Any = None) -> gr.components.Component:
         "label": field.title,
         "info": field.help,
         "elem_id": field.elem_id,
-        "elem_classes": [f"u-{field.unit}"] if field.unit else [],
+        "elem_classes": [*([f"u-{field.unit}"] if field.unit else []), f"w-{field.widget}"],
         "interactive": field.name not in SET_BY_STUDIO,
     }
     if field.kind == "bool":

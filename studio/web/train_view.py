@@ -56,7 +56,7 @@ def offered_bases(task: str) -> list[tuple[str, str]]:
 def describe_preset(preset: Preset) -> str:
     """The card's lines: name, when to use it, its figures, and where these come from."""
     memory = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
-    minutes = f"{preset.minutes:g} min" if preset.minutes < 90 else f"{preset.minutes / 60:.3g} h"
+    minutes = f"{preset.minutes:g} min" if preset.minutes <= 120 else f"{preset.minutes / 60:.1f} h"
     return "\n".join([preset.name, preset.sentence, f"{memory}   {minutes}", f"on {preset.minutes_on}"])
 
 
@@ -179,7 +179,8 @@ def _name_faults(name: str) -> list[Fault]:
 
 def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[str, Any]:
     """Rows of (what, figure, reason why it is red), the memory bar and the dock's sentence."""
-    time = f"about {format_duration(forecast.seconds)}" if forecast.seconds else "measured in the first steps"
+    lacks_gpu = "needs a GPU" in forecast.problem
+    time = "not on this machine" if lacks_gpu else f"about {format_duration(forecast.seconds)}"
     disk_full = forecast.disk_gb > forecast.free_disk_gb
     over = forecast.memory_need_gb > forecast.memory_total_gb
     few = "There must be a picture to learn from." if forecast.num_training < 1 else ""
@@ -188,7 +189,7 @@ def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[s
         ["Judged by", f"{forecast.num_held_out:,} held out", ""],
         ["Steps", f"{forecast.steps:,}", ""],
         ["Passes", f"{forecast.passes:,.0f}" if forecast.passes >= 10 else f"{forecast.passes:.1f}", ""],
-        ["Time", time, ""],
+        ["Time", time, "It needs a GPU." if lacks_gpu else ""],
         ["LoRA file", f"{forecast.lora_mb:.0f} MB" if forecast.lora_mb >= 10 else f"{forecast.lora_mb:.1f} MB", ""],
         [
             "Disk",
@@ -207,7 +208,7 @@ def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[s
             "over": over,
         },
         "problem": forecast.problem,
-        "basis": forecast.basis,
+        "basis": "" if lacks_gpu else forecast.basis,
         "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
     }
 

@@ -1,5 +1,5 @@
 // The caption notebook: pictures left, one large, its caption right. Saving is silent: 500 ms after the last key, on blur, before moving on.
-import {h, icon, fill, api, href, keys, plural, ready, query} from './core.js';
+import {base, h, icon, fill, api, href, keys, plural, ready, query} from './core.js';
 import {makeGrid, frame} from './captions_grid.js';
 import {mountWords} from './captions_words.js';
 import {mountJob} from './captions_job.js';
@@ -22,7 +22,7 @@ export async function mount(el) {
 /* An empty page teaches: one sentence, one picture of what will be here, one button. */
 function nothing(el, title, sentence) {
   document.querySelector('.d-card.cpt')?.classList.add('d-gone'); document.querySelector('#dock')?.classList.add('d-gone');
-  fill(el, h('div.bare', h('div.bare-pic', {aria: {hidden: 'true'}}, h('i'), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', title), h('p.d-sub', sentence),
+  fill(el, h('div.bare', h('div.bare-pic', {aria: {hidden: 'true'}}, h('img', {src: base + 'img/zog_01.webp', alt: '', width: 96, height: 96}), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', title), h('p.d-sub', sentence),
     h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
   ready(el, 'empty');
 }

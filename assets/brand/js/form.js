@@ -62,7 +62,7 @@ export function mark(list, insist) {
 function paint() {
   for (const f of document.querySelectorAll('[id^="f-"],#base')) {
     const name = f.id === 'base' ? 'pretrained_model_name_or_path' : f.id.slice(2), input = inputOf(f); if (!input) continue;
-    const text = touched.has(name) ? faults.get(name) : '', id = f.id + '-err';
+    const text = touched.has(name) ? faults.get(name) : '', id = 'err-' + name;
     let note = document.getElementById(id);
     f.classList.toggle('err', !!text);
     if (text) {

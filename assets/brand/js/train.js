@@ -6,10 +6,12 @@ export {filter};
 const $ = (s) => document.querySelector(s);
 let busy = false;
 
+let fitting = null;
 /* A Radio's label is plain text: "Name\nSentence\nFigures\nWhere". Svelte's own span stays, hidden, as the accessible name;
    the card is drawn beside it, again whenever Gradio changes the choices. */
 function recipes() {
-  for (const label of document.querySelectorAll('#recipe label')) {
+  for (const [at, label] of [...document.querySelectorAll('#recipe label')].entries()) {
+    label.classList.toggle('d-gone', !!fitting && !fitting.includes(at));
     const own = label.querySelector(':scope>span:not(.rc)'), [name, sentence, figures, where] = (own?.textContent || '').split('\n');
     if (!own || label.dataset.t === own.textContent) continue;
     label.dataset.t = own.textContent; own.classList.add('d-vh'); label.querySelector('.rc')?.remove();
@@ -51,7 +53,7 @@ function around(v) {
   if (count && v.changed) count.textContent = n ? `${n} changed from the preset` : 'as the preset has them';
   $('#back')?.classList.toggle('d-gone', !n);
   if (all) all.style.setProperty('--more', `"${document.querySelectorAll('#all [id^=f-]:not(.notours)').length} more, with a search"`);
-  if (v.say) say(v.say[0], v.say[1]);
+  if (v.problem) say('This run does not fit here.', v.problem); else if (v.say) say(v.say[0], v.say[1]);
   $('#start')?.classList.toggle('wont', !!v.problem);
 }
 const link = (text) => { const m = /https?:\/\/\S+/.exec(text); return m ? h('a', {href: m[0], target: '_blank', rel: 'noopener noreferrer'}, text) : text; };
@@ -63,6 +65,7 @@ function take(el, v) {
   document.documentElement.classList.toggle('no-dataset', v.dataset === '');
   if (v.dataset === '') return nothing(el);
   card(el, v); if (v.changed) dress({why: v.why, changed: v.changed, only: v.fields});
+  if (v.recipes) { fitting = v.recipes; recipes(); $('#recipe').classList.add('on'); }
   around(v); mark(v.faults || [], v.insist); others(v);
   if (v.insist && v.faults?.length) say(`${plural(v.faults.length, 'thing')} to mend before it can start.`, 'Each is told at its place.');
   if (v.rows || v.faults) first();
@@ -72,7 +75,7 @@ let first = () => {};
 function nothing(el) {
   if ($('#nothing')) return;
   $('#dock')?.classList.add('d-gone');
-  $('.d-cols.tr').before(h('div.bare', {id: 'nothing'}, h('div.bare-pic', {aria: {hidden: 'true'}}, h('i'), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', query.get('dataset') ? 'There is no such data set' : 'Choose a data set first'),
+  $('.d-cols.tr').before(h('div.bare', {id: 'nothing'}, h('div.bare-pic', {aria: {hidden: 'true'}}, h('img', {src: base + 'img/zog_01.webp', alt: '', width: 96, height: 96}), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', query.get('dataset') ? 'There is no such data set' : 'Choose a data set first'),
     h('p.d-sub', 'A model learns from pictures: 10 to 50 of one subject, or of one style. Bring some, or begin with the sample pictures.'),
     h('div.d-row', h('a.d-btn.pri', {href: '/dataset'}, 'Bring pictures'), h('a.d-btn.big', {href: '/'}, 'Try the samples'))));
   ready(el, 'empty');

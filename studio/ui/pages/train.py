@@ -77,7 +77,9 @@ class TrainForm:
         changed = {
             n: to_form(by_name[n], want[n]) for n in asked.values if n in by_name and not same_value(by_name[n], asked.values[n], want[n])
         }
-        return {**shown, "changed": changed}
+        fitting = {p.key for p in presets_for(find_preset(asked.preset_key).task, str(asked.values[BASE]))}
+        recipes = [at for at, p in enumerate(train_view.offered_presets()) if p.key in fitting]
+        return {**shown, "changed": changed, "recipes": recipes}
 
     def first(self, request: gr.Request) -> list[Any]:
         """Everything that depends on the address: where, task, base, recipe, name and the fields."""
@@ -113,10 +115,9 @@ class TrainForm:
     def _cards(self, preset: Preset, base: str) -> list[Any]:
         known = find_base_model(base)
         bases = train_view.offered_bases(preset.task)
-        recipes = [(train_view.describe_preset(p), p.key) for p in presets_for(preset.task, base)]
         return [
             gr.update(choices=bases, value=known.key if known else base, info=train_view.describe_base(base)["line"]),
-            gr.update(choices=recipes, value=preset.key),
+            gr.update(value=preset.key),
         ]
 
     def _shown(self, where: dict[str, str], preset: Preset, base: str) -> list[Any]:
@@ -166,7 +167,8 @@ def _draw_cards(preset: Preset) -> tuple[gr.Dropdown, gr.Radio]:
         interactive=True,
     )
     shell.html('<p class="d-small d-sub"></p>', "base-more")
-    recipes = [(train_view.describe_preset(p), p.key) for p in presets_for(preset.task, preset.base_model)]
+    # All of them, always: train.js shows those that fit. A choice that comes and goes would be refused on its way.
+    recipes = [(train_view.describe_preset(p), p.key) for p in train_view.offered_presets()]
     recipe = gr.Radio(recipes, value=preset.key, label="With the recipe", elem_id="recipe", interactive=True)
     shell.html('<p class="d-small d-sub"></p>', "recipe-more")
     return base, recipe

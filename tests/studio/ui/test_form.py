@@ -56,9 +56,9 @@ def test_values_are_read_as_people_write_them(name, written, read):
     assert getattr(parse_config(TextToImageConfig, values), name) == read
 
 
-def test_small_and_large_numbers_are_shown_as_people_write_them():
+def test_small_and_large_numbers_are_shown_as_people_type_them():
     assert to_form(FIELDS["learning_rate"], 6e-4) == "6e-4"
-    assert to_form(FIELDS["max_train_steps"], 12000) == "12,000"
+    assert to_form(FIELDS["max_train_steps"], 12000) == "12000"
     assert to_form(FIELDS["max_train_steps"], None) == ""
 
 
