@@ -18,6 +18,7 @@ from studio.runs.launchers.local import launch_supervisor
 from studio.runs.locks import device_lock, find_holder, held
 from studio.runs.progress import read_progress
 from studio.runs.state import ACTIVE, explain_gone, is_training, is_watched, read_process, read_state
+from studio.runs.store import RunInfo, RunStore
 from studio.runs.supervisor import GRACE_S
 from studio.workspace import Workspace
 
@@ -187,3 +188,19 @@ def _launch(workspace: Workspace, run_id: str, *, grace_s: float, command: list[
         run.stop_request.unlink(missing_ok=True)
         run.sample_request.unlink(missing_ok=True)
         launch_supervisor(run, plan, keep=(lock,))
+
+
+def begin_run(workspace: Workspace, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config) -> RunInfo:
+    """Makes a run and starts it; where it cannot be started, nothing of it stays.
+
+    Raises:
+        DarkroomError: When the data set is not whole, or another run has the device.
+    """
+    store = RunStore(workspace)
+    info = store.create(dataset_id=dataset_id, preset_key=preset_key, name=name, backend=backend, config=config)
+    try:
+        start_run(workspace, info.id)
+    except DarkroomError:
+        store.delete(info.id)
+        raise
+    return store.get(info.id)

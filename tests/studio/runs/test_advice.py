@@ -1,0 +1,95 @@
+"""The sentence and the advice follow from the curves: other curves, other words."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.contract.text_to_image import TextToImageConfig
+from studio.runs.advice import compute_advice, compute_sentence
+
+CONFIG = TextToImageConfig(resolution=128, learning_rate=1e-4, rank=16, train_batch_size=4, max_train_steps=300, trigger_word="zog")
+
+
+def events_of(held_out, train=None, every=25, saves=75):
+    events = []
+    last = every * (len(held_out) - 1)
+    for step in range(1, last + 1):
+        loss = train(step) if train else 0.3 - 0.2 * step / last
+        events.append({"t": "step", "step": step, "loss": loss})
+        if step % saves == 0:
+            events.append({"t": "checkpoint", "step": step})
+    return events + [{"t": "eval", "step": n * every, "loss": loss, "se": 0.01, "n": 8} for n, loss in enumerate(held_out)]
+
+
+FALLING = [0.40, 0.36, 0.32, 0.29, 0.26, 0.24, 0.22, 0.20, 0.18]
+OVERFIT = [0.40, 0.30, 0.22, 0.18, 0.17, 0.19, 0.21, 0.23, 0.25]
+FLAT = [0.40, 0.402, 0.398, 0.401, 0.40, 0.399, 0.40, 0.401, 0.40]
+LEVEL = [0.40, 0.28, 0.21, 0.201, 0.20, 0.201, 0.20, 0.199, 0.20]
+
+
+def kinds(events, config=CONFIG):
+    return [a.kind for a in compute_advice(events, config)]
+
+
+def test_a_falling_curve_says_by_how_much_since_when():
+    assert compute_sentence(events_of(FALLING)) == "Still getting better: held-out loss is 0.180, down 18 % since step 150."
+
+
+def test_a_rising_curve_names_its_lowest_point():
+    assert compute_sentence(events_of(OVERFIT)) == "Rising again: held-out loss is 0.250, up 47 % since its lowest at step 100."
+
+
+def test_a_level_curve_says_so():
+    assert compute_sentence(events_of(LEVEL)).startswith("Levelling off: held-out loss is 0.200")
+
+
+def test_one_noisy_judgement_is_not_called_a_rise():
+    noisy = [0.40, 0.30, 0.25, 0.17, 0.20, 0.19, 0.20, 0.19, 0.19]
+    assert not compute_sentence(events_of(noisy)).startswith("Rising")
+    assert "less" not in kinds(events_of(noisy))
+
+
+def test_before_the_first_judgements_there_is_no_verdict():
+    assert compute_sentence([]) == ""
+    assert "have not judged" in compute_sentence([{"t": "step", "step": 3, "loss": 0.31}])
+    assert compute_advice([{"t": "step", "step": 3, "loss": 0.31}], CONFIG) == []
+
+
+def test_a_run_that_learnt_nothing_is_told_to_learn_faster_and_longer_and_to_look_at_the_captions():
+    (advice,) = compute_advice(events_of(FLAT), CONFIG)
+    assert advice.kind == "more"
+    assert "has not learnt" in advice.text
+    assert "“zog”" in advice.action
+    assert "2e-4" in advice.action
+    assert "400 steps" in advice.action
+
+
+def test_copying_is_told_with_the_better_checkpoint_fewer_steps_and_half_the_learning_rate():
+    advice = {a.kind: a for a in compute_advice(events_of(OVERFIT), CONFIG)}["less"]
+    assert "since step 100" in advice.text
+    assert "checkpoint at step 75" in advice.text
+    assert "100 steps, learning rate 5e-5" in advice.action
+
+
+def test_a_rise_without_a_falling_train_loss_is_not_called_copying():
+    assert "less" not in kinds(events_of(OVERFIT, train=lambda step: 0.2 + step / 1000))
+
+
+def test_a_run_cut_short_is_told_to_go_on_and_one_that_stood_still_to_look_at_rank_and_pictures():
+    assert kinds(events_of(FALLING)) == ["good", "more"]
+    assert kinds(events_of(LEVEL)) == ["good", "quality"]
+
+
+@pytest.mark.parametrize("already", [{}, {"train_batch_size": 1, "gradient_checkpointing": True}])
+def test_out_of_memory_names_only_levers_that_are_left(already):
+    config = CONFIG.model_copy(update=already)
+    (advice,) = compute_advice([{"t": "state", "state": "failed", "reason": "Not enough memory on the GPU."}], config)
+    assert advice.kind == "memory"
+    assert ("batch size 1" in advice.action) is not bool(already)
+    assert ("Save memory on" in advice.action) is not bool(already)
+    assert "8-bit Adam" in advice.action
+
+
+def test_a_step_judged_twice_after_a_resume_counts_once():
+    doubled = [*events_of(FALLING), {"t": "eval", "step": 200, "loss": 0.10}]
+    assert "0.100" in compute_sentence(doubled)

@@ -1,0 +1,110 @@
+"""The forecast counts as the trainer counts, and says what does not fit and the way out."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+
+from backends.contract.base_models import MODELS
+from backends.contract.text_to_image import LORA_LAYERS, TextToImageConfig
+from studio.runs.cost import COSTS
+from studio.runs.forecast import compute_forecast
+from studio.runs.hardware import Gpu, describe_hardware
+
+SMALL = describe_hardware([], cpu_cores=2, memory_gb=8.0)
+RTX_3060 = describe_hardware([Gpu("GeForce RTX 3060", 12.9, 12.0)], cpu_cores=8, memory_gb=32.0)
+RTX_4090 = describe_hardware([Gpu("GeForce RTX 4090", 25.7, 25.0)], cpu_cores=16, memory_gb=64.0)
+
+
+def pocket(**values):
+    return TextToImageConfig(**{"resolution": 128, "max_train_steps": 300, "train_batch_size": 4, **values})
+
+
+def sdxl(**values):
+    start = {"pretrained_model_name_or_path": "sdxl", "max_train_steps": 500, "train_batch_size": 1, "gradient_checkpointing": True}
+    return TextToImageConfig(**{**start, **values})
+
+
+def test_pictures_steps_and_passes():
+    forecast = compute_forecast(pocket(), 12, SMALL, 50e9)
+    assert (forecast.num_training, forecast.num_held_out, forecast.steps) == (11, 1, 300)
+    assert forecast.passes == pytest.approx(300 * 4 / 11, abs=0.1)
+
+
+def test_without_steps_the_passes_decide():
+    config = pocket(max_train_steps=None, num_train_epochs=10, gradient_accumulation_steps=2)
+    assert compute_forecast(config, 12, SMALL, 50e9).steps == 14  # 110 pictures, 8 a step
+
+
+def test_at_most_so_many_pictures_are_counted():
+    assert compute_forecast(pocket(max_train_samples=5), 12, SMALL, 50e9).num_training == 5
+
+
+@pytest.mark.parametrize(("pictures", "share", "held_out"), [(1, 0.1, 0), (2, 0.1, 1), (12, 0.1, 1), (30, 0.1, 3), (10, 0.5, 5), (9, 0, 0)])
+def test_one_in_ten_is_held_out_at_least_one_and_never_the_last(pictures, share, held_out):
+    assert compute_forecast(pocket(held_out_share=share), pictures, SMALL, 50e9).num_held_out == held_out
+
+
+@pytest.mark.parametrize("layers", LORA_LAYERS)
+def test_the_lora_size_of_pocket_is_counted_from_its_own_weights(layers):
+    shapes = read_shapes(MODELS / "pocket-sdxl" / "unet" / "diffusion_pytorch_model.safetensors")
+    counted = 0
+    for name, shape in shapes.items():
+        module = name.removesuffix(".weight")
+        if name.endswith(".weight") and any(module.endswith("." + t) for t in LORA_LAYERS[layers]):
+            outside, inside, *kernel = shape
+            area = kernel[0] * kernel[1] if kernel else 1
+            counted += inside * area + outside
+    assert COSTS["pocket-sdxl"].lora_parameters[layers] == counted
+
+
+def read_shapes(path):
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return {k: v["shape"] for k, v in json.loads(file.read(length)).items() if k != "__metadata__"}
+
+
+def test_sdxl_without_a_gpu_is_refused_with_a_way_out():
+    problem = compute_forecast(sdxl(), 12, SMALL, 50e9).problem
+    assert "SDXL 1.0 needs a GPU with 12 GB or more; here there is none. Choose Pocket" in problem
+
+
+def test_too_little_gpu_memory_names_the_levers_that_are_left():
+    problem = compute_forecast(sdxl(train_batch_size=8, gradient_checkpointing=False, rank=64), 12, RTX_3060, 50e9).problem
+    assert "RTX 3060 has 12.9 GB" in problem
+    assert "Set the batch size to 1 and the accumulation to 8" in problem
+    assert "Save memory" in problem
+    assert compute_forecast(sdxl(rank=16), 12, RTX_3060, 50e9).problem == ""
+
+
+def test_more_of_anything_that_costs_memory_needs_more_memory():
+    def need(**values):
+        return compute_forecast(sdxl(**values), 12, RTX_4090, 50e9).memory_need_gb
+
+    base = need(train_batch_size=2)
+    assert need(train_batch_size=4) > base
+    assert need(train_batch_size=2, gradient_checkpointing=False) > base
+    assert need(train_batch_size=2, rank=128) > base
+    assert need(train_batch_size=2, mixed_precision="no") > base
+    assert need(train_batch_size=2, train_text_encoder=True) > base
+    assert need(train_batch_size=2, cache_latents=False) > base
+
+
+def test_the_memory_bar_adds_up():
+    forecast = compute_forecast(sdxl(), 12, RTX_4090, 50e9)
+    assert sum(size for _, size in forecast.memory_parts) == pytest.approx(forecast.memory_need_gb, abs=0.1)
+
+
+def test_a_small_disk_is_noticed_before_the_start():
+    config = sdxl(checkpointing_steps=10, rank=64)
+    assert "GB of disk" in compute_forecast(config, 12, RTX_4090, 5e9).problem
+    assert compute_forecast(sdxl(checkpointing_steps=10, rank=64, checkpoints_total_limit=2), 12, RTX_4090, 8e9).problem == ""
+
+
+def test_an_estimate_says_that_it_is_one_and_a_measured_speed_that_it_was_measured():
+    guessed, measured = (compute_forecast(pocket(), 12, SMALL, 50e9, measured_step_s=s) for s in (None, 2.0))
+    assert "estimate" in guessed.basis
+    assert "Measured" in measured.basis
+    assert measured.seconds > 600
