@@ -97,7 +97,7 @@ class Head:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            styles = _STYLES + _page_style(scope["path"].strip("/"))
+            styles = _STYLES + _page_style(scope["path"].strip("/") or "home")
             body = body.replace(b"<head>", b"<head>" + _FIRST.encode(), 1).replace(b"</head>", styles.encode() + b"</head>", 1)
             headers = [h for h in start["headers"] if h[0] != b"content-length"] + [(b"content-length", b"%d" % len(body))]
             await send({**start, "headers": headers})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from studio.datasets.caption_job import CaptionJobs
 from studio.datasets.store import DatasetStore
 from studio.runs.store import RunStore
 from studio.workers.captioner import Captioner
@@ -37,7 +37,7 @@ class Context:
     settings: Settings
     datasets: DatasetStore
     runs: RunStore
-    jobs: Any
+    jobs: CaptionJobs
     generator: Generator
 
 
@@ -48,14 +48,6 @@ def build_context(workspace: Workspace, settings: Settings) -> Context:
         settings=settings,
         datasets=DatasetStore(workspace),
         runs=RunStore(workspace),
-        jobs=_caption_jobs(workspace),
+        jobs=CaptionJobs(workspace, Captioner(workspace)),
         generator=Generator(workspace),
     )
-
-
-def _caption_jobs(workspace: Workspace) -> Any:
-    try:
-        from studio.datasets.caption_job import CaptionJobs
-    except ImportError:
-        return None
-    return CaptionJobs(workspace, Captioner(workspace))

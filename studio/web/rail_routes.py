@@ -58,8 +58,8 @@ def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
         return {name: _mark() for name in ("dataset", "captions", "check")}
     number, written = dataset.num_pictures, dataset.num_captions
     marks = {"dataset": _mark("done", str(number)) if number else _mark(), "captions": _mark(), "check": _mark()}
-    job = context.jobs.status(dataset.id) if context.jobs else {}
-    if job.get("state") in ("running", "starting", "waiting"):
+    job = context.jobs.status(dataset.id)
+    if job["state"] in ("starting", "running"):
         marks["captions"] = _mark("run", f"{job['done']}/{job['total']}", job["done"] / max(1, job["total"]))
     elif number and written == number:
         marks["captions"] = _mark("done", str(written))
