@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -58,13 +58,12 @@ class CaptionJobs:
 
     Args:
         workspace: Where the data sets lie.
-        make_captioner: Gives the captioning worker; asked once, when the first job starts.
+        captioner: The captioning worker; it starts its process when the first job does.
     """
 
-    def __init__(self, workspace: Workspace, make_captioner: Callable[[], WritesCaptions]) -> None:
+    def __init__(self, workspace: Workspace, captioner: WritesCaptions) -> None:
         self._store = DatasetStore(workspace)
-        self._make_captioner = make_captioner
-        self._captioner: WritesCaptions | None = None
+        self._captioner = captioner
         self._running: dict[str, _Running] = {}
         self._guard = threading.Lock()
 
@@ -100,14 +99,15 @@ class CaptionJobs:
         return self._begin(dataset_id, job)
 
     def status(self, dataset_id: str) -> dict[str, Any]:
-        """`state`, `done`, `total`, `seconds_left` (None: not known yet), `failed` ({id, name, reason}), `reason`, `kept`."""
+        """`state`, `done`, `total`, `seconds_left` (None: not known yet), `failed` ({id, name, reason}), `reason`, `kept`, `waiting`."""
         path = self._path(dataset_id)
         job = _read(path)
         if job is None:
             job = Job("idle", "", "", "start", 0, [])
         elif job.state in ACTIVE and not self._is_alive(path):
             job.state, job.reason = "interrupted", "The studio was closed while it wrote. What was written is there; go on with the rest."
-        return asdict(job)
+        plain = asdict(job)
+        return plain | {"waiting": len(plain["waiting"])}
 
     def cancel(self, dataset_id: str) -> None:
         """Stops the job after the picture under way. What was written stays."""
@@ -137,7 +137,6 @@ class CaptionJobs:
                 raise DarkroomError("Another window of Darkroom is captioning these pictures. Wait for it, or stop it there.")
             try:
                 _write(path, job)
-                self._captioner = self._captioner or self._make_captioner()
             except BaseException:
                 os.close(lock)
                 raise

@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 Place = Literal["start", "end", "remove"]
+_ARTICLE = re.compile(r"(?:an?|the|one|two|three|this|that)\s", re.IGNORECASE)
 
 
 def has_trigger_word(text: str, word: str) -> bool:
@@ -29,7 +30,10 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
         return rest
     if not rest:
         return word
-    return f"{word} {rest}" if place == "start" else f"{rest}, {word}"
+    if place == "end":
+        return f"{rest}, {word}"
+    # “zog on a red background” reads on; “zog a cat on a roof” does not.
+    return f"{word}, {rest}" if _ARTICLE.match(rest) else f"{word} {rest}"
 
 
 def without_trigger_word(text: str, word: str) -> str:
