@@ -14,6 +14,12 @@ def has_trigger_word(text: str, word: str) -> bool:
     return bool(word) and bool(_pattern(word).search(text))
 
 
+def suggest_trigger_word(name: str) -> str:
+    """A trigger word taken from a data set's name where that is one plain word, such as Zog; else nothing."""
+    word = name.strip().lower()
+    return word if re.fullmatch(r"[a-z][a-z0-9]{1,19}", word) else ""
+
+
 def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str:
     """The caption with the trigger word at `place` (start, end), or without it (remove).
 

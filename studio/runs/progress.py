@@ -72,7 +72,9 @@ class Progress:
         self.heldout_last = loss
 
     def _take_sample(self, event: Event) -> None:
-        self.last_sample = str(event.get("file", ""))
+        # The first prompt stands for the run: it is the one with the trigger word.
+        if not self.last_sample or event.get("prompt") == 0:
+            self.last_sample = str(event.get("file", ""))
 
     def _take_checkpoint(self, event: Event) -> None:
         self.step = max(self.step, int(event.get("step", 0)))

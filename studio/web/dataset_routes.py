@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from backends.contract.errors import DarkroomError
 from studio.datasets import ingest
 from studio.datasets.export import export_dataset
+from studio.datasets.trigger import suggest_trigger_word
 from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
@@ -55,7 +56,8 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/api/datasets")
     def create(body: Named) -> JSONResponse:
-        return _answer(asdict(store.create(body.name)))
+        made = store.create(body.name)
+        return _answer(asdict(store.update(made.id, trigger_word=suggest_trigger_word(body.name))))
 
     @routes.get("/api/datasets/{dataset_id}")
     def show(dataset_id: str) -> JSONResponse:

@@ -1,9 +1,12 @@
 // The captioner: what will happen in one sentence, start, how far it is, stop. Captions appear in the notebook while it writes.
-import {h, icon, fill, api, about, href, plural, say, toast} from './core.js';
+import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
 
 const EVERY = 900, PLACES = {First: 'start', Last: 'end', 'Leave out': 'remove'};
-const ACTIVE = ['starting', 'running', 'waiting'];
+const ACTIVE = ['starting', 'running'];
+/* Seconds to load and for each picture. The bundled one as measured on two CPU cores; each job that ran here replaces it. */
+const SPEED = {'pocket-blip': [7, .12]};
+const speed = (captioner) => { try { return JSON.parse(localStorage['captioner:' + captioner]); } catch { return SPEED[captioner]; } };
 const shared = (window.darkroomCaptions ||= {});       // native fields and this module meet here: {captioner, word, place} and the open book
 const $ = (id) => document.getElementById(id);
 /* The text node of a native button: Gradio keeps it, so only its words are changed. */
@@ -15,7 +18,7 @@ export const act = (what) => shared[what]?.();
 
 export function mountJob(book) {
   const {dataset} = book;
-  let job = null, timer, wordTimer, asked = false, unlike = [], turn = 0;
+  let job = null, timer, wordTimer, asked = false, unlike = [], turn = 0, began = null, pressed = performance.now();
   const line = h('div.bulk', {hidden: true, role: 'status'}), failed = h('div.lost', {hidden: true});
   document.querySelector('.d-card.cpt').after(line, failed);
   const active = () => job && ACTIVE.includes(job.state);
@@ -44,21 +47,29 @@ export function mountJob(book) {
     }}, says[1]), h('button.d-btn.sm.quiet', {type: 'button', onclick: () => book.show(wrong.map((id) => book.places.get(id)).filter((i) => i != null))}, 'Show'));
   }
   function draw() {
+    const own = book.items.filter((p) => p.by === 'captioner').length;
     const go = $('cap-go'), stop = $('cap-stop'), next = $('cap-next'), name = (shared.name || 'the captioner'), n = book.missing, total = book.items.length;
-    for (const [b, on] of [[go, !active()], [stop, active()], [next, !active() && !n]]) b?.classList.toggle('d-gone', !on);
+    for (const [b, on] of [[go, !active() && (n || own)], [stop, active()], [next, !active() && !n]]) b?.classList.toggle('d-gone', !on);
     const bar = document.querySelector('#dock-say .ring'); if (bar && !active()) fill(bar);
     bar?.classList.toggle('d-gone', !active());
     if (active()) {
       const left = job.seconds_left == null ? '' : ` ${about(job.seconds_left)[0].toUpperCase()}${about(job.seconds_left).slice(1)} left.`;
-      const words = job.state === 'running' ? `${job.done} of ${job.total}.` : 'getting ready.';
+      const words = job.state === 'running' ? `${job.done} of ${job.total}.` : 'the captioner is loading.';
       say(`Writing captions, ${words}`, `${left} You can edit while it writes; your words are never overwritten.`, job.total ? job.done / job.total : 0);
     } else if (job?.state === 'failed' && asked) say('The captioner stopped.', job.reason || 'It gave no reason.');
     else if (n) say(`${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${total - n} of ${total} have a caption.`}`, `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n}${time(n)}. You can change every word.`);
     else say('Every picture has a caption.', 'Read them once: say what is in the picture, not what makes it special.');
-    if (go) { go.classList.toggle('primary', !!n); go.classList.toggle('secondary', !n); label(go, n ? `Caption ${plural(n, 'picture')}` : 'Caption again'); }
+    if (go) { go.classList.toggle('primary', !!n); go.classList.toggle('secondary', !n); label(go, n ? `Caption ${plural(n, 'picture')}` : `Write ${own === total ? 'all' : own} anew`); go.title = n ? '' : 'Only what the captioner wrote; your words stay.'; }
     lost(); bulk();
   }
-  const time = (n) => (job?.seconds_a_picture ? `, ${about(n * job.seconds_a_picture + 1)}` : '');
+  const time = (n) => { const s = speed(shared.captioner || 'pocket-blip'); return s ? `, ${about(s[0] + n * s[1])}` : ''; };
+  /* What this job took, for the sentence before the next one. */
+  function learn() {
+    const s = job.state === 'running' && job.done && began ? [began.load, (performance.now() - began.at) / 1000 / Math.max(1, job.done - began.done)] : null;
+    if (s && job.done - began.done > 2) try { localStorage['captioner:' + job.captioner] = JSON.stringify(s.map((x) => Math.round(x * 100) / 100)); } catch { /* private window */ }
+    if (job.state === 'running' && job.done && !began) began = {at: performance.now(), done: job.done, load: (performance.now() - pressed) / 1000 || 1};
+    if (!active()) began = null;
+  }
   function lost() {
     const bad = (!active() && job?.failed) || []; failed.hidden = !bad.length;
     if (bad.length) fill(failed, h('p.d-small', h('b.d-strong', `${plural(bad.length, 'picture')} could not be captioned.`), ' ', [...new Set(bad.map((b) => b.reason || b.error || b.text))].slice(0, 3).join(' ')));
@@ -66,14 +77,14 @@ export function mountJob(book) {
   async function tick() {
     clearTimeout(timer);
     try {
-      const before = job?.done; job = await book.pull(true);
+      const before = job?.done; job = await book.pull(true); learn();
       if (job?.done !== before || !active()) draw();
     } catch { say('Darkroom does not answer.', 'It goes on as soon as the server is back.'); }
     if (active()) timer = setTimeout(tick, document.visibilityState === 'visible' ? EVERY : EVERY * 4);
   }
   async function start() {
     if (active()) return;
-    wordFault(''); asked = true;
+    wordFault(''); asked = true; pressed = performance.now(); began = null;
     const go = $('cap-go'), again = !book.missing; go.disabled = true;
     try {
       await book.flush();
@@ -93,9 +104,16 @@ export function mountJob(book) {
   const nameLater = (ms) => { clearTimeout(wordTimer); wordTimer = setTimeout(() => named().catch((e) => wordFault(e.field === 'trigger_word' ? e.message : '')), ms); };
   Object.assign(shared, {start, stop, next: () => { location.href = href('check'); }, redraw: () => {
     shared.name = document.querySelector('#captioner input')?.value.split(',')[0] || shared.captioner;
-    if (shared.word !== undefined) nameLater(450); draw();
+    if (shared.word !== undefined) nameLater(450); draw(); begin();
   }});
+  /* The Dataset page's “Caption 12 pictures” leads here: begin once the data set and the native fields are there. */
+  let pulled = false, wanted = query.get('begin') === '1';
+  function begin() {
+    if (!wanted || !pulled || shared.word === undefined) return;
+    wanted = false; query.delete('begin'); history.replaceState(null, '', '?' + query);
+    if (book.missing === book.items.length && !active()) start();
+  }
   book.changed.add(() => { draw(); if (shared.word && !active()) nameLater(700); });
-  book.pull().then((j) => { job = j; draw(); if (active()) tick(); }, () => draw());
+  book.pull().then((j) => { job = j; pulled = true; draw(); if (active()) tick(); begin(); }, () => draw());
   draw();
 }

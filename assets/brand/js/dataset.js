@@ -140,11 +140,12 @@ export async function mount(el) {
   function drawDock() {
     dock.hidden = !pictures.length;
     const written = pictures.filter((p) => p.text).length, n = pictures.length, left = queue.total - queue.settled;
-    const what = written === n ? 'All have a caption. Read them once, then check.' : written ? `${n - written} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them.';
+    const what = written === n ? 'All have a caption. Read them once, then check.' : written ? `${n - written} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
     fill(dockText, h('b', queue.busy ? `${n} in, ${plural(left, 'file')} on the way.` : `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`), ' ' + what);
     let next = dock.querySelector('a');
-    if (!next) dock.firstChild.append(next = h('a.d-btn.pri', {id: 'next'}, 'Next: captions'));
-    next.href = href('captions', {dataset: id, run: null});
+    if (!next) dock.firstChild.append(next = h('a.d-btn.pri', {id: 'next'}));
+    next.textContent = written || queue.busy ? 'Next: captions' : `Caption ${plural(n, 'picture')}`;
+    next.href = href('captions', {dataset: id, run: null, begin: written || queue.busy ? null : 1});
   }
 
   function look(p) {
