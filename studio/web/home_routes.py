@@ -13,9 +13,11 @@ from pydantic import BaseModel
 from backends.contract import files
 from backends.contract.config import parse_config
 from backends.contract.errors import DarkroomError
+from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, step_of
 from backends.registry import find_backend
 from studio.datasets.samples import create_sample_dataset
+from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.presets import load_presets
@@ -75,7 +77,7 @@ def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
         "live": bool(run and run.state in ACTIVE),
         "state": state,
         "next": next_step,
-        "sentence": run.sentence if run else "",
+        "sentence": _sentence(context, run) if run else "",
         "step": run.step if run else 0,
         "max_steps": run.max_steps if run else 0,
         "prompt": run.prompts[0] if run and run.prompts else "",
@@ -112,6 +114,12 @@ def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], d
     return {"kind": "", "text": f"Checked, {report['score']:.0f} of 100"}, {"page": "train", "text": "Train"}
 
 
+def _sentence(context: Context, run: Any) -> str:
+    if run.state not in ACTIVE:
+        return str(run.sentence)
+    return compute_sentence(read_events(RunDir(context.workspace.run(run.id)).events)) or str(run.sentence)
+
+
 def _strip(context: Context, run_id: str) -> list[dict[str, Any]]:
     """The first prompt's samples from the base model to now, a few of them."""
     run = RunDir(context.workspace.run(run_id))
@@ -146,7 +154,8 @@ def _recipes(hardware: Hardware, free: int) -> list[dict[str, Any]]:
             forecast = compute_forecast(config, SAMPLE_PICTURES, hardware, free)
         except DarkroomError:
             continue  # a preset of the person's own that no longer fits; the Train page says what is wrong with it
-        text = "does not fit here" if forecast.problem else f"about {format_duration(forecast.seconds)}"
+        needs = f"needs a GPU with {preset.gpu_memory_gb:.0f} GB" if preset.gpu_memory_gb else "does not fit here"
+        text = needs if forecast.problem else f"about {format_duration(forecast.seconds)}"
         found.append(
             {"key": preset.key, "name": preset.name, "base": describe_base(preset.base_model), "text": text, "fits": not forecast.problem}
         )

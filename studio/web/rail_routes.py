@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from backends.contract import files
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from studio.runs.hardware import probe_hardware
 from studio.web.context import Context
 
@@ -23,9 +24,19 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/api/rail")
     def rail(page: str = "home", dataset: str = "", run: str = "") -> JSONResponse:
+        if page == "home" and not dataset and not run:
+            dataset, run = _newest(context)
         return JSONResponse(describe_rail(context, dataset, run), headers={"Cache-Control": "no-store"})
 
     return routes
+
+
+def _newest(context: Context) -> tuple[str, str]:
+    """What one worked on last: a run that is training, else the newest run, else the newest data set."""
+    runs = sorted(context.runs.list(), key=lambda r: (r.state not in ACTIVE, -r.created))
+    if runs:
+        return runs[0].dataset_id, runs[0].id
+    return max(((d.created, d.id) for d in context.datasets.list()), default=(0, ""))[1], ""
 
 
 def describe_rail(context: Context, dataset_id: str, run_id: str) -> dict[str, Any]:
@@ -116,12 +127,13 @@ def state_words(run: Any) -> str:
 
 
 def sample_address(run: Any, width: int | None = None) -> str | None:
-    """Where the run's last sample is served, or None while there is none."""
+    """Where the run's last sample of its first prompt is served, or None while there is none."""
     if not run.last_sample:
         return None
-    path = str(run.last_sample).replace("\\", "/").split("/")
-    step = int(path[-2].removeprefix("step_"))
-    return f"/media/run/{run.id}/sample/{step}/{path[-1]}" + (f"?w={width}" if width else "")
+    last = Path(run.last_sample)
+    step, first = step_of(last.parent), last.with_name("p0_s0.png")
+    name = first.name if first.is_file() else last.name
+    return f"/media/run/{run.id}/sample/{step}/{name}" + (f"?w={width}" if width else "")
 
 
 def _hardware() -> dict[str, str]:

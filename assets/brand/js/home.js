@@ -79,7 +79,8 @@ export async function mount(el) {
   }
   const state = (w) => h('span.d-state' + (w.state.kind ? '.' + w.state.kind : ''), w.state.text);
   function heroOf(w) {
-    const part = w.max_steps ? (w.step / w.max_steps) * 100 : 0, newest = w.strip.at(-1), middle = (n) => n > 0 && n < w.strip.length - 1 && w.strip.length > 4 && n % 2 === 0;
+    const part = w.max_steps ? (w.step / w.max_steps) * 100 : 0, newest = w.strip.at(-1), end = w.strip.length - 1;
+    const middle = (n) => end > 3 && ![0, Math.round(end / 3), Math.round((2 * end) / 3), end].includes(n);      // four of them fit on a phone
     return h('section.hero', {aria: {label: w.live ? 'Training now' : 'Newest model'}},
       h('a.pc', {href: link(w, w.next.page), aria: {label: `${w.next.text}: ${w.name}`}}, h('img', {src: w.sample, alt: `Latest sample: ${w.prompt}, step ${newest.step}`, width: 328, height: 328})),
       h('div.tx', h('div.d-row', state(w), w.live && w.left && h('span.d-small.d-sub.d-push', `about ${w.left} left`)),
@@ -97,7 +98,8 @@ export async function mount(el) {
         h('div.ft', state(w), h('a.go', {href: link(w, w.next.page), aria: {label: `${w.next.text}: ${w.name}`}}, w.next.text, ' ', icon('arrow', 's')))));
   }
   function machine(m) {
-    return h('section.mc', {aria: {label: 'This machine'}}, h('div', h('h2.d-h2', m.name), h('p.d-small.d-sub', `${m.sentence} ${m.disk_gb} GB of free disk.`)),
+    const can = [...new Set(m.recipes.filter((r) => r.fits).map((r) => r.base))];
+    return h('section.mc', {aria: {label: 'This machine'}}, h('div', h('h2.d-h2', can.length ? `This machine can train ${can.join(' and ')}` : 'This machine'), h('p.d-small.d-sub', `${m.sentence} ${m.disk_gb} GB of free disk.`)),
       h('ul', m.recipes.slice(0, 4).map((r) => h('li', h('b', r.name), h('span', `${r.base}, ${r.text}`)))));
   }
   await load();
