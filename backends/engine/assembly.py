@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -98,10 +99,7 @@ def build_data(ground: Ground, family: Family, items: list[Item], placements: li
         prompts = live_prompts
     if not c.cache_latents:
         workers = c.dataloader_num_workers
-
-        def upcoming(position: int) -> Pick:
-            return order.pick(position, a.process_index)
-
+        upcoming = partial(order.pick, rank=a.process_index)
         source = LivePictures(family, items, placements, prompts=prompts, upcoming=upcoming, workers=workers)
         return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live_prompts)
     encoded = encode_pictures(

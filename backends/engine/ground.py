@@ -50,7 +50,7 @@ class Ground:
 
     def check_stop(self) -> None:
         """Leaves the preparation where somebody wants it."""
-        if self.requests.agree()[0]:
+        if self.requests.agree_on_stop():
             raise StoppedEarlier
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,9 +79,9 @@ class HeldOut:
             batch, timesteps, noise = self._prepare(chunk)
             found = compute_losses(batch, self._method.draw_fixed(batch, timesteps, noise), weighted=False)
             losses[chunk] = found.double().cpu()
-        values = add_up(losses).tolist()
-        spread = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-        return Judgement(statistics.fmean(values), spread, len(values))
+        values = add_up(losses)
+        error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
+        return Judgement(values.mean().item(), error, len(values))
 
     def _prepare(self, chunk: list[int]) -> tuple[Batch, torch.Tensor, torch.Tensor]:
         rows = [self._evaluations[number] for number in chunk]

@@ -139,9 +139,10 @@ def train(t: Training) -> str:
     """Trains until the last step, an early stop or a wish to stop; gives `finished` or `stopped`."""
     p = t.progress
     t.reporter.phase("training", p.step, t.cadence.total_steps)
-    stop = t.requests.agree()[0]
+    stop, samples_wanted = t.requests.agree()
     if p.step == 0 and not stop:
         judge(t)
+    if not stop and (samples_wanted or (p.step == 0 and t.cadence.sample)):
         sample(t, t.sample_jobs)
     t.adapters.train()
     t.step_log.take()
@@ -241,6 +242,9 @@ def judge(t: Training) -> Judgement | None:
     t.adapters.eval()
     with t.autocast():
         found = t.held_out.judge(t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
+    if not math.isfinite(found.loss):
+        t.reporter.notice(f"The held-out loss at step {t.progress.step} is not a number.", "warning")
+        return None
     t.progress.judgements.append((t.progress.step, found.loss, found.error))
     t.reporter.write("eval", step=t.progress.step, loss=found.loss, se=found.error, n=found.count)
     t.track({"heldout_loss": found.loss}, t.progress.step)

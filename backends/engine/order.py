@@ -50,8 +50,6 @@ class SampleOrder:
         self._buckets = list(members.values())
         self._phases = [mix_seed(seed, "phase", b) % self._whole for b in range(len(self._buckets))]
         self._before = [0]
-        self._permutation = lru_cache(maxsize=64)(self._draw_permutation)
-        self._epoch_batches = lru_cache(maxsize=4)(self._shuffle_epoch)
 
     def pick(self, position: int, rank: int = 0) -> Pick:
         """The samples of `rank` at micro-step `position`, counted from 0 over the whole run."""
@@ -59,7 +57,8 @@ class SampleOrder:
             epoch = len(self._before)
             self._before.append(sum(self._given(b, epoch) for b in range(len(self._buckets))))
         epoch = bisect_right(self._before, position) - 1
-        bucket, number = self._epoch_batches(epoch)[position - self._before[epoch]]
+        ranges = tuple((self._given(b, epoch), self._given(b, epoch + 1)) for b in range(len(self._buckets)))
+        bucket, number = _shuffle_epoch(self._seed, epoch, ranges)[position - self._before[epoch]]
         first = number * self._whole + rank * self._batch_size
         indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
         random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, rank)))
@@ -70,17 +69,21 @@ class SampleOrder:
         """Whole batches that a bucket has given before pass `epoch`."""
         return (epoch * len(self._buckets[bucket]) + self._phases[bucket]) // self._whole
 
-    def _shuffle_epoch(self, epoch: int) -> list[tuple[int, int]]:
-        """(bucket, number of its batch) of one pass, in order."""
-        batches = [(b, n) for b in range(len(self._buckets)) for n in range(self._given(b, epoch), self._given(b, epoch + 1))]
-        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "epoch", epoch)))
-        return [batches[i] for i in random.permutation(len(batches))]
-
     def _at(self, bucket: int, place: int) -> int:
         members = self._buckets[bucket]
         turn, within = divmod(place, len(members))
-        return members[self._permutation(bucket, turn)[within]]
+        return members[_draw_permutation(self._seed, bucket, turn, len(members))[within]]
 
-    def _draw_permutation(self, bucket: int, turn: int) -> list[int]:
-        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "turn", bucket, turn)))
-        return [int(i) for i in random.permutation(len(self._buckets[bucket]))]
+
+@lru_cache(maxsize=8)
+def _shuffle_epoch(seed: int, epoch: int, ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """(bucket, number of its batch) of one pass, in order; `ranges` has each bucket's first and end."""
+    batches = [(bucket, number) for bucket, (first, end) in enumerate(ranges) for number in range(first, end)]
+    random = np.random.Generator(np.random.PCG64(mix_seed(seed, "epoch", epoch)))
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+@lru_cache(maxsize=256)
+def _draw_permutation(seed: int, bucket: int, turn: int, count: int) -> list[int]:
+    random = np.random.Generator(np.random.PCG64(mix_seed(seed, "turn", bucket, turn)))
+    return [int(i) for i in random.permutation(count)]

@@ -34,14 +34,21 @@ class Requests:
 
     def agree(self) -> tuple[bool, bool]:
         """(stop, samples now) as all ranks see it at this step; removes the request for samples."""
-        stop, samples = self.is_stop_wanted(), self._run.sample_request.exists()
-        if self._group is not None:
-            flags = torch.tensor([stop, samples], dtype=torch.int32)
-            torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX, group=self._group)
-            stop, samples = bool(flags[0]), bool(flags[1])
+        stop, samples = self._any_rank(self.is_stop_wanted(), self._run.sample_request.exists())
         if samples:
             self._run.sample_request.unlink(missing_ok=True)
         return stop, samples
+
+    def agree_on_stop(self) -> bool:
+        """Whether any rank has been asked to stop; leaves a request for samples for later."""
+        return self._any_rank(self.is_stop_wanted(), False)[0]
+
+    def _any_rank(self, *wishes: bool) -> tuple[bool, ...]:
+        if self._group is None:
+            return wishes
+        flags = torch.tensor(wishes, dtype=torch.int32)
+        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX, group=self._group)
+        return tuple(bool(flag) for flag in flags)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
