@@ -29,7 +29,14 @@ def build_command(config: Config, run_root: Path, *, resume: bool = False, hardw
         resume: Go on from the newest complete checkpoint.
         hardware: Of the machine that will train; looked up when not given.
     """
-    on_gpu = bool((hardware or probe_hardware()).gpus)
+    flags = flags_of(config, hardware or probe_hardware())
+    command = [sys.executable, "-m", "accelerate.commands.launch", *flags, "-m", "backends.train", "--config", str(RunDir(run_root).config)]
+    return [*command, "--resume", "latest"] if resume else command
+
+
+def flags_of(config: Config, hardware: Hardware) -> list[str]:
+    """The launcher's flags. All that a person's own accelerate configuration could turn is said here."""
+    on_gpu = bool(hardware.gpus)
     count = int(getattr(config, "num_processes", 1))
     precision = getattr(config, "mixed_precision", None) or "no"
     flags = ["--num_processes", str(count), "--num_machines", "1", "--machine_rank", "0", "--main_process_port", "0"]
@@ -38,8 +45,7 @@ def build_command(config: Config, run_root: Path, *, resume: bool = False, hardw
         flags.append("--multi_gpu")  # on CPUs too: only so are several ranks really started
     elif not on_gpu:
         flags.append("--cpu")
-    command = [sys.executable, "-m", "accelerate.commands.launch", *flags, "-m", "backends.train", "--config", str(RunDir(run_root).config)]
-    return [*command, "--resume", "latest"] if resume else command
+    return flags
 
 
 def build_resume_command(config: Config, run_root: Path, *, hardware: Hardware | None = None) -> list[str]:

@@ -14,6 +14,7 @@ from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.registry import find_backend
 from studio.datasets.store import DatasetStore
+from studio.datasets.trigger import has_trigger_word
 from studio.runs.control import find_busy_run
 from studio.runs.cost import find_model_cost
 from studio.runs.forecast import Forecast, compute_forecast
@@ -115,7 +116,7 @@ def _check_pictures(config: Any, pictures: list[Any], faults: list[Fault], warni
         text = f"{_count(empty, 'picture')} {are}: {_some(empty)}. Write one, or let the captioner do it, on the Captions page."
         faults.append(Fault(field="dataset", text=text))
     word = config.trigger_word
-    without = [p.name for p in pictures if p.text.strip() and word and word.lower() not in p.text.lower()]
+    without = [p.name for p in pictures if p.text.strip() and word and not has_trigger_word(p.text, word)]
     captioned = len(pictures) - len(empty)
     if without and len(without) == captioned:
         text = f"The trigger word “{word}” stands in no caption, so nothing would be tied to it. Add it to all on the Captions page."

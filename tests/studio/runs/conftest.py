@@ -14,6 +14,8 @@ from backends.contract import files
 from backends.contract.config import write_config
 from backends.contract.rundir import RunDir
 from backends.contract.text_to_image import TextToImageConfig
+from studio.datasets.samples import create_sample_dataset
+from studio.datasets.store import DatasetStore
 from studio.runs.processes import TOKEN, find_members
 from studio.runs.state import RunState, read_process, read_state
 from studio.workspace import Workspace, open_workspace
@@ -82,3 +84,11 @@ def wait_for_state(run: RunDir, *states: str, limit_s: float = 30.0) -> RunState
 
 def wait_for_step(run: RunDir, step: int) -> None:
     wait_for(lambda: read_state(run).step >= step, f"step {step}, is {read_state(run)}")
+
+
+@pytest.fixture
+def zog(workspace: Workspace) -> str:
+    """Id of a data set with the twelve sample pictures and their captions."""
+    datasets = DatasetStore(workspace)
+    info = create_sample_dataset(datasets, "zog")
+    return info.id

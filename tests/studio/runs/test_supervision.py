@@ -14,7 +14,10 @@ import pytest
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import complete_checkpoints
+from backends.contract.text_to_image import TextToImageConfig
+from studio.runs.command import flags_of
 from studio.runs.control import find_busy_run, reconcile, request_sample, resume_run, start_run, stop_run
+from studio.runs.hardware import describe_hardware
 from studio.runs.processes import Identity, boot_id, identify, is_alive
 from studio.runs.state import read_process, read_state
 from tests.studio.runs.conftest import processes_of, toy_command, wait_for, wait_for_state, wait_for_step
@@ -97,6 +100,36 @@ def test_the_launchers_death_leaves_no_trainer_behind(workspace, make_run, monke
     wait_for_step(run, 3)
     os.kill(trainer_pid(run), signal.SIGKILL)
     assert "signal 9" in wait_for_state(run, "crashed").reason
+    assert processes_of(run) == []
+
+
+def launched(run) -> list[str]:
+    """The toy under the real launcher, as a trainer is."""
+    flags = flags_of(TextToImageConfig(resolution=128), describe_hardware([], 2, 8.0))
+    return [sys.executable, "-m", "accelerate.commands.launch", *flags, *toy_command(run)[1:]]
+
+
+def test_under_accelerate_the_trainers_own_signal_is_told(workspace, make_run, monkeypatch):
+    run = make_run()
+    monkeypatch.setenv("TOY", "kill9@3")
+    start_run(workspace, run.root.name, command=launched(run))
+    assert "crashed (signal 9) at step 2" in wait_for_state(run, "crashed", "failed", "finished", limit_s=120).reason
+
+
+def test_under_accelerate_a_dead_launcher_leaves_no_trainer_and_stop_works(workspace, make_run, monkeypatch):
+    """`accelerate launch` with one process does not end its trainer when it is signalled."""
+    run = make_run()
+    monkeypatch.setenv("TOY", "")
+    start_run(workspace, run.root.name, command=launched(run))
+    wait_for(lambda: read_state(run).step >= 12, "step 12", 120)
+    assert len(processes_of(run)) == 2
+    os.kill(trainer_pid(run), signal.SIGTERM)
+    wait_for_state(run, "crashed", "stopped", limit_s=60)
+    assert processes_of(run) == []
+    resume_run(workspace, run.root.name, command=launched(run))
+    wait_for(lambda: read_process(run)["attempt"] == 2 and read_state(run).step >= 20, "the resumed run", 120)
+    stop_run(workspace, run.root.name)
+    assert wait_for_state(run, "stopped", "crashed", limit_s=60).state == "stopped"
     assert processes_of(run) == []
 
 

@@ -1,0 +1,115 @@
+"""Before a run starts, everything that is wrong is said at once, at its field, with the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from studio.datasets.captions import set_caption
+from studio.datasets.store import DatasetStore
+from studio.runs import preflight
+from studio.runs.locks import device_lock, held
+from studio.runs.preflight import run_preflight
+from studio.runs.presets import find_preset
+
+BACKEND = "sdxl/text_to_image"
+SUBJECT = find_preset("text_to_image/pocket_subject").values_for("zog")
+
+
+def fields(faults):
+    return [f.field for f in faults]
+
+
+def text_at(faults, field):
+    return " ".join(f.text for f in faults if f.field == field)
+
+
+def test_sample_pictures_and_the_preset_have_no_fault(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert (checked.faults, checked.warnings) == ([], [])
+    assert checked.config is not None
+    assert checked.forecast is not None
+    assert checked.forecast.num_training == 11
+
+
+def test_faults_of_settings_data_and_machine_come_together(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "_installed", lambda package: package not in ("wandb", "bitsandbytes"))
+    datasets = DatasetStore(workspace)
+    picture = datasets.pictures(zog)[0]
+    set_caption(datasets, zog, picture.id, "", picture.version)
+    values = {**SUBJECT, "pretrained_model_name_or_path": "sdxl", "resolution": 1024, "use_8bit_adam": True, "report_to": "wandb"}
+    with held(device_lock(workspace, "cpu"), "another-run"):
+        checked = run_preflight(workspace, zog, BACKEND, values)
+    found = checked.faults
+    assert {"dataset", "use_8bit_adam", "report_to", "pretrained_model_name_or_path", "machine"} == set(fields(found))
+    assert f"1 picture has no caption: {picture.name}" in text_at(found, "dataset")
+    assert "pip install bitsandbytes" in text_at(found, "use_8bit_adam")
+    assert "Choose Pocket" in text_at(found, "pretrained_model_name_or_path")
+    assert "“another-run” is training" in text_at(found, "machine")
+    assert "12 of 12 pictures are smaller than 1024 px square" in text_at(checked.warnings, "resolution")
+
+
+def test_each_wrong_setting_is_told_at_its_field(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "rank": "0", "resolution": "100", "learning_rat": 1})
+    assert checked.config is None
+    assert checked.forecast is None
+    assert "rank" in fields(checked.faults) or "Did you mean learning_rate" in text_at(checked.faults, "")
+
+
+def test_an_unknown_training_is_named(workspace, zog):
+    assert "There is no training called" in run_preflight(workspace, zog, "sdxl/nothing", SUBJECT).faults[0].text
+
+
+@pytest.mark.parametrize("dataset_id", ["nothing", "../etc"])
+def test_a_data_set_that_is_not_there_is_a_fault_and_not_a_crash(workspace, dataset_id):
+    assert fields(run_preflight(workspace, dataset_id, BACKEND, SUBJECT).faults) == ["dataset"]
+
+
+def test_an_empty_data_set_is_a_fault(workspace):
+    dataset = DatasetStore(workspace).create("empty")
+    assert "no pictures" in text_at(run_preflight(workspace, dataset.id, BACKEND, SUBJECT).faults, "dataset")
+
+
+def test_a_damaged_picture_is_named(workspace, zog):
+    datasets = DatasetStore(workspace)
+    picture = datasets.pictures(zog)[2]
+    datasets.path(zog, picture.id).unlink()
+    assert picture.name in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).faults, "dataset")
+
+
+def test_a_trigger_word_in_no_caption_is_a_fault_and_in_some_a_warning(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "trigger_word": "glorp"})
+    assert "“glorp” stands in no caption" in text_at(checked.faults, "trigger_word")
+    datasets = DatasetStore(workspace)
+    picture = datasets.pictures(zog)[0]
+    set_caption(datasets, zog, picture.id, "a thing on a table", picture.version)
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert checked.faults == []
+    assert f"missing from 1 of 12 captions: {picture.name}" in text_at(checked.warnings, "trigger_word")
+
+
+def test_a_word_inside_another_word_is_not_the_trigger_word(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "trigger_word": "ground"})
+    assert "stands in no caption" in text_at(checked.faults, "trigger_word")
+
+
+def test_no_trigger_word_is_a_warning(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "trigger_word": ""})
+    assert checked.faults == []
+    assert "no trigger word" in text_at(checked.warnings, "trigger_word")
+
+
+def test_an_unknown_base_model_and_one_out_of_reach_are_told_apart(workspace, zog, monkeypatch, tmp_path):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "pretrained_model_name_or_path": "pokket"})
+    assert "No base model is called “pokket”" in text_at(checked.faults, "pretrained_model_name_or_path")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    values = {**SUBJECT, "pretrained_vae_model_name_or_path": "madebyollin/sdxl-vae-fp16-fix", "cache_dir": str(tmp_path)}
+    checked = run_preflight(workspace, zog, BACKEND, values)
+    assert "HF_HUB_OFFLINE forbids" in text_at(checked.faults, "pretrained_vae_model_name_or_path")
+    (tmp_path / "models--madebyollin--sdxl-vae-fp16-fix" / "snapshots" / "abc").mkdir(parents=True)
+    (tmp_path / "models--madebyollin--sdxl-vae-fp16-fix" / "snapshots" / "abc" / "config.json").touch()
+    assert run_preflight(workspace, zog, BACKEND, values).faults == []
+
+
+def test_a_full_disk_is_noticed_before_the_start(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: 0.2e9)
+    assert "GB of disk" in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).faults, "checkpointing_steps")
