@@ -48,7 +48,7 @@ export function mountJob(book) {
   }
   function draw() {
     const own = book.items.filter((p) => p.by === 'captioner').length;
-    const go = $('cap-go'), stop = $('cap-stop'), next = $('cap-next'), name = (shared.name || 'the captioner'), n = book.missing, total = book.items.length;
+    const go = $('cap-go'), stop = $('cap-stop'), next = $('cap-next'), name = shared.name || document.querySelector('#captioner input')?.value.split(',')[0] || 'The captioner', n = book.missing, total = book.items.length;
     for (const [b, on] of [[go, !active() && (n || own)], [stop, active()], [next, !active() && !n]]) b?.classList.toggle('d-gone', !on);
     const bar = document.querySelector('#dock-say .ring'); if (bar && !active()) fill(bar);
     bar?.classList.toggle('d-gone', !active());

@@ -119,8 +119,8 @@ async function ignore(el, x, ignored) {
 /* The bundled captioner writes what is missing; here it only shows how far it is. */
 async function caption(el, b) {
   let {job} = await api(`/captions/${dataset}/job`, {captioner: 'pocket-blip', trigger_word: told.dataset.trigger_word, place: 'start'});
-  while (['starting', 'running', 'waiting'].includes(job.state)) { b.textContent = job.total ? `Writing, ${job.done} of ${job.total}` : 'Getting ready'; await pause(600); job = (await api(`/captions/${dataset}/changes?since=-`)).job; }
-  if (job.state === 'failed') throw new Error(job.reason || job.error || 'The captioner stopped.');
+  while (['starting', 'running'].includes(job.state)) { b.textContent = job.total ? `Writing, ${job.done} of ${job.total}` : 'Getting ready'; await pause(600); job = (await api(`/captions/${dataset}/changes?since=-`)).job; }
+  if (job.state === 'failed') throw new Error(job.reason || 'The captioner stopped.');
   toast('The captions are written. Read them once on the Captions page.'); await run(el);
 }
 function fold(id, title, list, body) {
