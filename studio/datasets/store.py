@@ -175,32 +175,31 @@ class DatasetStore:
         folder = self.workspace.dataset(dataset_id)
         wanted = set(picture_ids)
         with self.index(dataset_id).change() as rows:
-            taken = [(i, p) for i, p in enumerate(rows) if p.id in wanted]
-            missing = wanted - {p.id for _, p in taken}
+            taken = [p for p in rows if p.id in wanted]
+            missing = wanted - {p.id for p in taken}
             if missing:
                 raise DarkroomError(f"There is no picture {sorted(missing)[0]} in this data set. It may have been removed already.")
             token = f"remove-{time.time_ns():x}-{secrets.token_hex(3)}"
-            _undo_folder(folder)
-            files.write_json(folder / ".undo" / f"{token}.json", [{"at": i, "picture": dataclasses.asdict(p)} for i, p in taken])
+            (folder / ".undo").mkdir(exist_ok=True)
+            step = {"order": [p.id for p in rows], "pictures": [dataclasses.asdict(p) for p in taken]}
+            files.write_json(folder / ".undo" / f"{token}.json", step)
             rows[:] = [p for p in rows if p.id not in wanted]
         return token
 
     def undo(self, dataset_id: str, token: str) -> int:
         """Puts removed pictures back where they stood, captions included; says how many."""
         path = self.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'removal')}.json"
-        entries = files.read_json(path)
-        if not isinstance(entries, Sequence):
+        step = files.read_json(path)
+        if not isinstance(step, dict):
             raise DarkroomError("This can no longer be undone: it was undone already, or it is more than 30 days old.")
-        count = 0
+        back = [Picture(**values) for values in step["pictures"]]
         with self.index(dataset_id).change() as rows:
             present = {p.id for p in rows}
-            for entry in entries:
-                picture = Picture(**entry["picture"])
-                if picture.id not in present:
-                    rows.insert(min(int(entry["at"]), len(rows)), picture)
-                    count += 1
+            back = [p for p in back if p.id not in present]
+            for picture in back:
+                rows.insert(_place_after(rows, step["order"], picture.id), picture)
         path.unlink(missing_ok=True)
-        return count
+        return len(back)
 
     def empty_trash(self, dataset_id: str, older_than_s: float = _UNDO_KEPT_S) -> int:
         """Deletes files of pictures that were removed long ago, and old undo steps; says how many pictures went."""
@@ -212,7 +211,7 @@ class DatasetStore:
                     step.unlink()
             kept = {p.id for p in self.index(dataset_id).read()}
             for step in (folder / ".undo").glob("remove-*.json"):
-                kept |= {e["picture"]["id"] for e in files.read_json(step, [])}
+                kept |= {values["id"] for values in (files.read_json(step) or {}).get("pictures", [])}
             for part in ("images", ".originals"):
                 for path in (folder / part).iterdir():
                     if path.stem not in kept and path.stat().st_mtime <= limit:
@@ -255,8 +254,13 @@ def explain_disk(error: OSError) -> DarkroomError:
     return DarkroomError(f"The workspace cannot be written ({error.strerror}). Check the disk and its permissions, then try again.")
 
 
-def _undo_folder(folder: Path) -> None:
-    (folder / ".undo").mkdir(exist_ok=True)
+def _place_after(rows: Sequence[Picture], order: list[str], picture_id: str) -> int:
+    """Where a picture goes back to: behind the nearest of those that stood before it and are there."""
+    places = {p.id: at for at, p in enumerate(rows)}
+    for earlier in reversed(order[: order.index(picture_id)]):
+        if earlier in places:
+            return places[earlier] + 1
+    return 0
 
 
 def _checked_name(name: str) -> str:

@@ -31,7 +31,9 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
         return text
     if place == "remove":
         return without_trigger_word(text, word)
-    rest = _without_loose(text, word)
+    rest, before = _without_loose(text, word), text
+    while rest != before:
+        rest, before = _without_loose(rest, word), rest
     if has_trigger_word(rest, word):
         return rest
     if not rest:
