@@ -3,7 +3,9 @@ import {h, icon, fill, api, ready, href, base, toast, plural, about, note} from 
 import {createQueue, createDataset, pickers, dropAnywhere, keepRefused} from './upload.js';
 
 const SAMPLES = [1, 2, 3, 4, 5, 6].map((n) => `img/zog_0${n}.webp`);
-const DEVELOPED = [1, 2, 3, 4, 5].map((n) => ({img: `img/zog_0${n}.webp`, alt: `Zog, sample drawing ${n}`, text: `sample ${n}`}));
+/* Samples of a real run of the small model that comes with Darkroom; img/README.md says how they were made. */
+const DEVELOPED = [['000', 'base model', 'Before training: the base model does not know Zog'], ['020', 'step 20', 'After 20 steps: a green shape'], ['040', 'step 40', 'After 40 steps: a body with one eye'],
+  ['100', 'step 100', 'After 100 steps: Zog with feet and a belly'], ['300', 'step 300', 'After 300 steps: Zog with his antennae']].map(([step, text, alt]) => ({img: `img/developed_${step}.webp`, text, alt}));
 const link = (work, page) => href(page, {dataset: work.id, run: work.run});
 
 export async function mount(el) {
