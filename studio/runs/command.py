@@ -15,6 +15,7 @@ from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.runs.hardware import Hardware, probe_hardware
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PLAIN_CONFIGURATION = Path(__file__).with_name("launchers") / "accelerate.yaml"
 FEW_CORES = 4
 
 
@@ -35,11 +36,12 @@ def build_command(config: Config, run_root: Path, *, resume: bool = False, hardw
 
 
 def flags_of(config: Config, hardware: Hardware) -> list[str]:
-    """The launcher's flags. All that a person's own accelerate configuration could turn is said here."""
+    """The launcher's flags; with a configuration of ours, for one that a person made for other work would turn the run."""
     on_gpu = bool(hardware.gpus)
     count = int(getattr(config, "num_processes", 1))
     precision = getattr(config, "mixed_precision", None) or "no"
-    flags = ["--num_processes", str(count), "--num_machines", "1", "--machine_rank", "0", "--main_process_port", "0"]
+    flags = ["--config_file", str(PLAIN_CONFIGURATION), "--num_processes", str(count)]
+    flags += ["--num_machines", "1", "--machine_rank", "0", "--main_process_port", "0"]
     flags += ["--mixed_precision", precision if on_gpu else "no", "--dynamo_backend", "no"]
     if count > 1:
         flags.append("--multi_gpu")  # on CPUs too: only so are several ranks really started

@@ -67,6 +67,7 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
     if rows is not None:
         _check_pictures(config, rows, faults, warnings)
     _check_packages(config, faults)
+    _check_switches(config, hardware, faults)
     _check_base_model(config, faults)
     forecast = None
     if rows:
@@ -144,6 +145,15 @@ def _check_packages(config: Any, faults: list[Fault]) -> None:
     if package and not _installed(package):
         text = f"The tracker is {config.report_to}, but {package} is not installed. Choose none, or install it with: pip install {package}"
         faults.append(Fault(field="report_to", text=text))
+
+
+def _check_switches(config: Any, hardware: Hardware, faults: list[Fault]) -> None:
+    if config.mixed_precision == "fp16" and not hardware.gpus:
+        text = "Precision is fp16, which needs a GPU; here there is none. Choose no, or leave it empty."
+        faults.append(Fault(field="mixed_precision", text=text))
+    if hardware.gpus and config.num_processes > len(hardware.gpus):
+        text = f"GPUs is {config.num_processes}; this machine has {len(hardware.gpus)}. Set it to {len(hardware.gpus)} or less."
+        faults.append(Fault(field="num_processes", text=text))
 
 
 def _installed(package: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
 
 from backends.contract.rundir import COMPLETE
 from backends.contract.text_to_image import TextToImageConfig
-from studio.runs.command import build_command, build_environment, build_resume_command, format_command
+from studio.runs.command import build_command, build_environment, build_resume_command, flags_of, format_command
 from studio.runs.hardware import Gpu, describe_hardware
 
 NO_GPU = describe_hardware([], 2, 8.0)
@@ -63,3 +66,17 @@ def test_the_environment_names_the_cache_and_keeps_bundled_models_offline(tmp_pa
     assert not {"HF_HUB_OFFLINE", "ACCELERATE_USE_CPU"} & sdxl.keys()
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert build_environment(POCKET, tmp_path, NO_GPU)["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_persons_own_accelerate_configuration_does_not_turn_the_run(tmp_path):
+    """With it a single GPU would train under DeepSpeed, or not at all."""
+    own = tmp_path / "home" / "accelerate" / "default_config.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("compute_environment: LOCAL_MACHINE\ndistributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 2}\nnum_processes: 4\n")
+    script = tmp_path / "script.py"
+    script.write_text("import os; print('USE_CPU', os.environ['ACCELERATE_USE_CPU'], 'WORLD', os.environ.get('WORLD_SIZE', '1'))")
+    one_gpu = describe_hardware([Gpu("L40S", 48.0, 47.0)], 32, 128.0)
+    command = [sys.executable, "-m", "accelerate.commands.launch", *flags_of(POCKET, one_gpu), str(script)]
+    environment = {**os.environ, "HF_HOME": str(own.parent.parent)}
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    assert answer.stdout.strip() == "USE_CPU False WORLD 1", answer.stderr[-2000:]

@@ -7,6 +7,7 @@ import pytest
 from studio.datasets.captions import set_caption
 from studio.datasets.store import DatasetStore
 from studio.runs import preflight
+from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.locks import device_lock, held
 from studio.runs.preflight import run_preflight
 from studio.runs.presets import find_preset
@@ -113,3 +114,18 @@ def test_an_unknown_base_model_and_one_out_of_reach_are_told_apart(workspace, zo
 def test_a_full_disk_is_noticed_before_the_start(workspace, zog, monkeypatch):
     monkeypatch.setattr(preflight, "free_disk", lambda folder: 0.2e9)
     assert "GB of disk" in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).faults, "checkpointing_steps")
+
+
+def test_what_this_machine_cannot_do_is_told_before_the_trainer_would(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([], 2, 8.0))
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "mixed_precision": "fp16"})
+    assert "fp16, which needs a GPU" in text_at(checked.faults, "mixed_precision")
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 47.0)], 16, 64.0))
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "num_processes": 8})
+    assert "this machine has 1. Set it to 1" in text_at(checked.faults, "num_processes")
+
+
+def test_a_gpu_that_somebody_else_fills_is_a_warning(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 0.3)], 16, 64.0))
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert "0.3 GB of the GPU are free now" in text_at(checked.warnings, "train_batch_size")
