@@ -1,0 +1,225 @@
+"""The command line as a person types it: what comes out, and what a bad input is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from studio.cli.root import app
+from tests.conftest import ROOT
+
+SUBJECT = "text_to_image/pocket_subject"
+
+
+@pytest.fixture
+def studio(tmp_path):
+    """Runs one command on a workspace of its own; (exit code, JSON value)."""
+    runner = CliRunner()
+
+    def run(*arguments):
+        done = runner.invoke(app, [*map(str, arguments), "--workspace", str(tmp_path / "workspace"), "--json"])
+        assert "Traceback" not in done.output
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with twelve different pictures."""
+    folder = tmp_path / "Seaside"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        small = Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
+        small.resize((160, 160), Image.Resampling.NEAREST).save(folder / f"shore_{i}.png")
+    return folder
+
+
+@pytest.fixture
+def dataset(studio):
+    """Id of a data set that is ready to train."""
+    code, value = studio("dataset", "sample", "zog")
+    assert code == 0
+    return value["dataset"]
+
+
+def refusal(answer):
+    """The sentence of a refused command."""
+    code, value = answer
+    assert code == 2
+    text = value["error"]
+    assert text.endswith(".")
+    assert "Error" not in text and "Traceback" not in text
+    return text
+
+
+def png_header(width, height):
+    """A small PNG that claims to be huge."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(b"\0" * 1000)
+    parts = [(chunk, zlib.crc32(chunk)), (b"IDAT" + body, zlib.crc32(b"IDAT" + body)), (b"IEND", zlib.crc32(b"IEND"))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", crc) for c, crc in parts)
+
+
+def test_pictures_go_in_and_come_out_with_their_captions(studio, pictures, tmp_path):
+    (pictures / "shore_3.txt").write_text("a shore at dawn", "utf-8")
+    code, value = studio("dataset", "import", pictures)
+    assert (code, value["pictures"], value["refused"]) == (0, 12, [])
+    assert value["name"] == "Seaside"
+    code, listed = studio("dataset", "list")
+    assert [d["num_captions"] for d in listed] == [1]
+    code, written = studio("dataset", "export", value["dataset"], tmp_path / "out.zip")
+    assert code == 0
+    with zipfile.ZipFile(written["path"]) as archive:
+        names = archive.namelist()
+        texts = [archive.read(n).decode() for n in names if n.endswith(".txt")]
+    assert len([n for n in names if n.endswith(".png")]) == 12
+    assert "a shore at dawn" in " ".join(texts)
+
+
+def test_the_report_of_the_sample_pictures_is_good_and_written_down(studio, dataset, tmp_path):
+    code, report = studio("check", dataset)
+    assert code == 0
+    assert report["score"] >= 75
+    assert (
+        json.loads((tmp_path / "workspace" / "datasets" / dataset / "dataset_report.json").read_text("utf-8"))["score"] == report["score"]
+    )
+
+
+@pytest.mark.slow
+def test_captions_are_written_with_the_trigger_word_and_own_words_stay(studio, tmp_path):
+    folder = tmp_path / "zog"
+    folder.mkdir()
+    for source in sorted((ROOT / "assets" / "samples" / "zog").glob("*.png"))[:4]:
+        (folder / source.name).write_bytes(source.read_bytes())
+    (folder / "zog_01.txt").write_text("my own words", "utf-8")
+    _, value = studio("dataset", "import", folder)
+    code, done = studio("caption", value["dataset"], "--trigger-word", "zog")
+    assert (code, done["written"], done["failed"]) == (0, 3, [])
+    studio("dataset", "export", value["dataset"], tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        texts = sorted(archive.read(n).decode().strip() for n in archive.namelist() if n.endswith(".txt"))
+    assert "my own words" in texts
+    assert sum(t.startswith("zog") and "background" in t for t in texts) == 3
+
+
+def test_the_back_ends_are_listed_with_their_presets(studio):
+    done = CliRunner().invoke(app, ["backends", "--json"])
+    value = json.loads(done.stdout)
+    assert [b["backend"] for b in value] == ["sdxl/text_to_image"]
+    assert SUBJECT in value[0]["presets"]
+
+
+def test_an_empty_folder_is_told_and_leaves_nothing_behind(studio, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "No picture" in refusal(studio("dataset", "import", tmp_path / "empty"))
+    assert studio("dataset", "list") == (0, [])
+
+
+def test_what_is_no_picture_is_named_with_its_reason(studio, pictures):
+    (pictures / "notes.png").write_text("these are words, not a picture", "utf-8")
+    whole = (pictures / "shore_1.png").read_bytes()
+    (pictures / "torn.png").write_bytes(whole[: len(whole) // 2])
+    (pictures / "huge.png").write_bytes(png_header(20_000, 20_000))
+    code, value = studio("dataset", "import", pictures)
+    assert (code, value["pictures"]) == (0, 12)
+    reasons = {r["name"].rsplit("/", 1)[-1]: r["reason"] for r in value["refused"]}
+    assert set(reasons) == {"notes.png", "torn.png", "huge.png"}
+    assert "400 megapixels" in reasons["huge.png"] and "at most" in reasons["huge.png"]
+
+
+def test_a_zip_that_climbs_out_is_refused_whole(studio, pictures, tmp_path):
+    bad = io.BytesIO()
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.write(pictures / "shore_1.png", "shore_1.png")
+        archive.write(pictures / "shore_2.png", "../../climbed.png")
+    (tmp_path / "bad.zip").write_bytes(bad.getvalue())
+    before = {p for p in tmp_path.rglob("*") if "workspace" not in p.parts}
+    assert "climbed.png" in refusal(studio("dataset", "import", tmp_path / "bad.zip"))
+    assert {p for p in tmp_path.rglob("*") if "workspace" not in p.parts} == before
+    assert not list((tmp_path / "workspace").rglob("climbed*"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("learning_rate=abc", ["abc", "1e-4"]),
+        ("resolution=1000", ["1000", "992 or 1024"]),
+        ("rank=0", ["0", "1 to 256"]),
+        ("trigger_word=my \"odd\" word", ["one word"]),
+        ("pretrained_model_name_or_path=no such model", ["no such model", "pocket-sdxl"]),
+        ("lerning_rate=1e-4", ["lerning_rate", "learning_rate"]),
+        ("mixed_precision=fp8", ["fp8", "bf16"]),
+    ],
+)  # fmt: skip
+def test_a_bad_setting_is_told_before_anything_starts(studio, dataset, tmp_path, setting, says):
+    text = refusal(studio("train", dataset, "--set", setting))
+    assert all(s in text for s in says), text
+    assert not list((tmp_path / "workspace" / "runs").iterdir())
+
+
+def test_all_faults_come_at_once(studio, dataset):
+    code, value = studio("train", dataset, "--set", "learning_rate=abc", "--set", "rank=0", "--set", "train_batch_size=-1")
+    assert code == 2
+    assert {f["field"] for f in value["faults"]} >= {"learning_rate", "rank", "train_batch_size"}
+
+
+def test_an_unknown_preset_is_told_with_the_nearest(studio, dataset):
+    assert "pocket_subject" in refusal(studio("train", dataset, "--preset", "text_to_image/pocket_subjekt"))
+
+
+def test_a_base_model_that_needs_the_internet_is_told(studio, dataset, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = refusal(studio("train", dataset, "--preset", "text_to_image/sdxl_subject_12gb"))
+    assert "internet" in text or "GPU" in text
+
+
+def test_an_unknown_data_set_and_run_are_told(studio):
+    assert "not-there" in refusal(studio("check", "not-there"))
+    assert "not-there" in refusal(studio("runs", "show", "not-there"))
+    assert "../" in refusal(studio("check", "../../etc"))
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, studio, pictures):
+    _, first = studio("dataset", "import", pictures)
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.integers(0, 255, (400, 400, 3), dtype=np.uint8)).save(tmp_path / "large.png")
+
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [sys.executable, "-m", "studio", "dataset", "import", str(tmp_path / "large.png"), "--into", first["dataset"], "--json"]
+    command += ["--workspace", str(tmp_path / "workspace")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=full, check=False)
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "disk" in done.stdout.lower() or "large" in done.stdout.lower()
+    assert studio("dataset", "list")[1][0]["num_pictures"] == 12
+
+
+def test_a_port_in_use_is_told_with_a_way_out(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "app.py", "--port", port, "--no-browser", "--workspace", str(tmp_path / "w")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert port in said and "--port" in said
+    assert "Traceback" not in said
