@@ -124,7 +124,7 @@ def write_report(models: Path, out: Path, *, seed: int = 0) -> dict[str, dict[st
         report[name] = summarise(verdicts)
         log.info("%s: %s", name, json.dumps(report[name]))
         labels = [v.prompt for v in verdicts] if name == "prompts" else [request[0] for request in requests]
-        draw_sheet(pictures, labels, columns=columns, side_px=side_px).save(out / file)
+        draw_sheet(pictures, labels, columns=columns, side_px=side_px).save(out / file, optimize=True)
     (out / "pocket-report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 

@@ -74,11 +74,20 @@ def make_report(settings: Settings) -> None:
         log.info("%s: the new models paint %s, the shipped ones %s", name, *counts)
 
 
-def install(settings: Settings) -> None:
-    """Puts the new models in the place of the shipped ones."""
+def install(settings: Settings, models: Path = MODELS) -> None:
+    """Puts the new models in the place of those in `models`; does nothing unless both are finished.
+
+    Raises:
+        FileNotFoundError: When one is not built yet; says which and how to build it.
+    """
     for name in NAMES:
-        shutil.rmtree(MODELS / name)
-        shutil.copytree(settings.out / name, MODELS / name)
+        if not (settings.out / name).is_dir():
+            raise FileNotFoundError(f"{settings.out / name} is not there. Build it first: python -m assets.build --all")
+    for name in NAMES:
+        part = _unfinished(models / name)
+        shutil.copytree(settings.out / name, part)
+        shutil.rmtree(models / name, ignore_errors=True)
+        part.rename(models / name)
 
 
 def _unfinished(target: Path) -> Path:

@@ -20,7 +20,7 @@ from assets.build.concepts import CONCEPTS, PROMPTS, caption
 from assets.build.evaluate import MODELS, describe, judge, load_base, paint, read_background, summarise
 from assets.build.loop import STATE, Job, Schedule, train
 from assets.build.sheet import draw_sheet
-from assets.build.stages import make_base, make_blip, make_drawings, make_latents, make_vae
+from assets.build.stages import install, make_base, make_blip, make_drawings, make_latents, make_vae
 from assets.build.tokenizer import build_tokenizer
 from tests.assets.conftest import DRAWN, tiny_settings
 
@@ -131,6 +131,19 @@ def test_a_stage_whose_result_is_there_is_skipped(built):
     for stage in (make_drawings, make_vae, make_latents, make_base, make_blip):
         stage(built.settings)
     assert {f: f.stat().st_mtime_ns for f in files} == before
+
+
+def test_new_models_take_the_place_of_the_old_ones_only_when_both_are_there(built, tmp_path):
+    models = tmp_path / "models"
+    (models / "pocket-sdxl").mkdir(parents=True)
+    (models / "pocket-sdxl" / "old").touch()
+    with pytest.raises(FileNotFoundError, match="Build it first"):
+        install(tiny_settings(tmp_path), models)
+    assert (models / "pocket-sdxl" / "old").exists()
+    install(built.settings, models)
+    assert sorted(p.name for p in models.iterdir()) == ["pocket-blip", "pocket-sdxl"]
+    assert not (models / "pocket-sdxl" / "old").exists()
+    assert (models / "pocket-sdxl" / "model_index.json").is_file()
 
 
 def test_the_vocabulary_is_the_same_every_time_and_reads_any_text(built):
