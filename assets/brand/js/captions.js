@@ -29,7 +29,7 @@ function nothing(el, title, sentence) {
 
 function notebook(el, all) {
   const items = all.pictures.map((p) => ({...p, draft: null, seen: p.text})), places = new Map(items.map((p, i) => [p.id, i]));
-  const book = {items, places, dataset, limit: all.limit, word: all.dataset.trigger_word, stamp: all.stamp, thumb, frame, changed: new Set()};
+  const book = {items, places, dataset, limit: all.limit, word: all.dataset.trigger_word, stamp: all.stamp, thumb, frame, missing: items.filter((p) => !p.text.trim()).length, changed: new Set()};
   let cur = Math.max(0, items.findIndex((p) => p.id === query.get('picture'))), pause, countPause;
 
   const pic = h('img.pic', {width: 512, height: 512}), at = h('span.d-num.d-sub'), hint = h('p.d-small.d-sub.clip', {hidden: true});
