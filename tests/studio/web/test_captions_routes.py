@@ -1,0 +1,142 @@
+"""The Captions page's routes: nothing is lost, nobody is overwritten, and what is refused says why."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from studio.datasets.samples import create_sample_dataset
+from studio.web.captions_routes import Stamps
+
+
+@pytest.fixture
+def dataset(context):
+    info = create_sample_dataset(context.datasets, "zog")
+    yield info.id
+    context.datasets.delete(info.id)
+
+
+def read(client, dataset):
+    return client.get(f"/api/captions/{dataset}").json()
+
+
+def save(client, dataset, picture, text, version):
+    return client.put(f"/api/captions/{dataset}/pictures/{picture}", json={"text": text, "version": version})
+
+
+def test_the_page_gets_every_caption_with_tokens_limit_and_job(client, dataset):
+    page = read(client, dataset)
+    assert len(page["pictures"]) == 12
+    assert page["dataset"]["trigger_word"] == "zog"
+    assert page["limit"] == 22
+    assert page["exact"] is True
+    assert page["job"]["state"] == "idle"
+    first = page["pictures"][0]
+    assert first["tokens"] == 5
+    assert first["by"] == "file"
+
+
+def test_a_saved_caption_is_a_persons_and_gets_a_new_version(client, dataset):
+    first = read(client, dataset)["pictures"][0]
+    answer = save(client, dataset, first["id"], "zog at the sea", first["version"]).json()
+    assert answer["version"] > first["version"]
+    now = read(client, dataset)["pictures"][0]
+    assert (now["text"], now["by"], now["version"]) == ("zog at the sea", "person", answer["version"])
+
+
+def test_an_old_version_is_refused_with_the_words_that_are_there_now(client, dataset):
+    first = read(client, dataset)["pictures"][0]
+    save(client, dataset, first["id"], "theirs", first["version"])
+    answer = save(client, dataset, first["id"], "mine", first["version"])
+    assert answer.status_code == 409
+    assert answer.json()["error"]["theirs"]["text"] == "theirs"
+    assert read(client, dataset)["pictures"][0]["text"] == "theirs"
+
+
+@pytest.mark.parametrize(("text", "status"), [("x" * 2001, 422), ("zog\x00", 200)])
+def test_captions_are_bounded(client, dataset, text, status):
+    first = read(client, dataset)["pictures"][0]
+    assert save(client, dataset, first["id"], text, first["version"]).status_code == status
+
+
+@pytest.mark.parametrize("picture", ["none", "..%2F..%2Fdataset.json", "A" * 300])
+def test_a_picture_that_there_is_not_is_not_found(client, dataset, picture):
+    assert save(client, dataset, picture, "x", 1).status_code in (400, 404)
+
+
+def test_a_page_is_told_only_what_is_new_to_it(client, dataset):
+    page = read(client, dataset)
+    nothing = client.get(f"/api/captions/{dataset}/changes?since={page['stamp']}").json()
+    assert nothing["pictures"] == []
+    first = page["pictures"][0]
+    save(client, dataset, first["id"], "new", first["version"])
+    news = client.get(f"/api/captions/{dataset}/changes?since={nothing['stamp']}").json()
+    assert [p["id"] for p in news["pictures"]] == [first["id"]]
+    assert client.get(f"/api/captions/{dataset}/changes?since={news['stamp']}").json()["pictures"] == []
+
+
+def test_a_page_that_was_away_for_long_is_told_everything():
+    stamps = Stamps(keep=2)
+    old, _ = stamps.take({"a": 1})
+    for version in range(2, 5):
+        stamps.take({"a": version})
+    assert stamps.take({"a": 4, "b": 1}, old)[1] == {"a", "b"}
+
+
+def test_replace_changes_what_its_preview_showed_and_undo_takes_it_back(client, dataset):
+    before = [p["text"] for p in read(client, dataset)["pictures"]]
+    wanted = {"find": r"on an? (\w+) background", "replace": r"before \1", "regex": True}
+    preview = client.post(f"/api/captions/{dataset}/replace/preview", json=wanted).json()["changes"]
+    assert [p["text"] for p in read(client, dataset)["pictures"]] == before
+    token = client.post(f"/api/captions/{dataset}/replace", json=wanted).json()["token"]
+    now = {p["id"]: p["text"] for p in read(client, dataset)["pictures"]}
+    assert len(preview) == 12
+    assert all(now[c["id"]] == c["after"] != c["before"] for c in preview)
+    client.post(f"/api/captions/{dataset}/undo", json={"token": token})
+    assert [p["text"] for p in read(client, dataset)["pictures"]] == before
+
+
+def test_a_broken_pattern_says_at_which_field(client, dataset):
+    answer = client.post(f"/api/captions/{dataset}/replace/preview", json={"find": "(", "regex": True})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == "find"
+
+
+@pytest.mark.parametrize("word", ["two words", 'zo"g', "zog,", "“zog”", "x" * 61])
+def test_a_trigger_word_that_training_would_refuse_is_refused_here(client, dataset, word):
+    for method, path in (("PUT", "word"), ("POST", "word")):
+        answer = client.request(method, f"/api/captions/{dataset}/{path}", json={"word": word})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["field"] == "trigger_word"
+    job = client.post(f"/api/captions/{dataset}/job", json={"captioner": "pocket-blip", "trigger_word": word})
+    assert job.status_code in (400, 422)
+
+
+def test_naming_a_word_tells_which_captions_lack_it_and_changes_none(client, dataset):
+    before = [p["text"] for p in read(client, dataset)["pictures"]]
+    answer = client.put(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"}).json()
+    assert len(answer["unlike"]) == 12
+    assert [p["text"] for p in read(client, dataset)["pictures"]] == before
+    client.post(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"})
+    assert client.put(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"}).json()["unlike"] == []
+
+
+def test_a_job_with_nothing_to_do_is_refused_with_a_reason(client, dataset):
+    answer = client.post(f"/api/captions/{dataset}/job", json={"captioner": "pocket-blip", "trigger_word": "zog"})
+    assert answer.status_code == 400
+    assert re.search("Every picture has a caption", answer.json()["error"]["text"])
+
+
+@pytest.mark.slow
+def test_the_bundled_captioner_writes_what_is_missing_and_leaves_a_persons_words(client, context, dataset):
+    pictures = read(client, dataset)["pictures"]
+    for picture in pictures[1:]:
+        save(client, dataset, picture["id"], "", picture["version"])
+    assert save(client, dataset, pictures[0]["id"], "my own words", pictures[0]["version"]).status_code == 200
+    job = client.post(f"/api/captions/{dataset}/job", json={"captioner": "pocket-blip", "trigger_word": "zog"}).json()["job"]
+    assert job["total"] == 11
+    assert context.jobs.wait(dataset, 120)["state"] == "finished"
+    now = read(client, dataset)["pictures"]
+    assert now[0]["text"] == "my own words"
+    assert all(p["by"] == "captioner" and p["text"].startswith("zog") and "background" in p["text"] for p in now[1:])

@@ -1,0 +1,149 @@
+"""The Train page without its native fields: first values, forecast, every fault at once, and exactly one start."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.contract.base_models import BASE_MODELS
+from backends.contract.rundir import RunDir
+from studio.datasets.samples import create_sample_dataset
+from studio.runs.control import stop_run
+from studio.runs.hardware import Gpu, describe_hardware
+from studio.runs.presets import find_preset
+from studio.web.choices import choose_preset, compute_sample_prompts, presets_for
+from studio.web.train_view import describe_base, describe_preset, find_first, first_name, first_values, offered_bases, offered_tasks
+from tests.studio.runs.conftest import wait_for_state
+
+SUBJECT = "text_to_image/pocket_subject"
+NO_GPU = describe_hardware([], 2, 16.0)
+
+
+def with_gpu(memory_gb):
+    return describe_hardware([Gpu("RTX", memory_gb, memory_gb)], 8, 64.0)
+
+
+@pytest.fixture
+def dataset(context):
+    info = create_sample_dataset(context.datasets, "zog")
+    yield info.id
+    context.datasets.delete(info.id)
+
+
+def test_only_tasks_with_a_preset_are_offered():
+    assert [key for _, key in offered_tasks()] == ["subject", "style"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "starts_with"), [(NO_GPU, "pocket_"), (with_gpu(8), "pocket_"), (with_gpu(12), "sdxl_"), (with_gpu(24), "sdxl_")]
+)
+def test_the_first_preset_suits_the_machine(machine, starts_with):
+    preset = choose_preset("subject", None, machine)
+    assert preset.key.split("/")[1].startswith(starts_with)
+    assert preset.gpu_memory_gb <= machine.largest_gpu_gb + 0.5
+
+
+@pytest.mark.parametrize("task", ["subject", "style"])
+def test_every_base_model_of_a_task_has_its_presets(task):
+    for _, base in offered_bases(task):
+        assert presets_for(task, base)
+        assert presets_for(task, BASE_MODELS[base].source)
+
+
+def test_a_base_model_of_ones_own_gets_the_presets_of_large_models():
+    assert all(p.base_model != "pocket-sdxl" for p in presets_for("subject", "somebody/their-model"))
+
+
+def test_a_preset_says_its_figures_and_where_they_were_taken():
+    name, sentence, figures, where = describe_preset(find_preset(SUBJECT)).split("\n")
+    assert (name, figures) == ("Subject", "no GPU   2 min")
+    assert sentence
+    assert where == "on 2 CPU cores"
+
+
+def test_a_base_model_says_size_place_and_licence():
+    assert describe_base("pocket-sdxl")["line"] == "20 MB, came with the studio. MIT and Apache-2.0 licence."
+    assert "downloaded when the run starts" in describe_base("sdxl")["line"] or "on this machine" in describe_base("sdxl")["line"]
+
+
+def test_the_first_values_come_from_the_preset_and_the_data_set(context, dataset):
+    values = first_values(context, dataset, find_preset(SUBJECT))
+    assert values["trigger_word"] == "zog"
+    assert values["learning_rate"] == 8e-4
+    assert values["adam_beta1"] == 0.9
+    assert sum("zog" in p for p in values["sample_prompts"]) == len(values["sample_prompts"]) - 1
+
+
+def test_a_preset_that_there_is_not_is_told_and_another_stands_in(context, dataset):
+    preset, told = find_first(context, dataset, "text_to_image/pocket_subjekt")
+    assert preset.key == SUBJECT
+    assert "Did you mean text_to_image/pocket_subject" in told
+
+
+@pytest.mark.parametrize(
+    ("captions", "word", "suggested", "prompts"),
+    [
+        (["zog on red", "zog on blue"], "zog", ["zog at sea", "a cat"], ["zog on red", "zog on blue", "zog at sea", "a cat"]),
+        ([], "zog", [], ["zog on a purple background", "a cat on a blue background"]),
+        ([], "", [], ["a cat on a blue background"]),
+        (["a  red   wall"], "", ["a dog"], ["a red wall", "a dog"]),
+    ],
+)
+def test_sample_prompts_remember_combine_and_leave_out(captions, word, suggested, prompts):
+    assert compute_sample_prompts(captions, word, suggested) == prompts
+
+
+def test_names_count_up_past_those_that_are_taken(client, context, dataset):
+    assert first_name(context, dataset) == "zog-the-mascot-01"
+
+
+def test_the_forecast_answers_with_figures_faults_and_the_command(client, dataset):
+    answer = client.post("/api/train/forecast", json={"dataset": dataset, "preset": SUBJECT}).json()
+    assert answer["faults"] == []
+    figures = dict((row[0], row[1]) for row in answer["rows"])
+    assert (figures["Learns from"], figures["Steps"]) == ("11 pictures", "300")
+    assert answer["command"].startswith("accelerate launch ")
+    assert "backends.train --config" in answer["command"]
+
+
+def test_a_run_that_does_not_fit_turns_red_with_the_reason(client, dataset):
+    wanted = {"dataset": dataset, "preset": SUBJECT, "values": {"train_batch_size": 256, "resolution": 4096}}
+    answer = client.post("/api/train/forecast", json=wanted).json()
+    assert answer["memory"]["over"] is True
+    assert "GB of memory" in answer["problem"]
+
+
+def test_every_fault_comes_at_once_and_nothing_is_made(client, context, dataset):
+    values = {"learning_rate": "fast", "max_train_steps": 0, "trigger_word": "two words"}
+    wanted = {"dataset": dataset, "preset": SUBJECT, "name": "x" * 81, "values": values}
+    answer = client.post("/api/train/start", json=wanted)
+    assert answer.status_code == 400
+    faults = {f["field"]: f["text"] for f in answer.json()["error"]["faults"]}
+    assert {"learning_rate", "max_train_steps", "trigger_word", "name"} <= set(faults)
+    assert "from 1 to 1,000,000" in faults["max_train_steps"]
+    assert context.runs.list() == []
+
+
+def test_an_unknown_setting_names_the_nearest(client, dataset):
+    answer = client.post("/api/train/start", json={"dataset": dataset, "preset": SUBJECT, "values": {"lerning_rate": 1}})
+    assert "Did you mean learning_rate?" in answer.json()["error"]["text"]
+
+
+def test_a_data_set_that_there_is_not_is_a_fault_of_its_own(client):
+    answer = client.post("/api/train/start", json={"dataset": "none", "preset": SUBJECT, "name": "x"})
+    assert "dataset" in {f["field"] for f in answer.json()["error"]["faults"]}
+
+
+@pytest.mark.slow
+def test_a_start_that_is_sent_twice_starts_once(client, context, dataset):
+    wanted = {"dataset": dataset, "preset": SUBJECT, "name": "once", "values": {"max_train_steps": 2000}, "ticket": "t1"}
+    first = client.post("/api/train/start", json=wanted).json()
+    second = client.post("/api/train/start", json=wanted).json()
+    try:
+        assert first == second == {"run": "once"}
+        assert [r.id for r in context.runs.list()] == ["once"]
+        again = client.post("/api/train/start", json={**wanted, "ticket": "t2"})
+        assert "machine" in {f["field"] for f in again.json()["error"]["faults"]}
+        assert [r.id for r in context.runs.list()] == ["once"]
+    finally:
+        stop_run(context.workspace, "once")
+        wait_for_state(RunDir(context.workspace.run("once")), "stopped", "finished", "failed", "crashed", limit_s=120)
