@@ -69,7 +69,8 @@ export function makeCurve(run) {
     }, data(), plot);
     u.root.classList.add('d-chart');
     u.root.append(h('span.ax.end', count(total()) + ' steps'), pin, tag, readout);
-    plot.dataset.points = run.x.length; plot.dataset.view = view + (log ? '-log' : '');
+    plot.dataset.points = run.x.length; plot.dataset.view = view + (log && view === 'loss' ? '-log' : '');
+    label();
   }
   /* A dashed line at every checkpoint that is on disk, behind the curves. */
   function marks(p, colour) {
@@ -101,13 +102,14 @@ export function makeCurve(run) {
     }
     fill(readout, bits.join('   '));
   }
+  function label() { plot.setAttribute('aria-label', `${view === 'lr' ? 'Learning rate' : 'Loss'} over ${count(run.x.at(-1) || 0)} steps. ${run.advice?.sentence || ''}`.trim()); }
   function show() {
     if (!run.meta) return;
     if (!u) { if (run.x.length && el.isConnected) make(); return; }
     u.setData(data());
     plot.dataset.points = run.x.length;
     const end = u.root.querySelector('.ax.end'); if (end) end.textContent = count(total()) + ' steps';
-    plot.setAttribute('aria-label', `Loss over ${count(run.x.at(-1) || 0)} steps. ${run.advice?.sentence || ''}`);
+    label();
   }
   new ResizeObserver(() => { if (u && plot.clientWidth && plot.clientWidth !== width) { width = plot.clientWidth; u.setSize({width, height: HEIGHT}); } }).observe(plot);
   new MutationObserver(() => u && make()).observe(document.body, {attributes: true, attributeFilter: ['class']});     // theme switched

@@ -47,8 +47,8 @@ function draw(el, run) {
     const m = run.meta, r = run.result, steps = m.step || run.status.step || 0;
     const [chip, cls] = run.link === 'away' ? ['reconnecting', 'you'] : CHIPS[m.state] || [m.state, ''];
     state.className = 'd-state' + (cls ? '.' + cls : '').replace('.', ' ');
-    state.textContent = chip;
     state.hidden = m.state === 'finished' && run.link === 'live';
+    state.textContent = state.hidden ? '' : chip;
     const done = m.state === 'finished';
     name.data = done ? (m.learned === false ? 'Finished, but it learned little' : 'Your LoRA is ready') : m.name;
     const took = r?.seconds ?? m.seconds;
