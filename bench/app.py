@@ -79,11 +79,11 @@ def first_contents(dataset_id: str) -> dict[str, float]:
 def save_caption(dataset_id: str) -> list[float]:
     """Seconds of 20 saves of one caption among 500, through the same route as the page."""
     client = httpx.Client(base_url=f"http://127.0.0.1:{PORT}")
-    items = client.get(f"/api/captions/{dataset_id}").json()["items"]
+    items = client.get(f"/api/captions/{dataset_id}").json()["pictures"]
     version, times = items[0]["version"], []
     for i in range(20):
         begun = time.perf_counter()
-        answer = client.put(f"/api/captions/{dataset_id}/{items[0]['id']}", json={"text": f"a picture, take {i}", "version": version})
+        answer = client.put(f"/api/captions/{dataset_id}/pictures/{items[0]['id']}", json={"text": f"a picture, take {i}", "version": version})
         times.append(time.perf_counter() - begun)
         version = answer.raise_for_status().json()["version"]
     return times
