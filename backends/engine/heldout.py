@@ -37,7 +37,7 @@ def plan_evaluations(held_out: Sequence[int], *, samples_between: int) -> list[t
     """
     if not held_out:
         return []
-    wanted = int(TIME_SHARE * FORWARDS_A_SAMPLE * samples_between) // LEVELS * LEVELS
+    wanted = round(TIME_SHARE * FORWARDS_A_SAMPLE * samples_between / LEVELS) * LEVELS
     count = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, wanted))
     return [(held_out[(k + k // LEVELS) % len(held_out)], k % LEVELS, k // LEVELS) for k in range(count)]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import diffusers.utils.logging
 import torch.distributed
+import transformers.utils.logging
 
 from backends.contract.rundir import RunDir
 from backends.engine.assembly import assemble
@@ -27,6 +29,8 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
         DarkroomError: When something is missing or cannot be done as set.
     """
     check_publishing(config)
+    diffusers.utils.logging.disable_progress_bar()  # the log is a file
+    transformers.utils.logging.disable_progress_bar()
     try:
         training = assemble(run, backend, config, reporter, resume=resume)
     except StoppedEarlier:

@@ -26,7 +26,7 @@ def load_pipeline(kind: type[Any], options: LoadOptions) -> Any:
     arguments = {"revision": options.revision, "variant": options.variant, "cache_dir": options.cache_dir}
     try:
         _check_class(kind, options.source)
-        return kind.from_pretrained(options.source, torch_dtype=options.dtype, use_safetensors=True, **arguments)
+        return kind.from_pretrained(options.source, dtype=options.dtype, use_safetensors=True, **arguments)
     except DarkroomError:
         raise
     except (OSError, ValueError, HfHubHTTPError) as error:
@@ -43,7 +43,7 @@ def load_vae(options: LoadOptions) -> AutoencoderKL:
     folder = Path(source) / "vae"
     arguments: dict[str, Any] = {"subfolder": "vae"} if folder.is_dir() else {}
     try:
-        return AutoencoderKL.from_pretrained(source, torch_dtype=options.dtype, cache_dir=options.cache_dir, **arguments)
+        return AutoencoderKL.from_pretrained(source, dtype=options.dtype, cache_dir=options.cache_dir, **arguments)
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise explain_load_error(error, source, "pretrained_vae_model_name_or_path") from error
 
