@@ -8,28 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import files
-from backends.contract.config import Config, parse_config, read_config_document
+from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints
-from backends.registry import find_backend
 from studio.runs.command import REPOSITORY, build_command, build_environment
 from studio.runs.hardware import probe_hardware
 from studio.runs.launchers.local import launch_supervisor
 from studio.runs.locks import device_lock, find_holder, held
 from studio.runs.progress import read_progress
-from studio.runs.state import ACTIVE, explain_gone, is_training, is_watched, read_process, read_state
+from studio.runs.state import ACTIVE, explain_gone, is_training, is_watched, read_process, read_run_config, read_state
 from studio.runs.store import RunInfo, RunStore
 from studio.runs.supervisor import GRACE_S
 from studio.workspace import Workspace
 
 MAX_FRUITLESS = 3
 log = logging.getLogger(__name__)
-
-
-def read_run_config(run: RunDir) -> Config:
-    """The frozen settings of a run."""
-    document = read_config_document(run.config)
-    return parse_config(find_backend(str(document["backend"])).config, document["config"])
 
 
 def start_run(workspace: Workspace, run_id: str, *, grace_s: float = GRACE_S, command: list[str] | None = None) -> None:

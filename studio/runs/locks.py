@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -35,30 +34,27 @@ def take_lock(path: Path, holder: str, refusal: str = "Somebody else is at it.")
         Busy: When another process or thread holds it; with `refusal`, where {holder} becomes the holder.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        other = os.pread(handle, 200, 0).decode("utf-8", errors="replace")
-        os.close(handle)
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        raise Busy(refusal.replace("{holder}", other), other) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, holder.encode("utf-8"), 0)
+    with _gate(path):
+        if not _try(handle, fcntl.LOCK_EX):
+            other = _read(handle)
+            os.close(handle)
+            raise Busy(refusal.replace("{holder}", other), other)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, holder.encode("utf-8"), 0)
     return handle
 
 
 def find_holder(path: Path) -> str:
     """What the present holder wrote, or an empty text where the lock is free."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    if not path.exists():
         return ""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return ""
-    except OSError:
-        return os.pread(handle, 200, 0).decode("utf-8", errors="replace") or "another run"
+        with _gate(path):
+            if not _try(handle, fcntl.LOCK_SH):
+                return _read(handle)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            return ""
     finally:
         os.close(handle)
 
@@ -71,3 +67,26 @@ def held(path: Path, holder: str = "", refusal: str = "Somebody else is at it.")
         yield handle
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _gate(path: Path) -> Iterator[None]:
+    """Whoever takes the lock or looks at it goes in alone, for a moment: a look must never make a start fail."""
+    handle = os.open(path.with_suffix(".gate"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(handle: int) -> str:
+    return os.pread(handle, 200, 0).decode("utf-8", errors="replace") or "another run"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.contract import files
+from backends.contract.config import Config, parse_config, read_config_document
 from backends.contract.rundir import RunDir
+from backends.registry import find_backend
 from studio.runs.processes import boot_id, find_members, is_alive, read_identity
 from studio.runs.progress import Progress, read_progress
 
@@ -30,9 +32,11 @@ class RunState:
 
 
 def read_process(run: RunDir) -> dict[str, Any]:
-    """What the supervisor wrote, or an empty dict for a run that was never started."""
+    """What the supervisor wrote, or an empty dict for a run that was never started. A broken file is no sign of that."""
     value = files.read_json(run.process)
-    return value if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return value
+    return {"attempt": 1} if run.process.exists() else {}
 
 
 def is_watched(process: dict[str, Any]) -> bool:
@@ -65,6 +69,12 @@ def _living_state(run: RunDir, progress: Progress, process: dict[str, Any]) -> s
         return "stopping"
     begun = progress.offset > int(process.get("events_offset", 0)) and progress.phase not in ("", "starting")
     return "running" if begun else "starting"
+
+
+def read_run_config(run: RunDir) -> Config:
+    """The frozen settings of a run."""
+    document = read_config_document(run.config)
+    return parse_config(find_backend(str(document["backend"])).config, document["config"])
 
 
 def explain_gone(process: dict[str, Any], progress: Progress) -> tuple[str, str]:

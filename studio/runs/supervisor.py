@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import files
+from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.runs.advice import advise_memory
 from studio.runs.processes import TOKEN, Identity, end_members, identify, is_alive, read_identity
 from studio.runs.progress import read_progress
 from studio.runs.speeds import record_run
-from studio.runs.state import is_training, read_process
+from studio.runs.state import is_training, read_process, read_run_config
 from studio.workspace import Workspace
 
 POLL_S = 0.1
@@ -60,6 +62,7 @@ class Supervisor:
             "began": round(time.time(), 3),
             "events_offset": self.run.events.stat().st_size if self.run.events.exists() else 0,
             "log_offset": self.run.log.stat().st_size if self.run.log.exists() else 0,
+            "out_of_memory_kills": count_memory_kills(),
             "checkpoint_before": max(complete_checkpoints(self.run), default=0),
         }
         self._write()
@@ -160,11 +163,24 @@ class Supervisor:
         tail = _read_tail(self.run.log, int(self.record.get("log_offset", 0)))
         number = _find_signal(code, tail)
         if number:
-            return "crashed", f"crashed (signal {number}) at step {step}. {_meaning(number)}{saved}"
+            starved = count_memory_kills() > int(self.record.get("out_of_memory_kills", 0))
+            return "crashed", f"crashed (signal {number}) at step {step}. {self._meaning(number, starved=starved)}{saved}"
         if code is None:
             return "crashed", f"ended without a word at step {step}. {saved}"
         how = f"exit code {code}" if code else "it ended without saying how"
         return "crashed", f"crashed ({how}) at step {step}. {_last_line(tail)}{saved}"
+
+    def _meaning(self, number: int, *, starved: bool) -> str:
+        """What the signal says about the cause, with the way out where memory was it."""
+        if number != signal.SIGKILL:
+            return "It broke inside. " if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL) else ""
+        if not starved:
+            return "It was ended from outside. "
+        try:
+            advice = advise_memory(read_run_config(self.run)).action
+        except DarkroomError:
+            advice = ""
+        return f"This machine ran out of memory. {advice} "
 
     def _write(self) -> None:
         files.write_json(self.run.process, self.record)
@@ -192,10 +208,13 @@ def _find_signal(code: int | None, tail: str) -> int:
     return int(found[-1]) if found and code else 0
 
 
-def _meaning(number: int) -> str:
-    if number == signal.SIGKILL:
-        return "Somebody ended it, or the machine ran out of memory. "
-    return "It broke inside. " if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL) else ""
+def count_memory_kills() -> int:
+    """How many processes the kernel has ended since the machine's start because memory ran out; 0 where it does not tell."""
+    try:
+        words = Path("/proc/vmstat").read_text("ascii").split()
+        return int(words[words.index("oom_kill") + 1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _last_line(tail: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -13,10 +14,10 @@ from backends.contract.rundir import COMPLETE, RunDir
 from backends.contract.text_to_image import TextToImageConfig
 from studio.datasets.captions import set_caption
 from studio.datasets.store import DatasetStore
-from studio.runs.control import read_run_config
 from studio.runs.manifest import choose_held_out, read_manifest
 from studio.runs.presets import find_preset
 from studio.runs.processes import identify
+from studio.runs.state import read_run_config
 from studio.runs.store import RunStore, format_duration
 
 KEY = "text_to_image/pocket_subject"
@@ -117,7 +118,7 @@ def test_keep_takes_only_a_complete_checkpoint_and_can_be_taken_back(workspace, 
 def test_a_run_in_use_is_not_deleted_and_one_that_ended_goes_whole(workspace, zog):
     store, info = RunStore(workspace), make(workspace, zog)
     run = RunDir(workspace.run(info.id))
-    own = identify(__import__("os").getpid())
+    own = identify(os.getpid())
     assert own
     files.write_json(run.process, {"supervisor": own.as_json(), "attempt": 1})
     with pytest.raises(DarkroomError, match="cannot be deleted. Stop it first"):

@@ -16,10 +16,12 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import complete_checkpoints
 from backends.contract.text_to_image import TextToImageConfig
 from studio.runs.command import flags_of
-from studio.runs.control import find_busy_run, reconcile, request_sample, resume_run, start_run, stop_run
-from studio.runs.hardware import describe_hardware
+from studio.runs.control import begin_run, find_busy_run, reconcile, request_sample, resume_run, start_run, stop_run
+from studio.runs.hardware import describe_hardware, probe_hardware
+from studio.runs.locks import device_lock, find_holder, held
 from studio.runs.processes import Identity, boot_id, identify, is_alive
 from studio.runs.state import read_process, read_state
+from studio.runs.supervisor import Supervisor
 from tests.studio.runs.conftest import processes_of, toy_command, wait_for, wait_for_state, wait_for_step
 
 pytestmark = pytest.mark.slow
@@ -151,7 +153,7 @@ def test_the_apps_sudden_death_changes_nothing(workspace, make_run):
     assert app.stdout is not None
     assert app.stdout.readline() == b"started\n"
     wait_for_step(run, 3)
-    os.killpg(app.pid, signal.SIGKILL) if os.getpgid(app.pid) == app.pid else app.kill()
+    app.kill()
     app.wait()
     assert reconcile(workspace) == {run.root.name: "running"}
     state = wait_for_state(run, "finished", "crashed", "interrupted")
@@ -294,3 +296,57 @@ def test_a_command_that_cannot_be_started_is_a_failed_run(workspace, make_run):
         start_run(workspace, run.root.name, command=["/nowhere/python"])
     assert read_state(run).state == "failed"
     assert find_busy_run(workspace) == ""
+
+
+def test_a_kill_for_want_of_memory_is_told_from_one_by_hand(workspace, make_run, monkeypatch):
+    run = make_run(train_batch_size=8)
+    supervisor = Supervisor(run, {})
+    assert supervisor._meaning(signal.SIGKILL, starved=False) == "It was ended from outside. "
+    told = supervisor._meaning(signal.SIGKILL, starved=True)
+    assert "ran out of memory" in told
+    assert "batch size 1" in told
+
+
+def test_a_broken_process_file_does_not_start_a_second_trainer(workspace, make_run):
+    run = make_run()
+    run.process.write_text('{"supervisor": {"pid"')
+    assert read_state(run).state == "interrupted"
+    with pytest.raises(DarkroomError, match="already been started"):
+        start_run(workspace, run.root.name, command=toy_command(run))
+
+
+def test_a_stop_before_the_first_step_is_a_stop(workspace, make_run, monkeypatch):
+    run = make_run()
+    start(workspace, run, monkeypatch)
+    stop_run(workspace, run.root.name)
+    assert wait_for_state(run, "stopped", "crashed", "failed").state == "stopped"
+    assert processes_of(run) == []
+
+
+def test_a_run_that_cannot_be_started_leaves_nothing_behind(workspace, zog):
+    config = TextToImageConfig(resolution=128, trigger_word="zog")
+    busy = pytest.raises(DarkroomError, match="“other” is training on this")
+    with held(device_lock(workspace, probe_hardware().device), "other"), busy:
+        begin_run(workspace, dataset_id=zog, preset_key="", name="mine", backend="sdxl/text_to_image", config=config)
+    assert list(workspace.runs.iterdir()) == []
+
+
+def test_looking_at_a_lock_never_makes_a_start_fail(workspace):
+    path = device_lock(workspace, "cpu")
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            find_holder(path)
+
+    watchers = [threading.Thread(target=look) for _ in range(4)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(200):
+            with held(path, "a run"):
+                pass
+    finally:
+        done.set()
+        for watcher in watchers:
+            watcher.join()
