@@ -7,7 +7,7 @@ import {makeAb} from './ab.js';
 import {makeChooser} from './chooser.js';
 
 keys('Compare', [['← → ↑ ↓', 'Go through the pictures'], ['A', 'Hold this one as A'], ['B', 'Hold this one as B'], ['S', 'Star this step'], ['+ -', 'Zoom all'], ['0', 'Zoom back']]);
-const PHASES = {waiting: 'waiting for the drawing worker', loading: 'loading the base model', drawing: 'drawing', measuring: 'measuring', ready: ''};
+const PHASES = {waiting: 'Waiting for the drawing worker', loading: 'Loading the base model', drawing: 'Drawing', measuring: 'Measuring', ready: 'Ready'};
 
 export async function mount(el) {
   let id = query.get('run');
@@ -35,21 +35,26 @@ function draw(el, id, d) {
     fill(el.querySelector('.d-btn'), 'Go to Monitor').href = href('monitor', {run: id});
     return;
   }
-  const path = `/runs/${encodeURIComponent(id)}/compare`, given = () => ({run: id, status: d.status, star: d.star});
-  let timer, wish = from(d), away = false, polled = 0;
+  const path = `/runs/${encodeURIComponent(id)}/compare`, given = () => ({run: id, status: d.status || blank(), star: d.star});
+  let timer, wish = from(d), away = false, docked = '';
   const range = h('input.d-range', {id: 'sc', type: 'range', min: 0, max: 1.5, step: 0.05, value: wish.scale}), value = h('span.d-num'), seed = h('input.d-in.mono.sd', {id: 'seed', type: 'text', inputMode: 'numeric', value: wish.seed, aria: {describedby: 'cmp-fault'}}), percent = h('span.d-num.d-sub', '100 %');
-  const busy = h('span.d-state.live', {role: 'status', hidden: true}), stop = h('button.d-btn.sm', {type: 'button', hidden: true, id: 'stop', onclick: halt}, icon('stop', 's solid'), ' Stop'), fault = h('div.faults', {id: 'cmp-fault', role: 'alert'});
+  const stop = h('button.d-btn.big', {type: 'button', id: 'stop', onclick: halt}, icon('stop', 's solid'), ' Stop'), fault = h('div.faults', {id: 'cmp-fault', role: 'alert'});
   const exporter = h('a.d-btn', {href: `/api${path}/sheet.png`, download: `${id}-compare.png`, id: 'export'}, icon('down2', 's'), ' Export PNG');
-  const ab = makeAb(given, star), strip = makeStrip(given, {onStar: star, onPick: (p) => ab.show(p), onZoom: (v) => { percent.textContent = Math.round(v.z * 100) + ' %'; ab.zoom(v); }});
+  const ab = makeAb(given, star), strip = makeStrip(given, {onStar: star, onPick: (p) => d.status && ab.show(p), onZoom: (v) => { percent.textContent = Math.round(v.z * 100) + ' %'; ab.zoom(v); }});
   const chooser = makeChooser(d, () => wish, (changes) => { wish = {...wish, ...changes}; begin(); });
   const button = (label, name, onclick) => h('button.d-btn.sm.ico.quiet', {type: 'button', aria: {label}, onclick}, icon(name, 's'));
   const words = h('p'), light = h('span.ring'), buttons = h('div.d-row.bts');
   fill(el, head(exporter),
     h('div.tb', h('div.d-row.sc', h('label.d-lab', {htmlFor: 'sc'}, 'LoRA scale'), range, value), h('div.d-row', h('label.d-lab', {htmlFor: 'seed'}, 'Seed'), seed, button('Another seed', 'dice', () => { seed.value = Math.floor(Math.random() * 2 ** 32); reseed(); })),
-      h('div.d-row.zm', h('span.d-lab', 'Zoom'), percent, button('Zoom in', 'zoom', () => strip.zoom(1.5)), button('Zoom back', 'undo', () => strip.zoom(0))), chooser.button, h('div.d-row.d-push.prog', busy, stop)),
+      h('div.d-row.zm', h('span.d-lab', 'Zoom'), percent, button('Zoom in', 'zoom', () => strip.zoom(1.5)), button('Zoom back', 'undo', () => strip.zoom(0))), h('div.d-row.d-push', chooser.button)),
     fault, chooser.el, h('div.cmp', strip.el, ab.el), h('div.d-dock', {id: 'dock', role: 'region', aria: {label: 'Main action'}}, h('div', light, words, buttons)));
 
   function from(x) { const s = x.status; return s ? {prompts: s.prompts.map((p) => p.text), steps: s.columns.map((c) => c.step).filter(Boolean), seed: s.seed, scale: s.scale} : {...x.proposed}; }
+  /* Before anything is drawn: the strip as it will be, with empty places. */
+  function blank() {
+    const losses = new Map(d.checkpoints.map((k) => [k.step, k.loss])), columns = [0, ...wish.steps].map((step) => ({step, heldout_loss: losses.get(step) ?? null, best: step === d.best, kept: step === d.kept}));
+    return {state: 'none', prompts: wish.prompts.map((text) => ({text})), columns, cells: wish.prompts.map(() => columns.map(() => ({name: '', ready: false})))};
+  }
   function paint() { range.style.setProperty('--v', (range.value / 1.5) * 100 + '%'); value.textContent = (+range.value).toFixed(2); range.setAttribute('aria-valuetext', value.textContent); }
   range.addEventListener('input', paint);
   range.addEventListener('change', () => { wish.scale = +range.value; if (d.status) begin(); });
@@ -69,12 +74,10 @@ function draw(el, id, d) {
   }
   function show() {
     const s = d.status, going = s?.state === 'running';
-    exporter.toggleAttribute('aria-disabled', !s?.done); exporter.classList.toggle('off', !s?.done);
-    busy.hidden = stop.hidden = !going;
-    if (going) busy.textContent = away ? 'reconnecting' : s.phase === 'drawing' ? `drawing ${s.done} of ${s.total}` + (s.seconds_left ? `, ${about(s.seconds_left).replace('about ', '')} left` : '') : PHASES[s.phase] ?? s.phase;
+    exporter.hidden = !s?.done;
     if (s && ['failed', 'interrupted'].includes(s.state)) wrong(new Error(s.reason));
-    strip.el.hidden = ab.el.hidden = !s;
-    strip.show(); ab.show(strip.picked());
+    ab.el.hidden = !s;
+    strip.show(); if (s) ab.show(strip.picked());
     if (s && !strip.picked().length && s.done >= 2) first(s);
     dock(s, going);
     chooser.show(going);
@@ -90,22 +93,26 @@ function draw(el, id, d) {
     const columns = wish.steps.length + 1, number = wish.prompts.length * columns, col = s?.columns.find((c) => c.step === d.star), low = d.checkpoints.filter((k) => k.loss != null).reduce((a, k) => (!a || k.loss < a.loss ? k : a), null);
     light.hidden = !going;
     if (going) fill(light, ring(s.total ? s.done / s.total : 0));
-    if (!s) fill(words, h('b', `${plural(wish.prompts.length, 'prompt')}, ${plural(columns, 'column')}.`), ` Comparing draws ${plural(number, 'picture')}, the likely best first.`);
+    const far = going && (away ? 'Reconnecting' : s.phase === 'drawing' ? `Drawing ${s.done} of ${s.total}` + (s.seconds_left ? `, ${about(s.seconds_left)} left` : '') : PHASES[s.phase] ?? s.phase);
+    if (going) fill(words, h('b', far + '.'), ' The likely best comes first. You can close this page; it goes on.');
+    else if (!s) fill(words, h('b', `${plural(wish.prompts.length, 'prompt')}, ${plural(columns, 'column')}.`), ` Comparing draws ${plural(number, 'picture')}, the likely best first.`);
     else if (d.kept === d.star) fill(words, h('b', `Step ${count(d.star)} is kept.`), ' Draw with it on the Generate page; the others stay on disk.');
     else fill(words, h('b', `Step ${count(d.star)} has your star`), low ? (low.step === d.star ? ' and the lowest held-out loss.' : `; step ${count(low.step)} has the lowest held-out loss.`) : '.', ' Keeping it leaves the others on disk.');
     const left = s && !going && s.done < s.total, rest = left && h('button.d-btn.big', {type: 'button', id: 'draw-rest', onclick: begin}, `Draw ${plural(s.total - s.done, 'more picture', 'more pictures')}`);
-    fill(buttons, !s ? h('button.d-btn.pri', {type: 'button', id: 'draw', onclick: begin}, `Draw ${plural(number, 'picture')}`) : [rest || null, d.kept === d.star ? h('a.d-btn.pri', {href: href('generate', {run: id, dataset: d.run.dataset || null}), id: 'go-generate'}, 'Generate') : h('button.d-btn.pri', {type: 'button', id: 'keep', disabled: !col, onclick: keep}, `Keep step ${count(d.star)}`)]);
+    const sign = [!s, going, left, s?.total - s?.done, d.kept, d.star, !!col, number].join();
+    if (sign === docked) return;
+    docked = sign;
+    fill(buttons, going && stop, !s ? h('button.d-btn.pri', {type: 'button', id: 'draw', onclick: begin}, `Draw ${plural(number, 'picture')}`) : [rest || null, d.kept === d.star ? h('a.d-btn.pri', {href: href('generate', {run: id, dataset: d.run.dataset || null}), id: 'go-generate'}, 'Generate') : h('button.d-btn.pri', {type: 'button', id: 'keep', disabled: !col, onclick: keep}, `Keep step ${count(d.star)}`)]);
   }
   async function poll() {
     clearTimeout(timer);
     if (document.visibilityState === 'visible') {
-      try { d.status = await api(path + '/status'); away = false; polled++; } catch { away = true; }
+      try { d.status = await api(path + '/status'); away = false; } catch { away = true; }
       show();
     }
     if (away || d.status?.state === 'running') timer = setTimeout(poll, 800);
   }
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && (away || d.status?.state === 'running') && poll());
-  exporter.addEventListener('click', (e) => { if (exporter.classList.contains('off')) { e.preventDefault(); toast('Draw some pictures first.'); } });
   paint(); show();
   if (d.status?.state === 'running') poll();
 }
