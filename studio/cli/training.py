@@ -15,7 +15,8 @@ from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
 from studio.cli.output import emit, parse_settings, people, plain_errors, table
 from studio.datasets.samples import create_sample_dataset
-from studio.runs.control import resume_run, start_run, stop_run
+from studio.runs import control
+from studio.runs.control import resume_run, stop_run
 from studio.runs.preflight import run_preflight
 from studio.runs.presets import find_preset, load_presets
 from studio.runs.store import RunInfo
@@ -36,11 +37,14 @@ def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[st
     preflight = run_preflight(studio.workspace, dataset_id, preset.backend, values)
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
-    run = studio.runs.create(
-        dataset_id=dataset_id, preset_key=preset.key, name=name or dataset_id, backend=preset.backend, config=preflight.config
+    return control.begin_run(
+        studio.workspace,
+        dataset_id=dataset_id,
+        preset_key=preset.key,
+        name=name or dataset_id,
+        backend=preset.backend,
+        config=preflight.config,
     )
-    start_run(studio.workspace, run.id)
-    return run
 
 
 def summary(studio: Studio, run_id: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from studio.runs.progress import Progress, read_progress
 from studio.runs.state import ACTIVE, RunState, read_state
 from studio.workspace import Workspace, new_id
 
+SILENT_S = 120.0
 VERSIONED = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
 
 
@@ -230,6 +231,9 @@ def describe_state(state: RunState, progress: Progress, max_steps: int, eta_s: f
         if state.step == 0 and progress.phase in PHASES:
             count = f", {progress.phase_done} of {progress.phase_total}" if progress.phase_total else ""
             return f"{PHASES[progress.phase]}{count}."
+        silent = time.time() - progress.last_time
+        if progress.phase == "training" and progress.steps_per_s > 0 and silent > max(SILENT_S, 10 / progress.steps_per_s):
+            return f"No sign of life for {format_duration(silent)} at {of}. If it does not go on, Stop ends it; Resume goes on."
         left = f", about {format_duration(eta_s)} left" if eta_s is not None else ""
         return f"{of.capitalize()}{left}."
     if state.state == "finished":

@@ -13,7 +13,7 @@ from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
 from studio.runs.command import build_command, format_command
-from studio.runs.control import start_run
+from studio.runs.control import begin_run
 from studio.runs.forecast import Forecast
 from studio.runs.preflight import forecast_run, is_cached, run_preflight
 from studio.runs.presets import Preset, find_preset, load_presets
@@ -252,12 +252,7 @@ class Starts:
         if faults or checked.config is None:
             raise ConfigFaults(faults)
         name = " ".join(asked.name.split())
-        info = context.runs.create(
-            dataset_id=asked.dataset_id, preset_key=preset.key, name=name, backend=preset.backend, config=checked.config
+        info = begin_run(
+            context.workspace, dataset_id=asked.dataset_id, preset_key=preset.key, name=name, backend=preset.backend, config=checked.config
         )
-        try:
-            start_run(context.workspace, info.id)
-        except DarkroomError:
-            context.runs.delete(info.id)  # never started: it would only stand in the way
-            raise
         return info.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,8 +18,9 @@ from studio.datasets.store import DatasetStore
 from studio.runs.manifest import choose_held_out, read_manifest
 from studio.runs.presets import find_preset
 from studio.runs.processes import identify
-from studio.runs.state import read_run_config
-from studio.runs.store import RunStore, format_duration
+from studio.runs.progress import Progress
+from studio.runs.state import RunState, read_run_config
+from studio.runs.store import RunStore, compute_eta, describe_state, format_duration
 
 KEY = "text_to_image/pocket_subject"
 
@@ -151,3 +153,27 @@ def test_runs_are_listed_newest_first_and_a_broken_one_hides_no_other(workspace,
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (40, "40 s"), (400, "7 min"), (7500, "2 h 5 min"), (7200, "2 h")])
 def test_lengths_of_time_as_a_person_says_them(seconds, words):
     assert format_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "progress", "sentence"),
+    [
+        ("starting", {}, "Starting the trainer."),
+        ("running", {"phase": "caching", "phase_done": 3, "phase_total": 12}, "Encoding pictures and captions, 3 of 12."),
+        ("running", {"phase": "training", "step": 60}, "Step 60 of 300, about 2 min left."),
+        ("stopping", {"step": 60}, "Stopping at step 60 of 300; it saves first."),
+        ("finished", {"step": 300}, "Your LoRA is ready: 300 steps in 60 s."),
+        ("stopped", {"step": 60}, "Stopped at step 60 of 300."),
+        ("crashed", {"step": 60}, "Crashed at step 60 of 300."),
+    ],
+)
+def test_every_state_has_its_sentence(state, progress, sentence):
+    now = Progress(**{"last_time": time.time(), "steps_per_s": 2.0, **progress})
+    how = RunState(state, now.step, "", 60.0, 1)
+    assert describe_state(how, now, 300, compute_eta(how, now, 300)) == sentence
+
+
+def test_a_long_silence_is_told():
+    silent = Progress(last_time=time.time() - 600, steps_per_s=2.0, phase="training", step=60)
+    told = describe_state(RunState("running", 60), silent, 300, 100.0)
+    assert told.startswith("No sign of life for 10 min at step 60 of 300.")
