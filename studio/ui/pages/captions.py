@@ -8,7 +8,6 @@ import gradio as gr
 
 from backends.contract.errors import DarkroomError
 from studio.ui import shell
-from studio.ui.text import PAGES
 from studio.web.brand import BRAND
 from studio.web.context import Context
 
@@ -30,7 +29,7 @@ draw(); watch('value', draw);"""
 
 def build(context: Context) -> None:
     """Draws the page."""
-    shell.head(PAGES["captions"].title, PAGES["captions"].sentence)
+    shell.head("Captions", "Say what is in each picture. The trigger word carries what is special.")
     with gr.Row(elem_classes="d-card cpt"):
         captioner = gr.Dropdown(
             CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"

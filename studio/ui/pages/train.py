@@ -15,7 +15,6 @@ from backends.registry import BACKENDS, find_backend
 from studio.runs.presets import Preset, find_preset
 from studio.ui import shell
 from studio.ui.form import FormField, draw_field, list_fields, read_values, same_value, to_form
-from studio.ui.text import PAGES
 from studio.web import train_view
 from studio.web.brand import BRAND
 from studio.web.choices import choose_preset, presets_for
@@ -131,7 +130,7 @@ def build(context: Context) -> None:
     form = TrainForm(context)
     start_preset = choose_preset("subject", None)
     first = train_view.first_values(context, "", start_preset)
-    shell.head(PAGES["train"].title, PAGES["train"].sentence)
+    shell.head("Train", "Choose what it should learn. Everything else has a good value already.")
     drawn: dict[str, Any] = {}
     where = gr.JSON({}, visible="hidden")
     with gr.Row(elem_classes="d-cols tr"):
