@@ -45,14 +45,25 @@ def draw_figure(seed: int, side: int = 256) -> Image.Image:
 
 
 def draw_photo(seed: int, side: int = 256) -> Image.Image:
-    """Noise of all scales, as a photo of leaves or fur has it."""
+    """Texture of all scales with things before one another, as a photo has it."""
     rng = np.random.default_rng(seed)
+    image = _draw_texture(rng, side)
+    for _ in range(4):
+        mask = Image.new("L", (side, side))
+        x, y = rng.integers(0, side // 2, 2)
+        w, h = rng.integers(side // 6, side // 2, 2)
+        ImageDraw.Draw(mask).ellipse((int(x), int(y), int(x + w), int(y + h)), 255)
+        image.paste(_draw_texture(rng, side), mask=mask)
+    return image
+
+
+def _draw_texture(rng: np.random.Generator, side: int) -> Image.Image:
     total = np.zeros((side, side, 3), np.float32)
     for cells in (4, 8, 16, 32, 64, 128, side):
         layer = Image.fromarray(rng.integers(0, 255, (cells, cells, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
         total += np.asarray(layer, np.float32) * (4 / cells) ** 0.5
-    low, high = total.min(), total.max()
-    return Image.fromarray(((total - low) / (high - low) * 255).astype(np.uint8))
+    total = total - total.min() + rng.integers(0, 400, 3)
+    return Image.fromarray((total / total.max() * 255).astype(np.uint8))
 
 
 def blur(image: Image.Image, share: float = 0.01) -> Image.Image:
