@@ -19,6 +19,7 @@ from studio.runs.progress import read_progress
 from studio.runs.state import ACTIVE, explain_gone, is_training, is_watched, read_process, read_run_config, read_state
 from studio.runs.store import RunInfo, RunStore
 from studio.runs.supervisor import GRACE_S
+from studio.workers.client import make_room
 from studio.workspace import Workspace
 
 MAX_FRUITLESS = 3
@@ -180,6 +181,7 @@ def _launch(workspace: Workspace, run_id: str, *, grace_s: float, command: list[
         run.control.mkdir(exist_ok=True)
         run.stop_request.unlink(missing_ok=True)
         run.sample_request.unlink(missing_ok=True)
+        make_room(busy=device == "gpu")
         launch_supervisor(run, plan, keep=(lock,))
 
 

@@ -15,6 +15,7 @@ from studio.workers.loras import LoraShelf
 from studio.workspace import Workspace, safe_id
 
 MAX_PICTURES = 32
+KEPT_JOBS = 100
 
 
 class DrawJobs:
@@ -55,6 +56,7 @@ class DrawJobs:
         pictures = [{"id": i, "label": label, "ready": False} for i, label in zip(ids, labels, strict=True)]
         first = {"phase": "waiting", "done": 0, "total": 0, "seconds_left": None, "notices": [], "pictures": pictures}
         keys = [str(u["key"]) for u in uses]
+        self._forget_old()
         self._board.start(self._folder / f"{job_id}.json", first, lambda job: self._work(job, configs, ids, keys))
         return job_id
 
@@ -68,6 +70,11 @@ class DrawJobs:
     def cancel(self, job_id: str) -> None:
         """Ends the job at its next step; pictures that are ready stay."""
         self._board.cancel(self._folder / f"{safe_id(job_id, 'drawing')}.json")
+
+    def _forget_old(self) -> None:
+        """The statuses of long ago say nothing that the history does not."""
+        for path in sorted(self._folder.glob("draw-*.json"), reverse=True)[KEPT_JOBS:]:
+            path.unlink(missing_ok=True)
 
     def _work(self, job: Job, configs: list[DrawConfig], ids: list[str], keys: list[str]) -> None:
         try:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from backends.contract.errors import DarkroomError
-from studio.workers.client import REPOSITORY, Cancelled, Worker
+from studio.workers.client import REPOSITORY, Cancelled, Worker, make_room
 
 
 @pytest.fixture
@@ -131,6 +131,18 @@ def test_release_ends_the_child_and_says_why(worker):
     with pytest.raises(DarkroomError, match="make room for a training run"):
         list(replies)
     assert worker.request("echo").result()["pid"] != pid
+
+
+def test_a_run_that_starts_takes_the_memory_of_idle_workers_and_on_a_gpu_of_busy_ones(worker, tmp_path):
+    idle = Worker("tests.studio.workers.echo_worker", name="The idle", log_path=tmp_path / "idle.log")
+    idle.request("echo").result()
+    replies = iter(worker.request("count"))
+    next(replies)
+    make_room(busy=False)
+    assert idle.pid is None and next(replies)["kind"] == "number"
+    make_room(busy=True)
+    with pytest.raises(DarkroomError, match="make room for a training run"):
+        list(replies)
 
 
 def test_an_idle_child_is_stopped_and_a_busy_one_is_not(tmp_path):
