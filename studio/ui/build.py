@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 from fastapi import FastAPI
 
-from studio.ui import shell
 from studio.ui.text import PAGES
 from studio.ui.theme import build_theme
+from studio.web.context import Context
 
 
-def build_blocks(context: Any) -> gr.Blocks:
+def build_blocks(context: Context) -> gr.Blocks:
     """All pages. Home stands at the root; `?dataset=` and `?run=` travel in the address."""
     with gr.Blocks(title="Darkroom", analytics_enabled=False) as demo:
-        _build_page("", context)
+        importlib.import_module("studio.ui.pages.home").build(context)
     for path, text in PAGES.items():
         if path:
             with demo.route(text.title, "/" + path):
-                _build_page(path, context)
+                importlib.import_module(f"studio.ui.pages.{path}").build(context)
     return demo
 
 
-def _build_page(path: str, context: Any) -> None:
-    module = f"studio.ui.pages.{path or 'home'}"
-    try:
-        page = importlib.import_module(module)
-    except ImportError:
-        text = PAGES[path]
-        shell.head(text.title, text.sentence)
-        return
-    page.build(context)
-
-
-def mount_pages(app: FastAPI, context: Any) -> FastAPI:
+def mount_pages(app: FastAPI, context: Context) -> FastAPI:
     """Mounts the pages at the root of `app`, everything off that we do not use."""
     demo = build_blocks(context)
     demo.queue(default_concurrency_limit=8, max_size=64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 
 from fastapi import FastAPI, HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -18,7 +17,6 @@ from studio.workspace import Workspace
 
 _SHUT = ("/openapi.json", "/docs", "/redoc", "/monitoring", "/monitoring/summary")  # Gradio brings them along; nobody needs them here
 
-log = logging.getLogger(__name__)
 _ROUTES = ("rail", "media", "home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
 
 
@@ -38,10 +36,7 @@ def build_app(workspace: Workspace, settings: Settings) -> FastAPI:
     if sessions:
         app.include_router(login_routes.router(sessions))
     for name in _ROUTES:
-        try:
-            app.include_router(importlib.import_module(f"studio.web.{name}_routes").router(context))
-        except ImportError as error:
-            log.warning("Not there yet: %s", error)
+        app.include_router(importlib.import_module(f"studio.web.{name}_routes").router(context))
     for path in _SHUT:
         app.add_api_route(path, _no_such_page, include_in_schema=False)
     return mount_pages(app, context)

@@ -63,7 +63,7 @@ def test_dropped_pictures_make_a_data_set_named_after_the_zip(page, server):
     expect(page.locator(".d-thumb[data-id]")).to_have_count(6)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Summer colours")
     expect(page).to_have_url(re.compile(r"\?dataset=summer-colours"))
-    expect(page.get_by_role("link", name="Next: captions")).to_have_attribute("href", re.compile("/captions.dataset=summer-colours"))
+    expect(page.get_by_role("link", name="Caption 6 pictures")).to_have_attribute("href", re.compile("/captions.dataset=summer-colours"))
     page.reload()
     expect(page.locator(".d-thumb[data-id]")).to_have_count(6)
 
@@ -79,6 +79,22 @@ def test_files_chosen_by_hand_come_in_with_captions_and_refused_ones_are_listed(
     expect(page.get_by_text("sketch.psd")).to_be_visible()
     expect(page.get_by_role("button", name="Retry sketch.psd")).to_be_visible()
     expect(page.locator(".d-dock")).to_contain_text("1 still needs a caption")
+
+
+def test_a_folder_is_taken_with_its_subfolders_and_without_what_systems_leave_in_it(page, server, tmp_path):
+    (tmp_path / "Blue mugs" / "more").mkdir(parents=True)
+    for n, colour in enumerate(COLOURS):
+        (tmp_path / "Blue mugs" / ("more" if n % 2 else "") / f"{colour}.png").write_bytes(picture(colour))
+    (tmp_path / "Blue mugs" / "red.txt").write_text("a red mug", "utf-8")
+    (tmp_path / "Blue mugs" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "Blue mugs" / "Thumbs.db").write_bytes(b"x")
+    page.goto(f"{server.address}/dataset")
+    page.wait_for_selector("#light[data-state=ready]")
+    page.set_input_files("#pick-folder", tmp_path / "Blue mugs")
+    expect(page.locator(".d-thumb[data-id]")).to_have_count(6)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Blue mugs")
+    expect(page.locator(".d-dock")).to_contain_text("5 still need a caption")
+    expect(page.get_by_text("not taken")).to_have_count(0)
 
 
 def test_choosing_with_mouse_and_keyboard(table):

@@ -13,7 +13,7 @@ from tests.browser.test_dataset_page import COLOURS, drop, picture
 pytestmark = pytest.mark.slow
 
 
-def test_the_first_visit_offers_the_sample_pictures_ready_to_train(page, own_server):
+def test_the_first_visit_offers_the_sample_pictures_ready_to_train(own_server, page):
     page.goto(own_server.address)
     expect(page.get_by_role("heading", name="Develop your first model")).to_be_visible()
     page.get_by_role("button", name="Start with Zog").click()
@@ -23,7 +23,7 @@ def test_the_first_visit_offers_the_sample_pictures_ready_to_train(page, own_ser
     assert made["trigger_word"] == "zog"
 
 
-def test_dropping_on_home_begins_a_data_set_and_carries_the_refused_along(page, own_server):
+def test_dropping_on_home_begins_a_data_set_and_carries_the_refused_along(own_server, page):
     page.goto(own_server.address)
     page.wait_for_selector("#home[data-state=ready]")
     drop(page, *[(f"mug_{c}.png", picture(c)) for c in COLOURS], ("notes.docx", b"PK\x03\x04 not one"))
@@ -32,7 +32,7 @@ def test_dropping_on_home_begins_a_data_set_and_carries_the_refused_along(page, 
     expect(page.get_by_text("notes.docx")).to_be_visible()
 
 
-def test_recent_work_shows_what_comes_next(page, own_server):
+def test_recent_work_shows_what_comes_next(own_server, page):
     made = httpx.post(f"{own_server.address}/api/datasets", json={"name": "Mugs <b>"}).json()["id"]
     httpx.post(f"{own_server.address}/api/datasets/{made}/files", files=[("files", ("a.png", picture("red"), "image/png"))])
     page.goto(own_server.address)

@@ -59,7 +59,7 @@ def test_the_switcher_goes_to_another_data_set(page, server, dataset):
     expect(page.get_by_role("heading", level=1)).to_contain_text("Another one")
 
 
-def test_a_page_goes_on_when_the_server_is_away(page, own_server):
+def test_a_page_goes_on_when_the_server_is_away(own_server, page):
     page.goto(own_server.address + "/dataset")
     page.wait_for_selector("#light[data-state=ready]")
     own_server.process.kill()

@@ -25,7 +25,7 @@ export async function mount(el) {
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
   grid.lasso(table);
   dropAnywhere(queue.add, (over) => { cover.hidden = !over; });
-  keys('Dataset', [['Space', 'Select'], ['Shift → ', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']]);
+  keys('Dataset', [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']]);
 
   /* The data set that dropped files belong to: this one, or a fresh one whose id goes into the address. */
   let making = null;
@@ -130,12 +130,12 @@ export async function mount(el) {
     refusedBox.hidden = !list.length;
     if (refusedBox.dataset.n === String(list.length) + queue.busy) return;
     refusedBox.dataset.n = String(list.length) + queue.busy;
-    fill(refusedBox,
+    fill(refusedBox, list.length > 0 && [
       h('div.d-row', h('h2.d-h2', `${plural(list.length, 'file')} ${list.length === 1 ? 'was' : 'were'} not taken`),
         h('div.d-row.d-push', again.length > 1 && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => queue.retry(again)}, icon('refresh', 's'), again.length === 2 ? 'Retry both' : 'Retry all'),
           h('button.d-btn.sm.quiet', {type: 'button', onclick: () => { queue.refused = []; draw(); }}, 'Close'))),
       h('div.d-card.flush.d-rows', list.slice(0, 50).map((r) => h('div', icon('alert'), h('div.bd', h('b', r.name), h('p', r.reason)), r.file && h('button.d-btn.sm', {type: 'button', aria: {label: 'Retry ' + r.name}, onclick: () => queue.retry([r])}, 'Retry'))),
-        list.length > 50 && h('div', h('p.d-sub', `and ${list.length - 50} more`))));
+        list.length > 50 && h('div', h('p.d-sub', `and ${list.length - 50} more`)))]);
   }
   function drawDock() {
     dock.hidden = !pictures.length;

@@ -11,6 +11,7 @@ const KINDS = {dataset: {list: 'datasets', word: 'Data sets', none: 'Choose a da
 const wanted = query.get('__theme');
 if (wanted ? wanted === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches) document.body.classList.add('dark');
 document.documentElement.lang = 'en';
+document.title = (STEPS.find((s) => s.toLowerCase() === page) || 'Home') + ' · Darkroom';
 
 function mark(kind, part) {
   const dot = h('span.d-dot.' + kind);
