@@ -71,6 +71,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
             "strip_weights": STRIP,
             "job": newest,
             "strip": strip,
+            "strip_key": _strip_key(history, strip),
         }
         return JSONResponse({**answer, "history": _page(history, 0)}, headers=_NO_STORE)
 
@@ -126,6 +127,15 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
         return JSONResponse(_lora(info), headers=_NO_STORE)
 
     return api
+
+
+def _strip_key(history: History, strip: dict[str, Any] | None) -> str:
+    """The key of the LoRA that a strip goes over, from the settings of its first picture that is still there."""
+    for picture in strip["pictures"] if strip else []:
+        if picture["ready"] and history.path(picture["id"]).is_file():
+            loras = history.get(picture["id"]).settings.get("loras") or [{}]
+            return str(loras[0].get("key", ""))
+    return ""
 
 
 def list_loras(shelf: LoraShelf) -> list[dict[str, Any]]:

@@ -131,6 +131,7 @@ def test_other_checkpoints_and_files_can_be_mixed_in(page, server, trained_run, 
     page.get_by_role("button", name=re.compile("more checkpoints?$")).first.click()
     page.locator(f"#lora-menu [data-key='run:{trained_run.id}@40']").click()
     expect(page.locator("#print .lo")).to_have_count(2)
+    page.locator("#print .lo .d-range").first.fill("1")
     path = write_adapter(tmp_path / "Soft Fruit.safetensors", 5)
     page.locator("#lora-file").set_input_files(str(path))
     expect(page.locator("#print .lo")).to_have_count(3)

@@ -7,9 +7,9 @@ export function makeScale({onStart, onUse}) {
   const note = h('span.d-small.d-sub'), start = h('button.d-btn.sm.d-push', {type: 'button', id: 'strip-start', onclick: () => onStart()}, icon('strip', 's'), ' Draw the strip');
   const row = h('div.kss'), scroll = h('div.d-scroll', {tabIndex: 0, role: 'region', aria: {label: 'Strip over the scale'}}, row), el = h('section.d-sec.scale', {id: 'scale'}, h('div.d-row', h('h2.d-h2', 'Strip over the scale'), note, start), scroll);
   let drawn = '';
-  return {el, show: ({strip, name, weight, busy, weights}) => {
+  return {el, show: ({strip, name, of, weight, busy, weights}) => {
     start.disabled = busy || !name;
-    note.textContent = name ? `${name} from 0 to 1.5, same seed${strip ? '; click one to use it' : ''}` : 'Switch a LoRA on to see it at seven strengths.';
+    note.textContent = strip && of ? `${of} from 0 to 1.5, same seed; click one to use it` : name ? `${name} from 0 to 1.5, same seed` : 'Switch a LoRA on to see it at seven strengths.';
     scroll.hidden = !strip;
     const sign = JSON.stringify([strip?.pictures, strip?.state, weight]);
     if (!strip || sign === drawn) return;

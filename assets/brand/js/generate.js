@@ -12,7 +12,7 @@ const DRAFT = 'darkroom:generate', PHASES = {waiting: 'Waiting for the drawing w
 export async function mount(el) {
   let d;
   try { d = await api('/generate'); } catch (e) { fill(el, note('bad', 'This page cannot be drawn now.', e.message)); ready(el, 'failed'); return; }
-  let job = d.job?.state === 'running' ? d.job : null, strip = d.strip, shown = null, timer, away = false, asking = false;
+  let job = d.job?.state === 'running' ? d.job : null, strip = d.strip, stripKey = d.strip_key, shown = null, timer, away = false, asking = false;
   const prompt = h('textarea', {id: 'prompt', rows: 1, placeholder: 'What should the picture show?', aria: {label: 'Prompt', describedby: 'e-prompt'}}), draw = h('button.d-btn.pri', {type: 'button', id: 'draw', onclick: () => start(false)}), stop = h('button.d-btn.big', {type: 'button', id: 'stop', hidden: true, onclick: halt}, icon('stop', 's solid'), ' Stop');
   const bar = h('i'), progress = h('div.d-bar', {role: 'progressbar', hidden: true, aria: {label: 'Drawing', valuemin: 0, valuemax: 100}}, bar), doing = h('p.doing', {role: 'status'}), wrong = h('p.d-err', {id: 'e-prompt', role: 'alert', hidden: true});
   const picture = h('img.pic', {width: 416, height: 416, alt: ''}), blank = h('div.pic.none', h('p', 'Your picture comes here.')), caption = h('p.cap.d-num'), tools = h('div.d-row.tools');
@@ -30,7 +30,7 @@ export async function mount(el) {
   function restore() {
     let draft = null;
     try { draft = JSON.parse(sessionStorage[DRAFT] || 'null'); } catch { /* broken: begin anew */ }
-    const wanted = propose(query.get('run')), newest = earlier.items()[0];
+    const wanted = propose(query.get('run')), own = (strip?.pictures || []).map((p) => p.id), newest = earlier.items().find((o) => !own.includes(o.id)) || earlier.items()[0];      // a strip's last picture is nobody's choice
     const s = draft?.values || newest?.settings || {};
     settings.set({seed: 42, num_inference_steps: '', guidance_scale: '', width: '', height: '', negative_prompt: '', sampler: 'default', base_model: d.loras.find((l) => l.key === wanted)?.base_model || d.bases[0].key, ...pickKnown(s)});
     prompt.value = draft?.prompt ?? newest?.settings.prompt ?? '';
@@ -77,7 +77,7 @@ export async function mount(el) {
     asking = true; complain(null); paint();
     const v = settings.values(), values = {...v, prompt: prompt.value.trim(), loras: mixer.used()};
     for (const k of Object.keys(values)) if (values[k] === '' && !['prompt', 'negative_prompt'].includes(k)) delete values[k];
-    try { job = await api('/generate', {values, strip: whole}); if (whole) strip = job; else show(null); } catch (e) { complain(e); }
+    try { job = await api('/generate', {values, strip: whole}); if (whole) { strip = job; stripKey = mixer.used()[0]?.key; } else show(null); } catch (e) { complain(e); }
     asking = false; paint(); if (job) poll();
   }
   async function halt() { if (job) { stop.disabled = true; try { await api(`/generate/jobs/${job.id}/stop`, {}); } catch (e) { toast(e.message); } poll(); } }
@@ -119,9 +119,10 @@ export async function mount(el) {
   }
   async function useScale(p, weight) {
     const first = mixer.first();
-    if (first) { first.weight = weight; mixer.set(mixer.mix()); save(); }
-    try { display(earlier.find(p.id) || (await api(`/generate/history/${p.id}`))); } catch (e) { toast(e.message); }
-    paint();
+    let o;
+    try { o = earlier.find(p.id) || (await api(`/generate/history/${p.id}`)); } catch (e) { return toast(e.message); }
+    if (first?.key !== stripKey) return use(o, true);             // a strip of another LoRA: back to its settings
+    first.weight = weight; mixer.set(mixer.mix()); save(); display(o); paint();
   }
   function display(o) { shown = o; show(o); }
   function show(o) {
@@ -130,7 +131,7 @@ export async function mount(el) {
     if (!o) { fill(caption); fill(tools); return; }
     const s = o.settings, mixed = (s.loras || []).map((l) => `${mixer.info(l.key)?.name || l.key.split(':')[1]} ${Number(l.weight).toFixed(2)}`).join(', ');
     picture.src = outputUrl(o.id, 768); picture.alt = `${s.prompt || 'without words'}, seed ${s.seed}`;
-    fill(caption, [`seed ${s.seed}`, `${s.width} × ${s.height} px`, `${s.num_inference_steps} steps`, mixed, `took ${o.seconds < 10 ? o.seconds.toFixed(1) : Math.round(o.seconds)} s`].filter(Boolean).join(' · '));
+    fill(caption, [`seed ${s.seed}`, `${s.width} × ${s.height} px`, `${s.num_inference_steps} steps`, mixed && mixed, `took ${o.seconds < 10 ? o.seconds.toFixed(1) : Math.round(o.seconds)} s`].filter(Boolean).map((x) => x.replaceAll(' ', '\u00a0')).join(' · '));
     fill(tools, h('button.d-btn.sm', {type: 'button', onclick: () => { settings.roll(); save(); start(false); }}, icon('dice', 's'), ' New seed'), h('a.d-btn.sm', {href: outputUrl(o.id), download: `darkroom-${o.id}.png`, id: 'save'}, icon('down2', 's'), ' Save'), h('button.d-btn.sm', {type: 'button', id: 'use-settings', onclick: () => use(o, true)}, icon('undo', 's'), ' Use its settings'), h('button.d-btn.sm.ico.quiet', {type: 'button', aria: {label: 'Delete this picture'}, onclick: () => earlier.remove(o)}, icon('trash', 's')));
   }
   /* About how long: from the last picture of this size, by steps. */
@@ -148,7 +149,7 @@ export async function mount(el) {
       bar.style.width = part * 100 + '%'; progress.setAttribute('aria-valuenow', Math.round(part * 100));
       doing.textContent = away ? 'Reconnecting' : PHASES[job.phase] + (job.phase === 'drawing' && job.total ? `, step ${count(job.done)} of ${count(job.total)}` : '') + (job.seconds_left ? `, ${about(job.seconds_left)} left` : '');
     }
-    scale.show({strip, name: first ? mixer.info(first.key)?.name || '' : '', weight: first ? first.weight : NaN, busy: !!job || asking, weights: d.strip_weights});
+    scale.show({strip, name: first ? mixer.info(first.key)?.name || '' : '', of: mixer.info(stripKey)?.name || '', weight: first && first.key === stripKey ? first.weight : NaN, busy: !!job || asking, weights: d.strip_weights});
     earlier.show(shown?.id);
     ready(el, job ? 'drawing' : 'ready');
   }

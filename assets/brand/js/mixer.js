@@ -15,7 +15,7 @@ export function makeMixer({onChange, onWord}) {
   const el = h('aside.d-card.mixer', {aria: {label: 'LoRA mixer'}}, h('div.d-row', h('h2.d-h2', 'LoRAs'), add), menu, file, fault, list, h('hr.d-rule'), sum);
 
   const info = (key) => all.find((l) => l.key === key);
-  const where = (l) => (!l ? 'not there any more' : l.step != null ? `step ${count(l.step)}${l.kept ? ', kept' : ''}` : l.run ? 'the finished LoRA' : 'added file') + (l?.base_name ? ` · ${l.base_name}` : '');
+  const where = (l) => (!l ? 'not there any more' : l.step != null ? `step ${count(l.step)}${l.kept ? ', kept' : ''}` : l.run ? 'finished' : 'added file') + (l?.base_name ? ` · ${l.base_name}` : '');
 
   function row(m) {
     const l = info(m.key), name = l ? l.name : m.key.split(':')[1], range = h('input.d-range.bi', {type: 'range', min: -2, max: 2, step: 0.05, value: m.weight, aria: {label: `${name} scale`}}), value = h('span.d-num');

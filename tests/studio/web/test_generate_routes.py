@@ -68,6 +68,7 @@ def test_a_strip_draws_seven_scales_and_is_found_again(client, run):
     draw(client, VALUES)
     again = client.get("/api/generate").json()
     assert again["strip"]["id"] == job["id"]
+    assert again["strip_key"] == "run:mix"
     assert again["job"]["id"] != job["id"]
 
 
