@@ -14,6 +14,7 @@ from studio.datasets.measure import Measures
 _NEAR_BITS, _NEAR_COLOUR = 10, 6.0
 _FAR_BITS, _SAME_COLOUR = 20, 2.0
 _ROWS = 256
+_CROWD = 64  # twins looked at for each picture: ten thousand frames of one film must not cost a hundred million pairs
 
 
 @dataclass(frozen=True)
@@ -33,48 +34,55 @@ def find_twins(measures: Sequence[Measures], contents: Sequence[str]) -> list[Tw
         measures: One for each picture.
         contents: Hashes of the pictures' pixels, in the same order.
     """
-    pairs = _find_pairs(measures)
-    groups = _join([(a, b) for a, b, _, _ in pairs], len(measures))
-    found = []
-    for group in groups:
-        inside = [p for p in pairs if p[0] in group]
-        exact = len({contents[i] for i in group}) == 1
-        found.append(Twins(sorted(group), 100 if exact else min(99, min(p[2] for p in inside)), exact, any(p[3] for p in inside)))
+    same: dict[str, list[int]] = {}
+    for position, content in enumerate(contents):
+        same.setdefault(content, []).append(position)
+    firsts = [positions[0] for positions in same.values()]
+    pairs = _find_pairs([measures[i] for i in firsts])
+    joined = _join([(firsts[a], firsts[b]) for a, b, _, _ in pairs], len(measures))
+    of = {i: number for number, group in enumerate(joined) for i in group}
+    alike, mirrored = [99] * len(joined), [False] * len(joined)
+    for a, _, percent, is_mirrored in pairs:
+        group = of[firsts[a]]
+        alike[group] = min(alike[group], percent)
+        mirrored[group] |= is_mirrored
+    found = [
+        Twins(sorted(j for i in group for j in same[contents[i]]), alike[number], False, mirrored[number])
+        for number, group in enumerate(joined)
+    ]
+    found += [Twins(positions, 100, True, False) for positions in same.values() if len(positions) > 1 and positions[0] not in of]
     return sorted(found, key=lambda t: t.positions)
 
 
 def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
-    """(first, second, alike in percent, mirrored) for each pair that is alike."""
+    """(first, second, alike in percent, mirrored) for pairs that are alike; of a large crowd enough of them to join it."""
     if len(measures) < 2:
         return []
     plain, mirrored = _words([m.dhash for m in measures]), _words([m.mirrored_dhash for m in measures])
     colours = _colours(measures)
     flipped = colours[:, :, ::-1]
-    pairs = []
+    best: dict[tuple[int, int], tuple[int, int, int, bool]] = {}
     for start in range(0, len(measures), _ROWS):
         rows = plain[start : start + _ROWS, None]
         for other, tiny, is_mirrored in ((plain, colours, False), (mirrored, flipped, True)):
             bits = np.bitwise_count(rows ^ other[None]).sum(-1)
-            for a, b in np.argwhere(bits <= _FAR_BITS):
-                a = int(a) + start
-                if a < b and (alike := _compare(int(bits[a - start, b]), colours[a], tiny[b])):
-                    pairs.append((a, int(b), alike, is_mirrored))
-    return _best_of_each(pairs)
-
-
-def _best_of_each(pairs: list[tuple[int, int, int, bool]]) -> list[tuple[int, int, int, bool]]:
-    best: dict[tuple[int, int], tuple[int, int, int, bool]] = {}
-    for pair in sorted(pairs, key=lambda p: (p[2], not p[3])):
-        best[pair[:2]] = pair
+            for row in range(len(bits)):
+                a = start + row
+                near = a + 1 + np.flatnonzero(bits[row, a + 1 :] <= _FAR_BITS)[:_CROWD]
+                percents = _compare(bits[row, near], colours[a], tiny[near])
+                for b, percent in zip(near.tolist(), percents.tolist(), strict=True):
+                    # A symmetric picture is its own mirror image: what is alike as it stands is not called mirrored.
+                    if percent and ((a, b) not in best or percent > best[a, b][2]):
+                        best[a, b] = (a, b, percent, is_mirrored)
     return list(best.values())
 
 
-def _compare(bits: int, one: np.ndarray, two: np.ndarray) -> int:
-    """How alike in percent, 0 when not enough."""
-    colour = float(np.abs(one - two).mean())
-    if not (bits <= _NEAR_BITS and colour <= _NEAR_COLOUR) and colour > _SAME_COLOUR:
-        return 0
-    return round(100 * (1 - max(bits / 256, colour / 128)))
+def _compare(bits: np.ndarray, one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How alike in percent each of `others` (n, 8, 8, 3) is to `one`, 0 when not enough."""
+    colour = np.abs(others - one).mean(axis=(1, 2, 3))
+    alike = np.round(100 * (1 - np.maximum(bits / 256, colour / 128))).astype(int)
+    enough = ((bits <= _NEAR_BITS) & (colour <= _NEAR_COLOUR)) | (colour <= _SAME_COLOUR)
+    return np.where(enough, np.minimum(alike, 99), 0)
 
 
 def _colours(measures: Sequence[Measures]) -> np.ndarray:
