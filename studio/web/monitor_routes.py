@@ -21,6 +21,7 @@ from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
+from studio.runs.state import read_run_config
 from studio.web.brand import FOREVER
 from studio.web.context import Context
 from studio.web.media_routes import scaled_webp
@@ -238,7 +239,7 @@ def _memory_gb(hardware: Hardware) -> float:
 def _advice(context: Context, run_id: str, digests: Digests) -> dict[str, Any]:
     root = RunDir(context.workspace.run(run_id))
     events = digests.of(root.events).events()
-    advice = compute_advice(events, control.read_run_config(root))
+    advice = compute_advice(events, read_run_config(root))
     return {"sentence": compute_sentence(events), "list": [asdict(a) for a in advice]}
 
 

@@ -114,5 +114,6 @@ function draw(el, id, d) {
   }
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && (away || d.status?.state === 'running') && poll());
   paint(); show();
+  if (innerWidth < 761) requestAnimationFrame(() => { const best = strip.el.querySelector('.ch.best'); if (best) strip.el.scrollLeft += best.getBoundingClientRect().left - strip.el.getBoundingClientRect().left - 210; });   // the star in sight
   if (d.status?.state === 'running') poll();
 }

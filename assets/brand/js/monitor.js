@@ -68,6 +68,7 @@ function draw(el, run) {
     if (sign === faced) return;
     faced = sign;
     wrong.hidden = !bad;
+    (bad ? wrong : others.el).after(log.el);               // what went wrong and the log's end stand together
     if (bad) { fill(wrong, explain(run, log)); log.turn(true); }
     card.hidden = run.busy() || !m.lora_mb;
     if (!card.hidden) fill(card, file(run));
