@@ -37,7 +37,7 @@ def test_a_started_app_serves_its_pages_in_less_than_300_mb(own_server):
     for path in ("/", "/dataset", "/captions", "/check", "/train", "/monitor", "/compare", "/generate"):
         answer = httpx.get(own_server.address + path)
         assert answer.status_code == 200
-        assert '<html lang="en"' in answer.text.lower()
+        assert 'lang="en"' in answer.text[:200]
         assert "/js/rail.js" in answer.text
     assert psutil.Process(own_server.process.pid).memory_info().rss < 300e6
 
