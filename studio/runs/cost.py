@@ -17,7 +17,8 @@ class ModelCost:
 
     `lora_parameters` are counted per rank over the layers named (in + out of each, kernels included). Memory is in
     10**9 bytes for 16-bit weights; `picture_gb` is one picture at the native resolution through forward and backward,
-    `picture_checkpointed_gb` with gradient checkpointing. `tflop` is one picture's forward and backward.
+    `picture_checkpointed_gb` with gradient checkpointing, which takes `checkpointing_slowdown` times as long. `tflop` is one
+    picture's forward and backward without it.
     """
 
     lora_parameters: dict[str, int]
@@ -27,7 +28,7 @@ class ModelCost:
     picture_checkpointed_gb: float
     sampling_gb: float
     tflop: float
-    tflop_checkpointed: float
+    checkpointing_slowdown: float
     needs_gpu_gb: float
 
 
@@ -41,7 +42,7 @@ COSTS = {
         picture_checkpointed_gb=0.01,
         sampling_gb=0.1,
         tflop=0.009,
-        tflop_checkpointed=0.012,
+        checkpointing_slowdown=1.7,
         needs_gpu_gb=0,
     ),
     # Weights and layers counted from the architecture (2.567 billion parameters); FLOPs counted on meta tensors; memory a
@@ -54,14 +55,14 @@ COSTS = {
         picture_checkpointed_gb=1.9,
         sampling_gb=3.5,
         tflop=14.19,
-        tflop_checkpointed=19.34,
+        checkpointing_slowdown=1.78,  # SimpleTuner on an H100: 0.606 s a step, 1.080 s with it
         needs_gpu_gb=12,
     ),
 }
 # TFLOP/s reached by published SDXL LoRA runs at batch 1 (kohya_ss on a 3090 Ti, SimpleTuner on the others).
 PUBLISHED_TFLOPS = {"H100": 23.0, "H200": 23.0, "L40": 24.0, "4090": 24.0, "3090": 12.7, "A100": 20.0}
 CAUTIOUS_TFLOPS = 6.0
-POCKET_STEP_S = 0.115  # 128 px, batch 4, rank 8, every layer: one thread of a quiet server core
+POCKET_STEP_S = 0.15  # 128 px, batch 4, rank 8, every layer; one thread of a quiet server core needs 0.115
 POCKET_GPU_STEP_S = 0.04
 
 
@@ -109,16 +110,16 @@ def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, flo
 def estimate_step_seconds(config: Any, hardware: Hardware) -> tuple[float, str]:
     """Seconds a step before any run was measured here, and a sentence on where the figure comes from."""
     pictures = config.train_batch_size * config.gradient_accumulation_steps
+    slower = compute_slowdown(config)
     if is_pocket(config):
         layers = {"attention": 0.85, "attention+ff": 0.9, "everything": 1.0}[config.lora_layers]
-        slower = 1.7 if config.gradient_checkpointing else 1.0
         area = (config.resolution / 128) ** 2
         whole = POCKET_GPU_STEP_S if hardware.gpus else POCKET_STEP_S
         share = (0.25 * config.gradient_accumulation_steps + area * pictures) / 4.25  # a step costs something however small it is
         return whole * share * layers * slower, "An estimate for this kind of machine; after one run it is measured."
     cost, base = find_model_cost(config), find_base_model(config.pretrained_model_name_or_path)
     native = base.resolution if base else 1024
-    work = (cost.tflop_checkpointed if config.gradient_checkpointing else cost.tflop) * (config.resolution / native) ** 2
+    work = cost.tflop * slower * (config.resolution / native) ** 2
     known = next((speed for part, speed in PUBLISHED_TFLOPS.items() if part in hardware.name), None)
     basis = "An estimate from published speeds of this GPU; after one run it is measured."
     if known is None:
@@ -126,12 +127,17 @@ def estimate_step_seconds(config: Any, hardware: Hardware) -> tuple[float, str]:
     return pictures * work / (known or CAUTIOUS_TFLOPS), basis
 
 
+def compute_slowdown(config: Any) -> float:
+    """How many times as long a step takes with the memory settings as they are."""
+    return find_model_cost(config).checkpointing_slowdown if config.gradient_checkpointing else 1.0
+
+
 def estimate_sample_seconds(config: Any, step_s: float) -> float:
     """Seconds a sample picture takes: two forward passes (with and without the prompt) a sampler step."""
     base = find_base_model(config.pretrained_model_name_or_path)
     steps = config.sample_steps or (base.num_inference_steps if base else 30)
     guided = (config.sample_guidance_scale or (base.guidance_scale if base else 6.0)) > 1
-    per_picture = step_s / max(1, config.train_batch_size * config.gradient_accumulation_steps)
+    per_picture = step_s / compute_slowdown(config) / max(1, config.train_batch_size * config.gradient_accumulation_steps)
     return steps * (2 if guided else 1) * per_picture / 3 * 1.15  # a forward pass is a third of a training step; then the decoder
 
 

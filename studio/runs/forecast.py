@@ -11,6 +11,7 @@ from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
     compute_lora_parameters,
     compute_memory_parts,
+    compute_slowdown,
     estimate_sample_seconds,
     estimate_start_seconds,
     estimate_step_seconds,
@@ -20,6 +21,8 @@ from studio.runs.hardware import Hardware
 from studio.runs.manifest import count_held_out
 
 RESERVE_GB = 0.5
+NOISE_LEVELS = 8  # at which pictures held out are judged, each once at least
+JUDGING_SHARE = 0.05  # of the training time goes into judging
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def compute_forecast(
     if measured_step_s is not None:
         step_s, basis = measured_step_s, "Measured by your earlier runs on this machine."
     drawn, per_picture = count_samples(config, steps), estimate_sample_seconds(config, step_s)
-    judged = (steps // config.held_out_every + 1) * min(8.0, 0.5 * 8 * max(1, held_out)) * 0.4 * step_s if held_out else 0.0
+    forwards = max(NOISE_LEVELS, JUDGING_SHARE * 3 * config.held_out_every * per_step) if held_out else 0
+    judged = (steps // config.held_out_every + 1) * forwards * step_s / compute_slowdown(config) / per_step / 3  # forward: a third
     seconds = estimate_start_seconds(config, num_pictures) + steps * step_s + drawn * per_picture + judged
     parameters = compute_lora_parameters(config)
     saved = count_checkpoints(config, steps)
