@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import gradio as gr
 
@@ -53,7 +54,7 @@ def build(context: Context) -> None:
         ("Next: check", "primary", "cap-next", ["d-gone"]),
         ring=True,
     )
-    fields = [captioner, word, place]
+    fields: list[Any] = [captioner, word, place]
     told = f"(c, w, p) => {{ {_JOB}.then(m => m.chosen(c, w, p)); return {{word: (w || '').trim(), place: p}} }}"
     gr.on([f.change for f in fields], None, fields, reads, js=told)
     for button, what in ((go, "start"), (stop, "stop"), (following, "next")):

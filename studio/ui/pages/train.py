@@ -55,7 +55,7 @@ class TrainForm:
         """The side card and the marks at the fields, for what stands on the form now."""
         try:
             asked = self.asked(where, base, preset_key, name, shown)
-            return self._complete(describe_run(self.context, asked), asked)
+            return {**self._complete(describe_run(self.context, asked), asked), "told": where.get("told", "")}
         except DarkroomError as error:
             return {"faults": [{"field": error.field or "", "text": error.text}], "told": where.get("told", "")}
 
