@@ -34,6 +34,14 @@ class _Bucket:
         found = {id(e): e for e in sorted((self.low, self.high, self.last), key=lambda e: e["step"])}
         return list(found.values())
 
+    def take(self, event: Event) -> None:
+        """Makes the stretch one step longer."""
+        if event["loss"] < self.low["loss"]:
+            self.low = event
+        elif event["loss"] > self.high["loss"]:
+            self.high = event
+        self.last = event
+
     def join(self, other: _Bucket) -> _Bucket:
         """This stretch and the one after it as one."""
         low = self.low if self.low["loss"] <= other.low["loss"] else other.low
@@ -104,13 +112,12 @@ class RunDigest:
         self._smooth = loss if self._smooth is None else self._smooth * SMOOTH + loss * (1 - SMOOTH)
         event["ema"] = round(self._smooth, 6)
         self.num_steps += 1
-        one = _Bucket(event, event, event)
         if self._buckets and self._in_bucket < self._bucket_size:
-            self._buckets[-1] = self._buckets[-1].join(one)
+            self._buckets[-1].take(event)
             self._in_bucket += 1
-        else:
-            self._buckets.append(one)
-            self._in_bucket = 1
+            return
+        self._buckets.append(_Bucket(event, event, event))
+        self._in_bucket = 1
         if len(self._buckets) > MAX_BUCKETS:
             pairs = zip(self._buckets[::2], self._buckets[1::2], strict=False)
             odd = self._buckets[-1:] if len(self._buckets) % 2 else []

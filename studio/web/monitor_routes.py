@@ -88,6 +88,8 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     @api.post("/api/runs/{run_id}/resume", status_code=204)
     def resume(run_id: str) -> Response:
         control.resume_run(context.workspace, run_id)
+        if _hardware().gpus and context.generator:
+            context.generator.release()  # the run needs the GPU's memory; the next drawing starts the worker anew
         return Response(status_code=204)
 
     @api.get("/api/runs/{run_id}/lora")
