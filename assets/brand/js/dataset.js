@@ -20,7 +20,7 @@ export async function mount(el) {
   const cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), h('b', 'Drop to add'), h('span', 'Pictures, folders or a ZIP')));
   const grid = createGrid({open: look, select: drawBar});
   const table = h('div.lt.d-table', bar, grid.element);
-  const queue = createQueue({dataset: need, outcome, change: draw, done: settled});
+  const queue = createQueue({dataset: need, outcome, change: later, done: settled});
   const pick = pickers(queue.add);
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
   grid.lasso(table);
@@ -41,7 +41,9 @@ export async function mount(el) {
     }).finally(() => { making = null; });
     return making;
   }
+  let told = 0;
   function outcome(o) {
+    if (Date.now() - told > 2000) { told = Date.now(); refresh(); }
     const i = o.picture ? pictures.findIndex((p) => p.id === o.picture.id) : -1;
     if (o.picture && i < 0) pictures = [...pictures, o.picture];
     else if (i >= 0) pictures = pictures.with ? pictures.with(i, o.picture) : pictures.map((p, n) => (n === i ? o.picture : p));
@@ -77,6 +79,8 @@ export async function mount(el) {
     } catch { /* without marks the table is still right; Check tells the rest */ }
   }
 
+  let due = 0;                                                         // many files settle within one frame: drawn once
+  function later() { due ||= requestAnimationFrame(() => { due = 0; draw(); }); }
   const shown = () => pictures.filter((p) => !filter || (filter === 'look' ? marks[p.id] : shapeOf(p) === filter));
   function draw() {
     if (filter && filter !== 'look' && !pictures.some((p) => shapeOf(p) === filter)) filter = null;
@@ -141,9 +145,10 @@ export async function mount(el) {
     dock.hidden = !pictures.length;
     const written = pictures.filter((p) => p.text).length, n = pictures.length, left = queue.total - queue.settled;
     const what = written === n ? 'All have a caption. Read them once, then check.' : written ? `${n - written} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
-    fill(dockText, h('b', queue.busy ? `${n} in, ${plural(left, 'file')} on the way.` : `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`), ' ' + what);
+    fill(dockText, h('b', queue.busy ? `${n} in, ${plural(left, 'file')} on the way.` : `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`), ' ' + (queue.busy ? (queue.secondsLeft() > 2 ? `${about(queue.secondsLeft())} left. ` : '') + 'Keep this page open until they are in.' : what));
     let next = dock.querySelector('a');
     if (!next) dock.firstChild.append(next = h('a.d-btn.pri', {id: 'next'}));
+    next.style.display = queue.busy ? 'none' : '';
     next.textContent = written || queue.busy ? 'Next: captions' : `Caption ${plural(n, 'picture')}`;
     next.href = href('captions', {dataset: id, run: null, begin: written || queue.busy ? null : 1});
   }

@@ -1,5 +1,5 @@
 // The grid of the light table: frames with numbers and marks; selecting by click, shift, lasso and keyboard.
-import {h, svg, icon, fill} from './core.js';
+import {h, icon} from './core.js';
 
 const FRAME = {s: 112, m: 160, l: 248};
 const two = (n) => String(n).padStart(2, '0');
@@ -129,13 +129,14 @@ export function createGrid(handlers) {
     show(id, pictures, newMarks, pending = []) {
       dataset = id; order = pictures; marks = newMarks;
       const there = new Set(pictures.map((p) => p.id));
-      for (const [key, f] of frames) if (!there.has(key)) { f.frame.remove(); frames.delete(key); }
-      for (const key of [...selection]) if (!there.has(key)) selection.delete(key);
+      for (const [key, f] of frames) if (!there.has(key)) { f.frame.remove(); frames.delete(key); selection.delete(key); }
       if (!there.has(active)) active = pictures[0]?.id ?? null;
       for (const p of pictures) if (!frames.has(p.id)) frames.set(p.id, build(p));
       redraw();
-      const wanted = [...pictures.map((p) => frames.get(p.id).frame), ...pending.slice(0, 12).map(placeholder)];
-      if (wanted.length !== grid.children.length || pending.length || wanted.some((el, n) => grid.children[n] !== el)) fill(grid, wanted);
+      grid.querySelectorAll('.d-thumb:not([data-id])').forEach((el) => el.remove());
+      let at = grid.firstChild;                                        // only what is new or out of place is moved: thousands stay as they are
+      for (const p of pictures) { const el = frames.get(p.id).frame; if (el === at) at = at.nextSibling; else grid.insertBefore(el, at); }
+      grid.append(...pending.slice(0, 12).map(placeholder));
     },
   };
 }
