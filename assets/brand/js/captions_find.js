@@ -45,7 +45,7 @@ export function mountFind(el, book, button) {
     sum.textContent = !find.value ? 'The captions that would change are shown here first.' : error.hidden && !changes.length ? 'No caption has this.' : changes.length > SHOWN ? `The first ${SHOWN} of ${changes.length}.` : changes.length ? 'Nothing is changed yet.' : '';
     fill(list, changes.slice(0, SHOWN).map((c) => {
       const i = book.places.get(c.id), it = book.items[i];
-      return it && h('li', h('button.tn', {type: 'button', aria: {label: 'Open picture ' + book.frame(i)}, onclick: () => book.go(i, false)}, h('img', {src: book.thumb(it, 96), alt: '', width: 40, height: 40, loading: 'lazy'})),
+      return it && h('li', h('button.tn', {type: 'button', aria: {label: 'Open picture ' + book.frame(i)}, onclick: () => book.go(i, false)}, h('img', {src: book.thumb(it, 192), alt: '', width: 40, height: 40, loading: 'lazy'})),
         h('span.d-num.d-sub', book.frame(i)), h('p.diff', difference(c.before, c.after)));
     }));
   }
