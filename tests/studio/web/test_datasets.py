@@ -33,7 +33,7 @@ def dataset(client):
 
 def test_pictures_with_captions_come_in_and_are_listed(client, dataset):
     outcomes = send(
-        client, dataset, ("zog_01.png", picture("red")), ("zog_01.txt", "zog, red".encode()), ("zog_02.jpg", picture("blue", kind="JPEG"))
+        client, dataset, ("zog_01.png", picture("red")), ("zog_01.txt", b"zog, red"), ("zog_02.jpg", picture("blue", kind="JPEG"))
     )
     assert all(o["accepted"] for o in outcomes), outcomes
     shown = client.get(f"/api/datasets/{dataset}").json()

@@ -13,10 +13,11 @@ from tests.studio.web.test_datasets import picture, send
 
 CANARY = "canary of the workspace"
 PLAIN = [
-    "..", "../..", "../../canary.txt", "..\\..\\canary.txt", "....//canary.txt", "/etc/passwd", "C:\\canary.txt", "~", "~/canary.txt", ".", "", " ",
-    "%2e%2e", "%2e%2e%2fcanary.txt", "..%2f..%2fcanary.txt", "..%252fcanary.txt", "..;/canary.txt", "canary.txt\0.png", "\0", "\n", "a\r\nb",
-    "x" * 300, "zog\u2215..", "\uff0e\uff0e\uff0fcanary", "CON", "zog.", ".zog", "-rf", "$(touch x)", "`id`", "'; DROP", "<script>", "file:///etc/passwd",
-    "http://127.0.0.1/", "\\\\host\\share", "zog/../../canary.txt", "session.key", "workspace.json", "null", "undefined", "[object Object]", "{}", "0",
+    "..", "../..", "../../canary.txt", "..\\..\\canary.txt", "....//canary.txt", "/etc/passwd", "C:\\canary.txt", "~",
+    "~/canary.txt", ".", "", " ", "%2e%2e", "%2e%2e%2fcanary.txt", "..%2f..%2fcanary.txt", "..%252fcanary.txt", "..;/canary.txt",
+    "canary.txt\0.png", "\0", "\n", "a\r\nb", "x" * 300, "zog\u2215..", "\uff0e\uff0e\uff0fcanary", "CON", "zog.", ".zog", "-rf",
+    "$(touch x)", "`id`", "'; DROP", "<script>", "file:///etc/passwd", "http://127.0.0.1/", "\\\\host\\share",
+    "zog/../../canary.txt", "session.key", "workspace.json", "null", "undefined", "[object Object]", "{}", "0",
 ]  # fmt: skip
 ENDPOINTS = [
     ("GET", "/media/thumb/{}/{}/192.webp"),
