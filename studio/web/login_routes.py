@@ -22,7 +22,8 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name
 <label class="d-field{err}"><b>Password</b>
 <input class="d-in" type="password" name="password" autocomplete="current-password" required autofocus{aria}></label>
 {fault}<button class="d-btn pri" type="submit">Sign in</button></form>
-<p class="d-small d-sub">It was given where Darkroom was started, with <code class="d-num">--password</code> or DARKROOM_PASSWORD.</p></main></body></html>"""
+<p class="d-small d-sub">It was given where Darkroom was started, with <code class="d-num">--password</code> or DARKROOM_PASSWORD.</p>
+</main></body></html>"""
 
 
 def router(sessions: Sessions) -> APIRouter:
