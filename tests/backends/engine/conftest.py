@@ -20,6 +20,7 @@ def finished(base, tmp_path_factory):
         tmp_path_factory.mktemp("finished") / "run",
         base,
         sizes=[(64, 64)] * 5 + [(128, 64)] * 3,
+        resolution=192,  # the smallest with more buckets than the square one
         gradient_accumulation_steps=2,
         random_flip=True,
         caption_dropout=0.3,

@@ -94,9 +94,20 @@ def make_run(root: Path, base: Path, *, sizes: list[tuple[int, int]] | None = No
     rows = draw_pictures(root / "own", sizes or [(64, 64)] * 6) if rows is None else rows
     run.manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     values = {
-        "pretrained_model_name_or_path": str(base), "resolution": 64, "train_batch_size": 2, "max_train_steps": 6, "rank": 2,
-        "learning_rate": 1e-2, "seed": 1, "checkpointing_steps": 2, "sample_every": 0, "held_out_every": 2, "log_every": 2,
-        "sample_steps": 1, "report_to": "none", "lr_warmup_steps": 0,
+        "pretrained_model_name_or_path": str(base),
+        "resolution": 64,
+        "train_batch_size": 2,
+        "max_train_steps": 6,
+        "rank": 2,
+        "learning_rate": 1e-2,
+        "seed": 1,
+        "checkpointing_steps": 2,
+        "sample_every": 0,
+        "held_out_every": 2,
+        "log_every": 2,
+        "sample_steps": 1,
+        "report_to": "none",
+        "lr_warmup_steps": 0,
     }
     config = parse_config(find_backend(BACKEND).config, values | settings)
     write_config(run.config, config, BACKEND, {})

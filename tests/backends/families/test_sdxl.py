@@ -74,9 +74,7 @@ def test_another_vae_or_encoder_changes_the_identity(family):
 def test_every_saved_tensor_is_loaded_with_its_strength(tmp_path, layers, text_encoders):
     """A LoRA whose alpha is not its rank, reloaded by diffusers, predicts what it predicted in training."""
     trained = load()
-    adapters = Adapters(
-        trained.adapter_targets(LORA_LAYERS[layers], text_encoders=text_encoders), rank=4, alpha=8.0, dropout=0.0, seed=0
-    )
+    adapters = Adapters(trained.adapter_targets(LORA_LAYERS[layers], text_encoders=text_encoders), rank=4, alpha=8.0, dropout=0.0, seed=0)
     for number, parameter in enumerate(adapters.parameters()):
         torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(number))
     write_adapter(tmp_path / "lora.safetensors", adapters.state(), {**trained.metadata(), "lora_adapter_metadata": adapters.header()})
@@ -84,7 +82,9 @@ def test_every_saved_tensor_is_loaded_with_its_strength(tmp_path, layers, text_e
     reloaded = load()
     base = reloaded.predict(*question(reloaded))
     reloaded._pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
-    names = [n for m in (reloaded.unet, reloaded._pipeline.text_encoder, reloaded._pipeline.text_encoder_2) for n, _ in m.named_parameters()]
+    names = [
+        n for m in (reloaded.unet, reloaded._pipeline.text_encoder, reloaded._pipeline.text_encoder_2) for n, _ in m.named_parameters()
+    ]
     assert sum("lora_" in name for name in names) == len(adapters.state())
     wanted, found = trained.predict(*question(trained)), reloaded.predict(*question(reloaded))
     torch.testing.assert_close(found, wanted)

@@ -31,9 +31,7 @@ def predict(noisy: torch.Tensor, timesteps: torch.Tensor, conditions: dict[str, 
 def test_the_loss_is_that_of_the_diffusers_script(prediction_type, zero_snr, snr_gamma):
     reference, schedule, latents, noise, timesteps = make_case(prediction_type, zero_snr=zero_snr)
     conditions = {"bias": torch.tensor(0.3)}
-    found = compute_losses(
-        schedule, predict, latents=latents, noise=noise, timesteps=timesteps, conditions=conditions, snr_gamma=snr_gamma
-    )
+    found = compute_losses(schedule, predict, latents=latents, noise=noise, timesteps=timesteps, conditions=conditions, snr_gamma=snr_gamma)
     noisy = reference.add_noise(latents, noise, timesteps)
     target = noise if prediction_type == "epsilon" else reference.get_velocity(latents, noise, timesteps)
     expected = torch.nn.functional.mse_loss(predict(noisy, timesteps, conditions), target, reduction="none").mean((1, 2, 3))
