@@ -69,8 +69,8 @@ export async function mount(el) {
 
   /* Recent work ------------------------------------------------------------ */
   function recent(data) {
-    const [top, ...others] = data.works, live = data.works.filter((w) => w.live).length, you = data.works.filter((w) => !w.live && w.state.kind).length;
-    const hero = top.run && top.strip.length ? top : null, cards = hero ? others : data.works;
+    const live = data.works.filter((w) => w.live).length, you = data.works.filter((w) => !w.live && w.state.kind).length;
+    const hero = data.works.find((w) => w.run && w.strip.length), cards = data.works.filter((w) => w !== hero);
     const sentence = [live ? (live === 1 ? 'One model is in the tray.' : `${live} models are in the tray.`) : '', you ? (you === 1 ? 'One thing waits for you.' : `${you} things wait for you.`) : ''].filter(Boolean).join(' ') || 'Go on where you left off.';
     fill(page, h('header.d-head', h('div', h('h1', 'Recent work'), h('p', {role: 'status'}, sentence)),
       h('div.d-tools', h('a.d-btn', {href: href('dataset', {dataset: null, run: null})}, icon('plus', 's'), 'New data set'))),

@@ -11,7 +11,10 @@ const KINDS = {dataset: {list: 'datasets', word: 'Data sets', none: 'Choose a da
 const wanted = query.get('__theme');
 if (wanted ? wanted === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches) document.body.classList.add('dark');
 document.documentElement.lang = 'en';
-document.title = (STEPS.find((s) => s.toLowerCase() === page) || 'Home') + ' · Darkroom';
+const name = (STEPS.find((s) => s.toLowerCase() === page) || 'Home') + ' · Darkroom';
+const title = () => { if (document.title === 'Darkroom') document.title = name; };
+new MutationObserver(title).observe(document.head, {subtree: true, childList: true, characterData: true});   // Gradio writes its own, late
+title();
 
 function mark(kind, part) {
   const dot = h('span.d-dot.' + kind);
