@@ -69,6 +69,7 @@ def browser():
     path = find_chromium()
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        sync_api.expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
         yield started
         started.close()
 
@@ -93,3 +94,11 @@ def page(browser, request):
 
 def _local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
+
+
+def pytest_collection_modifyitems(items):
+    """Keeps what shares a server, a worker or a trained LoRA in one process when tests run side by side."""
+    for item in items:
+        place = item.path.relative_to(ROOT).as_posix()
+        shared = place.startswith("tests/browser/") and "test_walk" not in place
+        item.add_marker(pytest.mark.xdist_group("browser" if shared else place))

@@ -63,7 +63,7 @@ def refusal(answer):
     code, value = answer
     assert code == 2
     text = value["error"]
-    assert text.endswith(".")
+    assert text.endswith((".", "?"))
     assert "Error" not in text and "Traceback" not in text
     return text
 
