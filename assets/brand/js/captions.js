@@ -1,11 +1,14 @@
 // The caption notebook: pictures left, one large, its caption right. Saving is silent: 500 ms after the last key, on blur, before moving on.
-import {base, h, icon, fill, api, href, keys, plural, ready, query} from './core.js';
+import {base, h, icon, fill, api, href, plural, ready, query} from './core.js';
 import {makeGrid, frame} from './captions_grid.js';
 import {mountWords} from './captions_words.js';
 import {mountJob} from './captions_job.js';
 import {mountFind} from './captions_find.js';
+import {makeSaver} from './captions_save.js';
+import {listenToKeys} from './captions_keys.js';
+import {bare} from './bare.js';
 
-const PAUSE = 500, AGAIN = 3000;
+const PAUSE = 500;
 const dataset = query.get('dataset') || '';
 const thumb = (it, px) => `/media/thumb/${dataset}/${it.id}/${px}.webp`;
 
@@ -13,7 +16,11 @@ export async function mount(el) {
   const card = document.querySelector('.d-card.cpt');
   if (!dataset) return nothing(el, 'Choose a data set first', 'Captions belong to the pictures of a data set.');
   let all;
-  try { all = await api(`/captions/${dataset}`); } catch (e) { return nothing(el, 'This data set cannot be shown', e.message); }
+  try {
+    all = await api(`/captions/${dataset}`);
+  } catch (e) {
+    return nothing(el, 'This data set cannot be shown', e.message);
+  }
   if (!all.pictures.length) return nothing(el, 'No pictures yet', 'Put some pictures on the light table; their captions are written here.');
   card?.classList.remove('d-gone');
   notebook(el, all);
@@ -21,134 +28,265 @@ export async function mount(el) {
 
 /* An empty page teaches: one sentence, one picture of what will be here, one button. */
 function nothing(el, title, sentence) {
-  document.querySelector('.d-card.cpt')?.classList.add('d-gone'); document.querySelector('#dock')?.classList.add('d-gone');
-  fill(el, h('div.bare', h('div.bare-pic', {aria: {hidden: 'true'}}, h('img', {src: base + 'img/zog_01.webp', alt: '', width: 96, height: 96}), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', title), h('p.d-sub', sentence),
-    h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
+  document.querySelector('.d-card.cpt')?.classList.add('d-gone');
+  document.querySelector('#dock')?.classList.add('d-gone');
+  const picture = h('img', {src: base + 'img/zog_01.webp', alt: '', width: 96, height: 96});
+  fill(el, bare(picture, title, sentence, h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
   ready(el, 'empty');
 }
 
 function notebook(el, all) {
-  const items = all.pictures.map((p) => ({...p, draft: null, seen: p.text})), places = new Map(items.map((p, i) => [p.id, i]));
-  const book = {items, places, dataset, limit: all.limit, word: all.dataset.trigger_word, stamp: all.stamp, thumb, frame, missing: items.filter((p) => !p.text.trim()).length, changed: new Set()};
-  let cur = Math.max(0, items.findIndex((p) => p.id === query.get('picture'))), pause, countPause;
+  const items = all.pictures.map((p) => ({...p, draft: null, seen: p.text})),
+    places = new Map(items.map((p, i) => [p.id, i]));
+  const book = {
+    items,
+    places,
+    dataset,
+    limit: all.limit,
+    word: all.dataset.trigger_word,
+    stamp: all.stamp,
+    thumb,
+    frame,
+    missing: items.filter((p) => !p.text.trim()).length,
+    changed: new Set(),
+  };
+  let cur = Math.max(
+      0,
+      items.findIndex((p) => p.id === query.get('picture')),
+    ),
+    pause,
+    countPause;
 
-  const pic = h('img.pic', {width: 512, height: 512}), at = h('span.d-num.d-sub'), hint = h('p.d-small.d-sub.clip', {hidden: true});
+  const pic = h('img.pic', {width: 512, height: 512}),
+    at = h('span.d-num.d-sub'),
+    hint = h('p.d-small.d-sub.clip', {hidden: true});
   const prev = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: 'Picture before'}, onclick: () => move(-1)}, icon('back'));
   const next = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: 'Next picture'}, onclick: () => move(1)}, icon('arrow'));
-  const label = h('label.d-h2', {htmlFor: 'cap'}), file = h('span.d-small.d-sub.nm'), sv = h('span.sv.d-push', {role: 'status'});
-  const ta = h('textarea.d-in', {id: 'cap', rows: 5, spellcheck: true, maxLength: 2000, placeholder: 'What is in this picture?', aria: {describedby: 'cap-tok'}});
-  const bar = h('i'), tok = h('span.d-num.d-sub', {id: 'cap-tok'});
-  const meter = h('div.d-bar.ink', {style: {height: '3px'}, role: 'meter', aria: {label: 'Tokens used', valuemin: 0, valuemax: all.limit, valuenow: 0}}, bar);
-  const title = h('h2.d-h2'), only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all'), find = h('button.d-btn.sm.quiet.d-push', {type: 'button', aria: {expanded: 'false'}}, icon('find', 's'), ' Find and replace');
-  const words = h('div'), panel = h('div'), grid = makeGrid({items, thumb, onpick: (i) => go(i, false)});
-  fill(el, panel, h('div.cg', h('div.cl', h('div.d-row', {style: {'margin-bottom': '12px'}}, title, only, find), grid.el),
-    h('div.ce', h('div.d-tray', pic, h('div.nvr', prev, at, next))),
-    h('div.cx', h('div.d-row', label, file, sv), ta,
-      h('div.tok', meter, h('div.d-row', {style: {'margin-top': '6px'}}, tok, h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' next picture'))), hint, words)));
+  const label = h('label.d-h2', {htmlFor: 'cap'}),
+    file = h('span.d-small.d-sub.nm'),
+    sv = h('span.sv.d-push', {role: 'status'});
+  const ta = h('textarea.d-in', {
+    id: 'cap',
+    rows: 5,
+    spellcheck: true,
+    maxLength: 2000,
+    placeholder: 'What is in this picture?',
+    aria: {describedby: 'cap-tok'},
+  });
+  const bar = h('i'),
+    tok = h('span.d-num.d-sub', {id: 'cap-tok'});
+  const meter = h(
+    'div.d-bar.ink',
+    {style: {height: '3px'}, role: 'meter', aria: {label: 'Tokens used', valuemin: 0, valuemax: all.limit, valuenow: 0}},
+    bar,
+  );
+  const title = h('h2.d-h2'),
+    only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all'),
+    find = h('button.d-btn.sm.quiet.d-push', {type: 'button', aria: {expanded: 'false'}}, icon('find', 's'), ' Find and replace');
+  const words = h('div'),
+    panel = h('div'),
+    grid = makeGrid({items, thumb, onpick: (i) => go(i, false)});
+  fill(
+    el,
+    panel,
+    h(
+      'div.cg',
+      h('div.cl', h('div.d-row', {style: {'margin-bottom': '12px'}}, title, only, find), grid.el),
+      h('div.ce', h('div.d-tray', pic, h('div.nvr', prev, at, next))),
+      h(
+        'div.cx',
+        h('div.d-row', label, file, sv),
+        ta,
+        h(
+          'div.tok',
+          meter,
+          h(
+            'div.d-row',
+            {style: {'margin-top': '6px'}},
+            tok,
+            h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' next picture'),
+          ),
+        ),
+        hint,
+        words,
+      ),
+    ),
+  );
 
   function draw() {
     const it = items[cur];
-    pic.src = thumb(it, 768); pic.alt = it.text ? `Picture ${frame(cur)}: ${it.text}` : `Picture ${frame(cur)}, no caption yet`;
-    ta.value = it.draft ?? it.text; label.textContent = 'Picture ' + frame(cur); file.textContent = it.name; file.title = it.name;
-    const shown = grid.shown, place = shown.indexOf(cur);
-    at.textContent = `${frame(Math.max(0, place))} of ${shown.length}`; prev.disabled = place <= 0; next.disabled = place === shown.length - 1;
-    status(it.theirs ? 'clash' : it.failed ? 'fail' : it.text ? 'saved' : ''); tokens(it.tokens);
+    pic.src = thumb(it, 768);
+    pic.alt = it.text ? `Picture ${frame(cur)}: ${it.text}` : `Picture ${frame(cur)}, no caption yet`;
+    ta.value = it.draft ?? it.text;
+    label.textContent = 'Picture ' + frame(cur);
+    file.textContent = it.name;
+    file.title = it.name;
+    const shown = grid.shown,
+      place = shown.indexOf(cur);
+    at.textContent = `${frame(Math.max(0, place))} of ${shown.length}`;
+    prev.disabled = place <= 0;
+    next.disabled = place === shown.length - 1;
+    status(it.theirs ? 'clash' : it.failed ? 'fail' : it.text ? 'saved' : '');
+    tokens(it.tokens);
   }
   function status(kind) {
     const it = items[cur];
     sv.className = 'sv d-push ' + kind;
-    if (kind === 'fail') fill(sv, h('button.d-btn.sm.danger', {type: 'button', onclick: () => save(it)}, icon('alert', 's'), 'Not saved, try again'));
-    else fill(sv, kind === 'saved' ? [icon('check', 's'), ' Saved'] : kind === 'saving' ? 'Saving' : kind === 'clash' ? [icon('alert', 's'), ' Changed elsewhere'] : []);
+    if (kind === 'fail')
+      fill(sv, h('button.d-btn.sm.danger', {type: 'button', onclick: () => save(it)}, icon('alert', 's'), 'Not saved, try again'));
+    else
+      fill(
+        sv,
+        kind === 'saved'
+          ? [icon('check', 's'), ' Saved']
+          : kind === 'saving'
+            ? 'Saving'
+            : kind === 'clash'
+              ? [icon('alert', 's'), ' Changed elsewhere']
+              : [],
+      );
     hint.hidden = kind !== 'clash';
-    if (kind === 'clash') fill(hint, 'It now reads “', h('b.d-strong', it.theirs.text || 'nothing'), '” there. Yours is kept here until you choose.',
-      h('span.d-row', h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, true)}, 'Keep mine'), h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, false)}, 'Take the other')));
+    if (kind === 'clash')
+      fill(
+        hint,
+        'It now reads “',
+        h('b.d-strong', it.theirs.text || 'nothing'),
+        '” there. Yours is kept here until you choose.',
+        h(
+          'span.d-row',
+          h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, true)}, 'Keep mine'),
+          h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, false)}, 'Take the other'),
+        ),
+      );
     ready(el, {saving: 'saving', fail: 'failed', clash: 'clash'}[kind] || 'ready');
   }
   function settle(it, mine) {
-    const {theirs} = it; it.theirs = null; it.version = theirs.version;
-    if (mine) { it.by = theirs.by; save(it); } else { Object.assign(it, theirs, {draft: null, seen: theirs.text}); draw(); after(it); }
+    const {theirs} = it;
+    it.theirs = null;
+    it.version = theirs.version;
+    if (mine) {
+      it.by = theirs.by;
+      save(it);
+    } else {
+      Object.assign(it, theirs, {draft: null, seen: theirs.text});
+      draw();
+      after(it);
+    }
     ta.focus();
   }
   function tokens(n) {
-    const share = Math.min(1, n / all.limit), over = n > all.limit;
-    bar.style.width = share * 100 + '%'; meter.classList.toggle('bad', over); meter.classList.toggle('ink', !over); meter.setAttribute('aria-valuenow', Math.min(n, all.limit));
+    const share = Math.min(1, n / all.limit),
+      over = n > all.limit;
+    bar.style.width = share * 100 + '%';
+    meter.classList.toggle('bad', over);
+    meter.classList.toggle('ink', !over);
+    meter.setAttribute('aria-valuenow', Math.min(n, all.limit));
     const roughly = all.exact ? '' : 'about ';
-    tok.textContent = roughly + (over ? `${n} of ${all.limit} tokens; the last ${n - all.limit} are cut off` : `${n} of ${all.limit} tokens`); tok.classList.toggle('over', over);
+    tok.textContent =
+      roughly + (over ? `${n} of ${all.limit} tokens; the last ${n - all.limit} are cut off` : `${n} of ${all.limit} tokens`);
+    tok.classList.toggle('over', over);
   }
   function countLater() {
     clearTimeout(countPause);
-    const text = ta.value, i = cur;
-    countPause = setTimeout(async () => { try { const r = await api(`/captions/${dataset}/tokens?text=${encodeURIComponent(text)}`, {}); if (i === cur && ta.value === text) tokens(r.tokens); } catch { /* the count comes with the saved caption */ } }, 160);
+    const text = ta.value,
+      i = cur;
+    countPause = setTimeout(async () => {
+      try {
+        const r = await api(`/captions/${dataset}/tokens?text=${encodeURIComponent(text)}`, {});
+        if (i === cur && ta.value === text) tokens(r.tokens);
+      } catch {
+        /* the count comes with the saved caption */
+      }
+    }, 160);
   }
-  /* One request a picture at a time; what was typed meanwhile goes out after it. A draft stays until the server has it. */
-  async function save(it) {
+  const send = makeSaver({dataset, status, tokens, after: (it) => after(it), isShown: (it) => items[cur] === it});
+  const save = (it) => {
     clearTimeout(pause);
-    if (it.draft == null || it.sending || it.theirs) return;
-    const sent = it.draft, here = () => items[cur] === it;
-    it.sending = true; it.failed = false; if (here()) status('saving');
-    try {
-      const r = await api(`/captions/${dataset}/pictures/${it.id}`, {text: sent, version: it.version}, 'PUT');
-      Object.assign(it, {version: r.version, tokens: r.tokens, text: sent, by: sent.trim() ? 'person' : ''});
-      if (it.draft === sent) it.draft = null;
-      if (here()) { if (it.draft == null) { status('saved'); tokens(r.tokens); } }
-    } catch (e) {
-      const theirs = e.status === 409 && e.theirs;
-      if (theirs && theirs.by === 'captioner' && it.by !== 'person') it.version = theirs.version;      // the captioner was a moment faster: a person's words win
-      else if (theirs && theirs.text === sent) Object.assign(it, theirs, {draft: null});
-      else if (theirs) { it.theirs = theirs; if (here()) status('clash'); }
-      else { it.failed = true; if (here()) status('fail'); setTimeout(() => it.failed && save(it), AGAIN); }
-    }
-    it.sending = false; after(it);
-    if (it.draft != null && !it.failed && !it.theirs) save(it);
-    else if (here() && it.draft == null && !it.theirs) status(it.text ? 'saved' : '');
+    return send(it);
+  };
+  function after(it) {
+    grid.update(places.get(it.id));
+    heading();
+    for (const f of book.changed) f();
   }
-  function after(it) { grid.update(places.get(it.id)); heading(); for (const f of book.changed) f(); }
   function heading() {
-    const missing = items.filter((p) => !p.text.trim()).length, some = grid.shown.length;
+    const missing = items.filter((p) => !p.text.trim()).length,
+      some = grid.shown.length;
     title.textContent = some < items.length ? `${some} of ${items.length} pictures` : plural(items.length, 'picture');
-    only.hidden = some === items.length; book.missing = missing;
+    only.hidden = some === items.length;
+    book.missing = missing;
   }
   function go(i, write = true) {
     if (i == null || !items[i]) return;
-    save(items[cur]); cur = i; items[i].fresh = false; grid.setCurrent(i); draw();
-    if (write) { ta.focus({preventScroll: true}); ta.setSelectionRange(ta.value.length, ta.value.length); }
+    save(items[cur]);
+    cur = i;
+    items[i].fresh = false;
+    grid.setCurrent(i);
+    draw();
+    if (write) {
+      ta.focus({preventScroll: true});
+      ta.setSelectionRange(ta.value.length, ta.value.length);
+    }
   }
   const move = (by, write = true) => go(grid.neighbour(by), write);
-  function show(indexes) { grid.filter(indexes); heading(); go(indexes && !indexes.includes(cur) ? indexes[0] : cur, false); }
+  function show(indexes) {
+    grid.filter(indexes);
+    heading();
+    go(indexes && !indexes.includes(cur) ? indexes[0] : cur, false);
+  }
   /* Captions that came from elsewhere (the captioner, replace, another window). A draft is never touched. */
   function take(pictures, fresh = false) {
     for (const p of pictures) {
-      const i = places.get(p.id); if (i == null) continue;
+      const i = places.get(p.id);
+      if (i == null) continue;
       const it = items[i];
       if (it.draft != null || it.sending || it.version === p.version) continue;
-      Object.assign(it, p, {fresh: fresh && i !== cur}); grid.update(i);
-      if (i === cur) { const end = ta.selectionStart === ta.value.length; ta.value = it.text; if (end) ta.setSelectionRange(it.text.length, it.text.length); draw(); }
+      Object.assign(it, p, {fresh: fresh && i !== cur});
+      grid.update(i);
+      if (i === cur) {
+        const end = ta.selectionStart === ta.value.length;
+        ta.value = it.text;
+        if (end) ta.setSelectionRange(it.text.length, it.text.length);
+        draw();
+      }
     }
-    heading(); for (const f of book.changed) f();
+    heading();
+    for (const f of book.changed) f();
   }
-  async function pull(fresh) { const r = await api(`/captions/${dataset}/changes?since=${book.stamp}`); book.stamp = r.stamp; take(r.pictures, fresh); return r.job; }
+  async function pull(fresh) {
+    const r = await api(`/captions/${dataset}/changes?since=${book.stamp}`);
+    book.stamp = r.stamp;
+    take(r.pictures, fresh);
+    return r.job;
+  }
   const flush = () => Promise.all(items.filter((p) => p.draft != null).map(save));
   Object.assign(book, {go, show, pull, take, flush, find: (text) => finder.open(text)});
 
-  ta.addEventListener('input', () => { items[cur].draft = ta.value; countLater(); clearTimeout(pause); pause = setTimeout(() => save(items[cur]), PAUSE); if (sv.className.includes('saved')) status(''); });
+  ta.addEventListener('input', () => {
+    items[cur].draft = ta.value;
+    countLater();
+    clearTimeout(pause);
+    pause = setTimeout(() => save(items[cur]), PAUSE);
+    if (sv.className.includes('saved')) status('');
+  });
   ta.addEventListener('blur', () => save(items[cur]));
-  addEventListener('beforeunload', (e) => { const open = items.filter((p) => p.draft != null); if (open.length) { open.forEach(save); e.preventDefault(); } });
-  addEventListener('pagehide', () => flush());
-  document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') pull().catch(() => {}); else flush(); });
-  el.addEventListener('keydown', (e) => {
-    const inText = e.target === ta, inGrid = e.target.closest('.cts');
-    if ((e.key === 'Enter' && (e.ctrlKey || e.metaKey) && inText) || (e.altKey && e.key === 'ArrowRight')) { e.preventDefault(); move(1); }
-    else if (e.altKey && e.key === 'ArrowLeft') { e.preventDefault(); move(-1); }
-    else if (inText && e.key === 'Escape') { e.preventDefault(); grid.setCurrent(cur, {focus: true}); }
-    else if (inGrid && !e.altKey && !e.ctrlKey) {
-      const step = {ArrowRight: [1], ArrowLeft: [-1], ArrowDown: [1, true], ArrowUp: [-1, true]}[e.key];
-      if (step) { e.preventDefault(); go(grid.neighbour(...step), false); grid.setCurrent(cur, {focus: true}); }
-      else if (e.key === 'Enter') { e.preventDefault(); ta.focus(); }
+  addEventListener('beforeunload', (e) => {
+    const open = items.filter((p) => p.draft != null);
+    if (open.length) {
+      open.forEach(save);
+      e.preventDefault();
     }
   });
-  keys('Captions', [['Ctrl Enter', 'Next picture'], ['Alt →', 'Next picture'], ['Alt ←', 'Picture before'], ['Esc', 'From the caption to the pictures'], ['← → ↑ ↓', 'Move in the pictures'], ['Enter', 'From the pictures to the caption'], ['Ctrl F', 'Find and replace']]);
+  addEventListener('pagehide', () => flush());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') pull().catch(() => {});
+    else flush();
+  });
+  listenToKeys(el, ta, grid, {go, move, current: () => cur});
   const finder = mountFind(panel, book, find);
   mountWords(words, book);
   mountJob(book);
-  heading(); grid.setCurrent(cur); draw();
+  heading();
+  grid.setCurrent(cur);
+  draw();
 }

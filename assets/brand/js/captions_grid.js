@@ -1,40 +1,71 @@
 // The pictures of a data set as a grid of thumbnails. Beyond LONG pictures only the rows in view are in the page.
 import {h, fill, icon} from './core.js';
 
-const LONG = 300, OVERSCAN = 4;
-const MARKS = {captioner: ['check', ', caption written'], file: ['check', ', caption from its file'], person: ['pen', ', edited by hand'], none: [null, ', no caption yet'], unsaved: ['alert', ', not saved yet']};
+const LONG = 300,
+  OVERSCAN = 4;
+const MARKS = {
+  captioner: ['check', ', caption written'],
+  file: ['check', ', caption from its file'],
+  person: ['pen', ', edited by hand'],
+  none: [null, ', no caption yet'],
+  unsaved: ['alert', ', not saved yet'],
+};
 export const frame = (i) => String(i + 1).padStart(2, '0');
 
 export function makeGrid({items, thumb, onpick}) {
-  const box = h('div.cts', {role: 'group', aria: {label: 'Pictures'}}), room = h('div.room', box);
+  const box = h('div.cts', {role: 'group', aria: {label: 'Pictures'}}),
+    room = h('div.room', box);
   const cells = new Map();
-  let shown = items.map((_, i) => i), current = 0, rowHeight = 116, columns = 3, first = 0, last = 0;
+  let shown = items.map((_, i) => i),
+    current = 0,
+    rowHeight = 116,
+    columns = 3,
+    first = 0,
+    last = 0;
 
-  function kind(it) { return it.draft != null ? 'unsaved' : !it.text.trim() ? 'none' : it.by || 'file'; }
+  function kind(it) {
+    return it.draft != null ? 'unsaved' : !it.text.trim() ? 'none' : it.by || 'file';
+  }
   function cell(i) {
-    const it = items[i], state = kind(it), [mark, words] = MARKS[state] || MARKS.file;
+    const it = items[i],
+      state = kind(it),
+      [mark, words] = MARKS[state] || MARKS.file;
     const img = h('img', {src: thumb(it, 192), alt: '', width: 82, height: 82, loading: 'lazy', decoding: 'async'});
-    const b = h('button.ct' + (state === 'none' ? '.wait' : '') + (it.fresh ? '.fresh' : ''), {type: 'button', data: {index: i}, tabIndex: i === current ? 0 : -1, aria: i === current ? {current: 'true'} : {}}, img,
-      h('span', h('span.d-vh', 'Picture '), frame(i), h('span.d-vh', words), mark && icon(mark, 's')));
+    const b = h(
+      'button.ct' + (state === 'none' ? '.wait' : '') + (it.fresh ? '.fresh' : ''),
+      {type: 'button', data: {index: i}, tabIndex: i === current ? 0 : -1, aria: i === current ? {current: 'true'} : {}},
+      img,
+      h('span', h('span.d-vh', 'Picture '), frame(i), h('span.d-vh', words), mark && icon(mark, 's')),
+    );
     b._img = img;
     return b;
   }
   function draw(force) {
     const long = shown.length > LONG;
     room.classList.toggle('long', long);
-    first = 0; last = shown.length;
+    first = 0;
+    last = shown.length;
     if (long) {
       measure();
-      const top = Math.max(0, Math.floor(room.scrollTop / rowHeight) - OVERSCAN), rows = Math.ceil((room.clientHeight || 700) / rowHeight) + 2 * OVERSCAN;
-      first = top * columns; last = Math.min(shown.length, (top + rows) * columns);
+      const top = Math.max(0, Math.floor(room.scrollTop / rowHeight) - OVERSCAN),
+        rows = Math.ceil((room.clientHeight || 700) / rowHeight) + 2 * OVERSCAN;
+      first = top * columns;
+      last = Math.min(shown.length, (top + rows) * columns);
       box.style.paddingTop = top * rowHeight + 'px';
       box.style.paddingBottom = Math.max(0, Math.ceil((shown.length - last) / columns)) * rowHeight + 'px';
     } else box.style.padding = '';
-    const want = shown.slice(first, last), wanted = new Set(want);
+    const want = shown.slice(first, last),
+      wanted = new Set(want);
     if (force) cells.clear();
     for (const i of [...cells.keys()]) if (!wanted.has(i)) cells.delete(i);
     const focused = box.contains(document.activeElement) ? +document.activeElement.dataset.index : -1;
-    fill(box, want.map((i) => { if (!cells.has(i)) cells.set(i, cell(i)); return cells.get(i); }));
+    fill(
+      box,
+      want.map((i) => {
+        if (!cells.has(i)) cells.set(i, cell(i));
+        return cells.get(i);
+      }),
+    );
     if (focused >= 0 && cells.has(focused)) cells.get(focused).focus({preventScroll: true});
   }
   function measure() {
@@ -44,20 +75,29 @@ export function makeGrid({items, thumb, onpick}) {
   }
   function update(i) {
     if (!cells.has(i)) return;
-    const old = cells.get(i), now = cell(i);
-    now._img.replaceWith(old._img); now._img = old._img;      // the picture stays: no flicker, no new request
+    const old = cells.get(i),
+      now = cell(i);
+    now._img.replaceWith(old._img);
+    now._img = old._img; // the picture stays: no flicker, no new request
     cells.set(i, now);
     const had = old === document.activeElement;
-    old.replaceWith(now); if (had) now.focus({preventScroll: true});
+    old.replaceWith(now);
+    if (had) now.focus({preventScroll: true});
   }
   function setCurrent(i, {focus = false} = {}) {
-    const old = current; current = i; update(old); update(i);
+    const old = current;
+    current = i;
+    update(old);
+    update(i);
     const at = shown.indexOf(i);
     if (at < 0) return;
     if (shown.length > LONG) {
       measure();
       const top = Math.floor(at / columns) * rowHeight;
-      if (top < room.scrollTop || top + rowHeight > room.scrollTop + room.clientHeight) { room.scrollTop = Math.max(0, top - rowHeight); draw(); }
+      if (top < room.scrollTop || top + rowHeight > room.scrollTop + room.clientHeight) {
+        room.scrollTop = Math.max(0, top - rowHeight);
+        draw();
+      }
     } else if (focus) cells.get(i)?.scrollIntoView({block: 'nearest'});
     if (focus) cells.get(i)?.focus({preventScroll: shown.length > LONG});
   }
@@ -68,12 +108,41 @@ export function makeGrid({items, thumb, onpick}) {
     if (at < 0) return shown[0];
     return shown[Math.min(shown.length - 1, Math.max(0, at + by * (rows ? columns : 1)))];
   }
-  function filter(indexes) { shown = indexes || items.map((_, i) => i); room.scrollTop = 0; draw(true); }
+  function filter(indexes) {
+    shown = indexes || items.map((_, i) => i);
+    room.scrollTop = 0;
+    draw(true);
+  }
 
-  box.addEventListener('click', (e) => { const b = e.target.closest('.ct'); if (b) onpick(+b.dataset.index); });
+  box.addEventListener('click', (e) => {
+    const b = e.target.closest('.ct');
+    if (b) onpick(+b.dataset.index);
+  });
   let waiting = 0;
-  room.addEventListener('scroll', () => { if (shown.length > LONG && !waiting) waiting = requestAnimationFrame(() => { waiting = 0; draw(); }); }, {passive: true});
+  room.addEventListener(
+    'scroll',
+    () => {
+      if (shown.length > LONG && !waiting)
+        waiting = requestAnimationFrame(() => {
+          waiting = 0;
+          draw();
+        });
+    },
+    {passive: true},
+  );
   new ResizeObserver(() => shown.length > LONG && draw()).observe(room);
   draw();
-  return {el: room, update, setCurrent, neighbour, filter, get shown() { return shown; }, get columns() { return columns; }};
+  return {
+    el: room,
+    update,
+    setCurrent,
+    neighbour,
+    filter,
+    get shown() {
+      return shown;
+    },
+    get columns() {
+      return columns;
+    },
+  };
 }

@@ -1,29 +1,47 @@
 // Check: the dial with three sentences, findings with one button each, what is fine in one line, how each picture is cut.
-import {base, h, svg, icon, fill, api, href, keys, note, plural, query, ready, say, toast} from './core.js';
+import {h, icon, fill, api, href, keys, note, plural, query, ready, say, toast} from './core.js';
 import {refresh} from './rail.js';
+import {bare} from './bare.js';
+import {cuts, dial, fold, frame, pictures} from './check_parts.js';
 
-const dataset = query.get('dataset') || '', EVERY = 350, MOST = 24;
+const dataset = query.get('dataset') || '',
+  EVERY = 350;
 const $ = (id) => document.getElementById(id);
-const frame = (i) => String(i + 1).padStart(2, '0');
 const thumb = (id, px) => `/media/thumb/${dataset}/${id}/${px}.webp`;
-let told, places = new Map();
+let told,
+  places = new Map();
 
 export async function mount(el) {
   document.addEventListener('click', (e) => {
-    const b = e.target.closest?.('button'); if (!b) return;
+    const b = e.target.closest?.('button');
+    if (!b) return;
     if (b.id === 'ck-again') run(el);
     if (b.id === 'ck-next') location.href = href('train');
     if (b.id === 'ck-mend') mend(el);
   });
-  keys('Check', [['R', 'Check again'], ['Ctrl Z', 'Undo the last change']]);
+  keys('Check', [
+    ['R', 'Check again'],
+    ['Ctrl Z', 'Undo the last change'],
+  ]);
   addEventListener('keydown', (e) => {
     if (e.target.closest?.('input,textarea,select,dialog')) return;
     if (e.key.toLowerCase() === 'r' && !e.ctrlKey && !e.metaKey && !e.altKey) run(el);
-    if (e.key.toLowerCase() === 'z' && (e.ctrlKey || e.metaKey) && undone) { e.preventDefault(); const back = undone; undone = null; back(); }
+    if (e.key.toLowerCase() === 'z' && (e.ctrlKey || e.metaKey) && undone) {
+      e.preventDefault();
+      const back = undone;
+      undone = null;
+      back();
+    }
   });
-  if (!dataset) return nothing(el, 'Choose a data set first', 'The check looks at every picture and caption of a data set before you train.');
-  try { told = await api(`/check/${dataset}`); } catch (e) { return nothing(el, 'This data set cannot be shown', e.message); }
-  if (!told.dataset.pictures) return nothing(el, 'No pictures yet', 'Put 10 to 50 on the light table; here you see which of them to mend before training.');
+  if (!dataset)
+    return nothing(el, 'Choose a data set first', 'The check looks at every picture and caption of a data set before you train.');
+  try {
+    told = await api(`/check/${dataset}`);
+  } catch (e) {
+    return nothing(el, 'This data set cannot be shown', e.message);
+  }
+  if (!told.dataset.pictures)
+    return nothing(el, 'No pictures yet', 'Put 10 to 50 on the light table; here you see which of them to mend before training.');
   if (told.check.running) return follow(el);
   if (!told.report) return run(el);
   draw(el);
@@ -31,113 +49,246 @@ export async function mount(el) {
 let undone;
 
 function nothing(el, title, sentence) {
-  for (const id of ['dock', 'ck-again']) $(id)?.classList.add('d-gone'); document.querySelector('.ck-load')?.classList.add('d-gone');
-  fill(el, h('div.bare', h('div.bare-pic', {aria: {hidden: 'true'}}, dial(86, true), h('span', h('b'), h('b'), h('b'))), h('h2.d-h2', title), h('p.d-sub', sentence), h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
+  for (const id of ['dock', 'ck-again']) $(id)?.classList.add('d-gone');
+  fill(el, bare(dial(86, true), title, sentence, h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
   ready(el, 'empty');
-}
-function dial(score, small) {
-  const whole = 395.8, arc = (stroke, part) => svg('circle', {cx: 92, cy: 92, r: 84, stroke, 'stroke-dasharray': `${part} 527.8`, transform: 'rotate(135 92 92)'});
-  const ring = svg('svg', {viewBox: '0 0 184 184', fill: 'none', 'stroke-width': small ? 12 : 8, 'stroke-linecap': 'round', 'aria-hidden': 'true'}, arc('var(--d-line)', whole), score > 0 ? arc('var(--d-ink)', (whole * score) / 100) : '');
-  return small ? h('div.dial-s', ring) : h('div.d-dial', {role: 'img', aria: {label: `Score ${score} of 100`}}, ring, h('div', h('b', String(score)), h('span', 'of 100')));
 }
 async function run(el) {
   if (el.closest('.block').dataset.state === 'running') return;
-  try { told = await api(`/check/${dataset}`, {}); } catch (e) { return toast(e.message); }
+  try {
+    told = await api(`/check/${dataset}`, {});
+  } catch (e) {
+    return toast(e.message);
+  }
   follow(el);
 }
 /* While it looks: how far, in the page where there is no report yet, else in the dock only. */
 async function follow(el) {
   ready(el, 'running');
-  const again = $('ck-again'); if (again) again.disabled = true;
-  const bar = h('i'), words = h('p.d-sub', 'Looking at the pictures.');
-  if (!told.report) { dockFor('Checking.', 'Every picture and caption is looked at once; nothing is changed.'); fill(el, h('div.busy', {role: 'status'}, words, h('div.d-bar', bar))); }
+  const again = $('ck-again');
+  if (again) again.disabled = true;
+  const bar = h('i'),
+    words = h('p.d-sub', 'Looking at the pictures.');
+  if (!told.report) {
+    dockFor('Checking.', 'Every picture and caption is looked at once; nothing is changed.');
+    fill(el, h('div.busy', {role: 'status'}, words, h('div.d-bar', bar)));
+  }
   for (;;) {
     let now;
-    try { now = await api(`/check/${dataset}/status`); } catch (e) { dockFor('Darkroom does not answer.', 'It goes on as soon as the server is back.'); await pause(1500); continue; }
+    try {
+      now = await api(`/check/${dataset}/status`);
+    } catch (e) {
+      dockFor('Darkroom does not answer.', 'It goes on as soon as the server is back.');
+      await pause(1500);
+      continue;
+    }
     const text = now.total ? `${now.done.toLocaleString('en')} of ${plural(now.total, 'picture')} looked at.` : 'Looking at the pictures.';
-    words.textContent = text; bar.style.width = `${now.total ? (100 * now.done) / now.total : 4}%`;
+    words.textContent = text;
+    bar.style.width = `${now.total ? (100 * now.done) / now.total : 4}%`;
     if (told.report) dockFor('Checking again.', text);
-    if (!now.running) { if (now.error) { if (again) again.disabled = false; ready(el, 'failed'); fill(el, note('bad', 'The check could not be finished.', now.error, h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again'))); return; } break; }
+    if (!now.running) {
+      if (now.error) {
+        if (again) again.disabled = false;
+        ready(el, 'failed');
+        fill(
+          el,
+          note(
+            'bad',
+            'The check could not be finished.',
+            now.error,
+            h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again'),
+          ),
+        );
+        return;
+      }
+      break;
+    }
     await pause(EVERY);
   }
   if (again) again.disabled = false;
-  told = await api(`/check/${dataset}`); draw(el); refresh();
+  told = await api(`/check/${dataset}`);
+  draw(el);
+  refresh();
 }
 const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 
 function draw(el) {
-  const r = told.report, f = r.findings; places = new Map(told.pictures.map((p, i) => [p.id, i]));
+  const r = told.report,
+    f = r.findings;
+  places = new Map(told.pictures.map((p, i) => [p.id, i]));
   const open = new Set([...el.querySelectorAll('.d-fold[aria-expanded=true]')].map((b) => b.id));
-  fill(el, told.current ? null : h('div.old', note('', 'The data set has changed since this check.', 'What stands below may no longer be so.', h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Check again'))),
-    h('section.ck', dial(r.score), h('div.say', r.sentences.map((s, i) => h(i ? 'p.b' : 'p', s)), h('p.parts.d-small.d-sub', r.parts.map((p) => h('span', `${p.name} `, h('span.d-num', `${Math.round(p.points)} of ${p.out_of}`)))))),
-    f.length ? h('section.d-sec', h('div.d-row', h('h2.d-h2', plural(f.length, 'finding')), h('span.d-small.d-sub', 'what helps most comes first')), h('div.d-card.flush.d-rows', f.map((x) => row(el, x)))) : null,
-    h('div.folds', r.fine.length ? fold('fine', plural(r.fine.length, 'thing is', 'things are') + ' fine', r.fine, r.fine.map((t) => h('li', icon('check', 's'), t))) : null,
-      r.ignored.length ? fold('ignored', plural(r.ignored.length, 'finding') + ' ignored', r.ignored.map((x) => x.title), r.ignored.map((x) => h('li', x.title, h('button.d-btn.sm.quiet.d-push', {type: 'button', onclick: () => ignore(el, x, false)}, 'Show again')))) : null),
-    cuts(r));
-  for (const id of open) { const b = $(id); if (b && b.getAttribute('aria-expanded') === 'false') b.click(); }
-  const n = told.split, removable = mendable();
+  fill(
+    el,
+    told.current
+      ? null
+      : h(
+          'div.old',
+          note(
+            '',
+            'The data set has changed since this check.',
+            'What stands below may no longer be so.',
+            h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Check again'),
+          ),
+        ),
+    h(
+      'section.ck',
+      dial(r.score),
+      h(
+        'div.say',
+        r.sentences.map((s, i) => h(i ? 'p.b' : 'p', s)),
+        h(
+          'p.parts.d-small.d-sub',
+          r.parts.map((p) => h('span', `${p.name} `, h('span.d-num', `${Math.round(p.points)} of ${p.out_of}`))),
+        ),
+      ),
+    ),
+    f.length
+      ? h(
+          'section.d-sec',
+          h('div.d-row', h('h2.d-h2', plural(f.length, 'finding')), h('span.d-small.d-sub', 'what helps most comes first')),
+          h(
+            'div.d-card.flush.d-rows',
+            f.map((x) => row(el, x)),
+          ),
+        )
+      : null,
+    h(
+      'div.folds',
+      r.fine.length
+        ? fold(
+            'fine',
+            plural(r.fine.length, 'thing is', 'things are') + ' fine',
+            r.fine,
+            r.fine.map((t) => h('li', icon('check', 's'), t)),
+          )
+        : null,
+      r.ignored.length
+        ? fold(
+            'ignored',
+            plural(r.ignored.length, 'finding') + ' ignored',
+            r.ignored.map((x) => x.title),
+            r.ignored.map((x) =>
+              h('li', x.title, h('button.d-btn.sm.quiet.d-push', {type: 'button', onclick: () => ignore(el, x, false)}, 'Show again')),
+            ),
+          )
+        : null,
+    ),
+    cuts(r, {base: told.base, places, thumb}),
+  );
+  for (const id of open) {
+    const b = $(id);
+    if (b && b.getAttribute('aria-expanded') === 'false') b.click();
+  }
+  const n = told.split,
+    removable = mendable();
   const good = r.ready ? (r.score >= 60 ? 'Good enough to train.' : 'It can be trained.') : 'Not ready to train.';
   dockFor(good, r.ready ? `${plural(n.training, 'picture')} to learn from, ${n.held_out} held out to judge by.` : f[0].way_out);
-  const mendButton = $('ck-mend'), next = $('ck-next');
-  mendButton?.classList.toggle('d-gone', removable.length < 2); next?.classList.toggle('d-gone', !r.ready);
-  if (mendButton && removable.length > 1) label(mendButton, 'Remove ' + (removable.length > 3 ? plural(removable.length, 'picture') : names(removable)));
+  const mendButton = $('ck-mend'),
+    next = $('ck-next');
+  mendButton?.classList.toggle('d-gone', removable.length < 2);
+  next?.classList.toggle('d-gone', !r.ready);
+  if (mendButton && removable.length > 1)
+    label(mendButton, 'Remove ' + (removable.length > 3 ? plural(removable.length, 'picture') : names(removable)));
   ready(el);
 }
-const label = (button, text) => { const t = [...button.childNodes].find((x) => x.nodeType === 3 && x.data.trim()); if (t) t.data = text; };
-const dockFor = (strong, rest) => { say(strong, rest); };
-const names = (ids) => { const list = ids.map((id) => frame(places.get(id) ?? 0)); return list.length > 1 ? `${list.slice(0, -1).join(', ')} and ${list.at(-1)}` : list[0]; };
-const mendable = () => { const all = told.report.findings.filter((x) => x.action.kind === 'remove'); return all.length > 1 ? [...new Set(all.flatMap((x) => x.action.picture_ids))].filter((id) => places.has(id)).sort((a, b) => places.get(a) - places.get(b)) : []; };
+const label = (button, text) => {
+  const t = [...button.childNodes].find((x) => x.nodeType === 3 && x.data.trim());
+  if (t) t.data = text;
+};
+const dockFor = (strong, rest) => {
+  say(strong, rest);
+};
+const names = (ids) => {
+  const list = ids.map((id) => frame(places.get(id) ?? 0));
+  return list.length > 1 ? `${list.slice(0, -1).join(', ')} and ${list.at(-1)}` : list[0];
+};
+const mendable = () => {
+  const all = told.report.findings.filter((x) => x.action.kind === 'remove');
+  return all.length > 1
+    ? [...new Set(all.flatMap((x) => x.action.picture_ids))].filter((id) => places.has(id)).sort((a, b) => places.get(a) - places.get(b))
+    : [];
+};
 
 function row(el, x) {
-  const shown = x.picture_ids.filter((id) => places.has(id)), some = shown.slice(0, shown.length > 3 ? 2 : 3);
   const act = h('button.d-btn.sm', {type: 'button', onclick: () => button(el, x, act)}, x.action.label);
-  return h('div.find.' + x.severity, {data: {code: x.code}},
-    h('span.tn', some.length ? some.map((id) => h('a', {href: href('captions', {picture: id}), aria: {label: 'Open picture ' + frame(places.get(id))}}, h('img', {src: thumb(id, 192), alt: 'Picture ' + frame(places.get(id)), width: 56, height: 56, loading: 'lazy', decoding: 'async'}))) : h('span.tni', icon(x.severity === 'stop' ? 'alert' : 'pic')), shown.length > some.length && h('span.tnm.d-num', '+' + (shown.length - some.length))),
+  return h(
+    'div.find.' + x.severity,
+    {data: {code: x.code}},
+    pictures(x, places, thumb),
     h('div.bd', h('b', x.severity === 'stop' && icon('alert', 's'), x.title), h('p', x.rule, ' ', x.way_out)),
-    act, x.severity !== 'stop' && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => ignore(el, x, true)}, 'Ignore'));
+    act,
+    x.severity !== 'stop' && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => ignore(el, x, true)}, 'Ignore'),
+  );
 }
 async function button(el, x, b) {
-  const {kind, picture_ids: ids} = x.action, first = ids[0] || x.picture_ids[0];
-  if (kind === 'open_captions') { location.href = href('captions', first ? {picture: first} : {}); return; }
-  if (kind === 'add_pictures' || kind === 'replace') { location.href = href('dataset', first && kind === 'replace' ? {picture: first} : {}); return; }
+  const {kind, picture_ids: ids} = x.action,
+    first = ids[0] || x.picture_ids[0];
+  if (kind === 'open_captions') {
+    location.href = href('captions', first ? {picture: first} : {});
+    return;
+  }
+  if (kind === 'add_pictures' || kind === 'replace') {
+    location.href = href('dataset', first && kind === 'replace' ? {picture: first} : {});
+    return;
+  }
   b.disabled = true;
-  try { if (kind === 'caption') await caption(el, b); else await change(el, kind, ids.length ? ids : x.picture_ids, kind === 'remove' ? `Removed ${plural(ids.length, 'picture')}` : `Changed ${plural(ids.length, 'caption')}`); } catch (e) { toast(e.message); }
+  try {
+    if (kind === 'caption') await caption(el, b);
+    else
+      await change(
+        el,
+        kind,
+        ids.length ? ids : x.picture_ids,
+        kind === 'remove' ? `Removed ${plural(ids.length, 'picture')}` : `Changed ${plural(ids.length, 'caption')}`,
+      );
+  } catch (e) {
+    toast(e.message);
+  }
   b.disabled = false;
 }
 async function change(el, kind, pictures, words) {
   const {token} = await api(`/check/${dataset}/act`, {kind: kind === 'add_trigger' ? 'add_trigger' : 'remove', pictures});
-  undone = () => back(el, token); toast(words, 'Undo', () => { undone = null; back(el, token); });
+  undone = () => back(el, token);
+  toast(words, 'Undo', () => {
+    undone = null;
+    back(el, token);
+  });
   await run(el);
 }
 async function back(el, token) {
-  try { await api(`/check/${dataset}/undo`, {token}); toast('Put back as it was'); await run(el); } catch (e) { toast(e.message); }
+  try {
+    await api(`/check/${dataset}/undo`, {token});
+    toast('Put back as it was');
+    await run(el);
+  } catch (e) {
+    toast(e.message);
+  }
 }
-const mend = (el) => { const ids = mendable(); if (ids.length) change(el, 'remove', ids, `Removed ${plural(ids.length, 'picture')}`).catch((e) => toast(e.message)); };
+const mend = (el) => {
+  const ids = mendable();
+  if (ids.length) change(el, 'remove', ids, `Removed ${plural(ids.length, 'picture')}`).catch((e) => toast(e.message));
+};
 async function ignore(el, x, ignored) {
-  try { await api(`/check/${dataset}/ignore`, {key: x.key, ignored}); if (ignored) { undone = () => ignore(el, x, false); toast(`Ignored: ${x.title[0].toLowerCase()}${x.title.slice(1)}`, 'Undo', undone); } await run(el); } catch (e) { toast(e.message); }
+  try {
+    await api(`/check/${dataset}/ignore`, {key: x.key, ignored});
+    if (ignored) {
+      undone = () => ignore(el, x, false);
+      toast(`Ignored: ${x.title[0].toLowerCase()}${x.title.slice(1)}`, 'Undo', undone);
+    }
+    await run(el);
+  } catch (e) {
+    toast(e.message);
+  }
 }
 /* The bundled captioner writes what is missing; here it only shows how far it is. */
 async function caption(el, b) {
   let {job} = await api(`/captions/${dataset}/job`, {captioner: 'pocket-blip', trigger_word: told.dataset.trigger_word, place: 'start'});
-  while (['starting', 'running'].includes(job.state)) { b.textContent = job.total ? `Writing, ${job.done} of ${job.total}` : 'Getting ready'; await pause(600); job = (await api(`/captions/${dataset}/changes?since=-`)).job; }
+  while (['starting', 'running'].includes(job.state)) {
+    b.textContent = job.total ? `Writing, ${job.done} of ${job.total}` : 'Getting ready';
+    await pause(600);
+    job = (await api(`/captions/${dataset}/changes?since=-`)).job;
+  }
   if (job.state === 'failed') throw new Error(job.reason || 'The captioner stopped.');
-  toast('The captions are written. Read them once on the Captions page.'); await run(el);
-}
-function fold(id, title, list, body) {
-  const inside = h('ul.inside', {id: id + '-list', hidden: true}, body);
-  const b = h('button.d-fold', {id, type: 'button', aria: {expanded: 'false', controls: inside.id}, onclick: () => { const open = inside.hidden; inside.hidden = !open; b.setAttribute('aria-expanded', String(open)); }},
-    icon(id === 'fine' ? 'check' : 'dots'), title, h('span.d-sub.d-small.d-hide-p.few', list.slice(0, 6).join(', ') + (list.length > 6 ? ` and ${list.length - 6} more` : '')), icon('down', 's'));
-  return h('div', b, inside);
-}
-function cuts(r) {
-  const all = r.buckets.flatMap((b) => b.cuts), lose = all.filter((c) => c.lost >= .005).length, whole = all.length - lose;
-  if (!all.length) return null;
-  return h('section.d-sec', h('div.d-row', h('h2.d-h2', 'How each picture will be cut'), h('span.d-small.d-sub', `for ${told.base} at ${r.resolution} px: ` + (lose ? `${whole} stay whole, ${lose} ${lose === 1 ? 'loses' : 'lose'} an edge` : 'all stay whole'))),
-    h('div.bks', r.buckets.map((b) => h('div', h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.cuts.length, 'picture'))), h('div.br', b.cuts.slice(0, MOST).map((c) => cut(b, c)), b.cuts.length > MOST && h('span.d-small.d-sub.mr', `and ${b.cuts.length - MOST} more`))))));
-}
-function cut(b, c) {
-  const i = places.get(c.picture_id); if (i == null) return null;
-  const w = c.scaled_width, t = c.scaled_height, pct = (x, of) => `${(100 * x) / of}%`, whole = c.lost < .005;
-  const where = whole ? 'whole' : `loses ${Math.max(1, Math.round(c.lost * 100))} % at the ${c.left > c.top ? 'sides' : 'top and bottom'}`, words = `Picture ${frame(i)}, ${where}`;
-  return h('figure', {title: words}, h('div.bx', {style: {'aspect-ratio': String(w / t)}}, h('img', {src: thumb(c.picture_id, 192), alt: words, loading: 'lazy', decoding: 'async'}), !whole && h('i', {style: {inset: `${pct(c.top, t)} ${pct(w - b.width - c.left, w)} ${pct(t - b.height - c.top, t)} ${pct(c.left, w)}`}})));
+  toast('The captions are written. Read them once on the Captions page.');
+  await run(el);
 }

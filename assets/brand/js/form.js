@@ -11,24 +11,45 @@ let faults = new Map();
    Each is opened and closed once, between two frames. */
 export async function prerender(all) {
   if (!all) return;
-  const bar = (a) => a.querySelector(':scope>.label-wrap'), shut = (a) => !bar(a).classList.contains('open'), turned = [];
-  const wait = async (test) => { for (let n = 0; n < 100 && !test(); n++) await new Promise((ok) => setTimeout(ok, 20)); };
-  const open = async (a, has) => { if (shut(a)) { bar(a).click(); turned.push(a); } await wait(() => a.querySelector(has)); };
+  const bar = (a) => a.querySelector(':scope>.label-wrap'),
+    shut = (a) => !bar(a).classList.contains('open'),
+    turned = [];
+  const wait = async (test) => {
+    for (let n = 0; n < 100 && !test(); n++) await new Promise((ok) => setTimeout(ok, 20));
+  };
+  const open = async (a, has) => {
+    if (shut(a)) {
+      bar(a).click();
+      turned.push(a);
+    }
+    await wait(() => a.querySelector(has));
+  };
   await open(all, '.fold');
   await Promise.all([...all.querySelectorAll('.fold')].map((a) => open(a, '[id^="f-"]')));
   for (const a of turned.reverse()) bar(a).click();
 }
 /* Search over titles, help and names; opens what has a hit, hides what has none. */
 export function filter(text) {
-  const words = String(text || '').trim().toLowerCase().split(/\s+/).filter(Boolean);
+  const words = String(text || '')
+    .trim()
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean);
   let hits = 0;
   for (const f of document.querySelectorAll('#all [id^="f-"]')) {
-    const all = `${f.textContent} ${f.id.slice(2)} ${f.id.slice(2).replaceAll('_', ' ')}`.toLowerCase(), hit = words.every((w) => all.includes(w));
-    f.classList.toggle('nohit', !hit); hits += hit && !f.classList.contains('notours');
+    const all = `${f.textContent} ${f.id.slice(2)} ${f.id.slice(2).replaceAll('_', ' ')}`.toLowerCase(),
+      hit = words.every((w) => all.includes(w));
+    f.classList.toggle('nohit', !hit);
+    hits += hit && !f.classList.contains('notours');
   }
   for (const a of document.querySelectorAll('#all .fold')) {
-    const some = a.querySelector('[id^="f-"]:not(.nohit)'), b = a.querySelector('.label-wrap'); a.classList.toggle('nohit', !some);
-    if (words.length ? some && !b.classList.contains('open') : b.classList.contains('open') && a.dataset.found) { b.click(); a.dataset.found = words.length ? '1' : ''; }
+    const some = a.querySelector('[id^="f-"]:not(.nohit)'),
+      b = a.querySelector('.label-wrap');
+    a.classList.toggle('nohit', !some);
+    if (words.length ? some && !b.classList.contains('open') : b.classList.contains('open') && a.dataset.found) {
+      b.click();
+      a.dataset.found = words.length ? '1' : '';
+    }
   }
   const note = document.querySelector('#find-note p');
   if (note) note.textContent = !words.length ? '' : hits ? `${hits} found` : 'No setting has these words. Try “rate”, “memory” or “save”.';
@@ -37,19 +58,25 @@ export function filter(text) {
 export function dress({why = {}, changed = {}, only}) {
   const known = only && new Set([...only, 'name']);
   for (const f of document.querySelectorAll('[id^="f-"]')) {
-    const name = f.id.slice(2), was = changed[name], text = [why[name], was !== undefined ? `The preset has ${say(was)}.` : ''].filter(Boolean).join(' ');
-    f.classList.toggle('chg', was !== undefined); f.classList.toggle('notours', !!known && !known.has(name));
+    const name = f.id.slice(2),
+      was = changed[name],
+      text = [why[name], was !== undefined ? `The preset has ${say(was)}.` : ''].filter(Boolean).join(' ');
+    f.classList.toggle('chg', was !== undefined);
+    f.classList.toggle('notours', !!known && !known.has(name));
     let note = f.querySelector(':scope>.d-why');
     if (!text) note?.remove();
-    else if (note) { if (note.textContent !== text) note.textContent = text; }
-    else f.append(h('p.d-why', text));
+    else if (note) {
+      if (note.textContent !== text) note.textContent = text;
+    } else f.append(h('p.d-why', text));
   }
   for (const a of document.querySelectorAll('#all .fold')) {
-    const n = a.querySelectorAll('.chg').length, label = a.querySelector('.label-wrap>span:first-of-type');
+    const n = a.querySelectorAll('.chg').length,
+      label = a.querySelector('.label-wrap>span:first-of-type');
     if (label) n ? label.setAttribute('data-chg', `${n} changed`) : label.removeAttribute('data-chg');
   }
 }
-const say = (was) => (was === true ? 'it on' : was === false ? 'it off' : was === '' ? 'it empty' : String(was).includes('\n') ? 'other lines' : `${was}`);
+const say = (was) =>
+  was === true ? 'it on' : was === false ? 'it off' : was === '' ? 'it empty' : String(was).includes('\n') ? 'other lines' : `${was}`;
 
 /* Faults stand at their field once the person has been there; `insist` shows all and goes to the first. */
 export function mark(list, insist) {
@@ -61,24 +88,44 @@ export function mark(list, insist) {
 }
 function paint() {
   for (const f of document.querySelectorAll('[id^="f-"],#base')) {
-    const name = f.id === 'base' ? 'pretrained_model_name_or_path' : f.id.slice(2), input = inputOf(f); if (!input) continue;
-    const text = touched.has(name) ? faults.get(name) : '', id = 'err-' + name;
+    const name = f.id === 'base' ? 'pretrained_model_name_or_path' : f.id.slice(2),
+      input = inputOf(f);
+    if (!input) continue;
+    const text = touched.has(name) ? faults.get(name) : '',
+      id = 'err-' + name;
     let note = document.getElementById(id);
     f.classList.toggle('err', !!text);
     if (text) {
-      if (!note) { note = h('p.d-err', {id, role: 'alert'}); f.append(note); }
-      if (note.dataset.text !== text) { note.dataset.text = text; fill(note, icon('alert', 's'), h('span', text)); }
-      input.setAttribute('aria-invalid', 'true'); input.setAttribute('aria-describedby', id);
-    } else if (note) { note.remove(); input.removeAttribute('aria-invalid'); input.removeAttribute('aria-describedby'); }
+      if (!note) {
+        note = h('p.d-err', {id, role: 'alert'});
+        f.append(note);
+      }
+      if (note.dataset.text !== text) {
+        note.dataset.text = text;
+        fill(note, icon('alert', 's'), h('span', text));
+      }
+      input.setAttribute('aria-invalid', 'true');
+      input.setAttribute('aria-describedby', id);
+    } else if (note) {
+      note.remove();
+      input.removeAttribute('aria-invalid');
+      input.removeAttribute('aria-describedby');
+    }
   }
 }
 function jump() {
   const first = [...document.querySelectorAll('#base,[id^="f-"]')].find((f) => f.classList.contains('err'));
   if (!first) return;
-  for (let a = first.closest('.fold'); a; a = a.parentElement.closest('.fold')) { const b = a.querySelector(':scope>.label-wrap'); if (!b.classList.contains('open')) b.click(); }
-  first.scrollIntoView({block: 'center'}); inputOf(first).focus({preventScroll: true});
+  for (let a = first.closest('.fold'); a; a = a.parentElement.closest('.fold')) {
+    const b = a.querySelector(':scope>.label-wrap');
+    if (!b.classList.contains('open')) b.click();
+  }
+  first.scrollIntoView({block: 'center'});
+  inputOf(first).focus({preventScroll: true});
 }
 addEventListener('focusout', (e) => {
-  const f = e.target.closest?.('[id^="f-"],#base'); if (!f) return;
-  touched.add(f.id === 'base' ? 'pretrained_model_name_or_path' : f.id.slice(2)); paint();
+  const f = e.target.closest?.('[id^="f-"],#base');
+  if (!f) return;
+  touched.add(f.id === 'base' ? 'pretrained_model_name_or_path' : f.id.slice(2));
+  paint();
 });

@@ -1,0 +1,44 @@
+// Saves one caption: one request a picture at a time, tried again by itself, and never over somebody else's words.
+import {api} from './core.js';
+
+const AGAIN = 3000;
+
+export function makeSaver({dataset, status, tokens, after, isShown}) {
+  /* One request a picture at a time; what was typed meanwhile goes out after it. A draft stays until the server has it. */
+  return async function save(it) {
+    if (it.draft == null || it.sending || it.theirs) return;
+    const sent = it.draft,
+      here = () => isShown(it);
+    it.sending = true;
+    it.failed = false;
+    if (here()) status('saving');
+    try {
+      const r = await api(`/captions/${dataset}/pictures/${it.id}`, {text: sent, version: it.version}, 'PUT');
+      Object.assign(it, {version: r.version, tokens: r.tokens, text: sent, by: sent.trim() ? 'person' : ''});
+      if (it.draft === sent) it.draft = null;
+      if (here()) {
+        if (it.draft == null) {
+          status('saved');
+          tokens(r.tokens);
+        }
+      }
+    } catch (e) {
+      const theirs = e.status === 409 && e.theirs;
+      if (theirs && theirs.by === 'captioner' && it.by !== 'person')
+        it.version = theirs.version; // the captioner was a moment faster: a person's words win
+      else if (theirs && theirs.text === sent) Object.assign(it, theirs, {draft: null});
+      else if (theirs) {
+        it.theirs = theirs;
+        if (here()) status('clash');
+      } else {
+        it.failed = true;
+        if (here()) status('fail');
+        setTimeout(() => it.failed && save(it), AGAIN);
+      }
+    }
+    it.sending = false;
+    after(it);
+    if (it.draft != null && !it.failed && !it.theirs) save(it);
+    else if (here() && it.draft == null && !it.theirs) status(it.text ? 'saved' : '');
+  };
+}
