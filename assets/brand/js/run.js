@@ -88,20 +88,19 @@ export function openRun(id) {
     clearTimeout(timer);
     if (document.visibilityState === 'visible' && !running) {
       running = true;
+      let news = false, link = 'live';
       try {
-        let news = await events();
+        news = await events();
         news = (await facts()) || news;
         news = (await advise()) || news;
-        const back = s.link !== 'live';
-        s.link = 'live';
-        if (news || !s.loaded || back) { s.loaded = true; tell('data'); }
-      } catch (e) {
-        if (e instanceof TypeError && e.stack?.includes('/js/') && !/fetch/i.test(e.message)) { running = false; throw e; }
-        const link = e.status === 404 ? 'gone' : 'away';
-        if (s.link !== link) { s.link = link; tell('link'); }
-      }
+      } catch (e) { link = e.status === 404 ? 'gone' : 'away'; }
       running = false;
-      if (s.link === 'gone') return;
+      const turned = link !== s.link;
+      s.link = link;
+      clearTimeout(timer);
+      if (link !== 'gone') timer = setTimeout(tick, link === 'away' || s.busy() ? 1000 : 10000);      // set first: a widget's fault must not end the polling
+      if (link === 'live' && (news || turned || !s.loaded)) { s.loaded = true; tell('data'); } else if (turned) tell('link');
+      return;
     }
     timer = setTimeout(tick, s.link === 'away' || s.busy() ? 1000 : 10000);
   }
