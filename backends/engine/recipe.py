@@ -50,11 +50,6 @@ class Recipe:
         }
         self._tags = Counter(item.caption for item in training)
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """The whole recipe as plain values."""
-        return self._document
-
     def header(self, step: int, heldout_loss: float | None) -> dict[str, str]:
         """Metadata of the LoRA at `step`, all text, in the keys that diffusers, A1111, ComfyUI and the model spec read."""
         c = self._config

@@ -15,6 +15,7 @@ from backends.families.protocol import Conditions, Family
 from backends.methods.protocol import Batch, Item
 
 FORMAT = "1"  # raise it when what is encoded changes
+MAX_ON_DEVICE = 2**30  # bytes of latents that stay on the GPU; more wait in the machine's memory
 
 
 class Source(Protocol):
@@ -66,23 +67,39 @@ class TokenPrompts:
 
 
 class EncodedPictures:
-    """Latents' moments of all pictures, stacked by bucket; mirrored ones beside the upright where flips are wanted."""
+    """Latents' moments of all pictures, stacked by bucket; mirrored ones beside the upright where flips are wanted.
+
+    Args:
+        groups: What is kept of each bucket, on the device or in the machine's memory.
+        places: Bucket and row of each sample.
+        device: Where batches are wanted.
+    """
 
     def __init__(
-        self, items: Sequence[Item], prompts: PromptSource, groups: dict[Hashable, dict[str, Any]], places: dict[int, Any]
+        self,
+        items: Sequence[Item],
+        prompts: PromptSource,
+        *,
+        groups: dict[Hashable, dict[str, Any]],
+        places: dict[int, Any],
+        device: torch.device,
     ) -> None:
-        self._items, self._prompts, self._groups, self._places = items, prompts, groups, places
+        self._items, self._prompts, self._groups, self._places, self._device = items, prompts, groups, places, device
 
     def fetch(self, pick: Pick) -> Batch:
         """Rows of one bucket."""
         kept = self._groups[self._places[pick.indices[0]][0]]
         numbers = [self._places[i][1] * kept["variants"] + f for i, f in zip(pick.indices, pick.flips, strict=True)]
-        rows = torch.tensor(numbers, device=kept["device"])
+        first = next(iter(kept["moments"].values()))[0]
+        rows = torch.tensor(numbers, device=first.device)
         texts = ["" if dropped else self._items[i].caption for i, dropped in zip(pick.indices, pick.drops, strict=True)]
         conditions = self._prompts.conditions(texts)
-        conditions |= {name: tensor[rows] for name, tensor in kept["conditions"].items()}
-        moments = {role: (mean[rows], deviation[rows]) for role, (mean, deviation) in kept["moments"].items()}
+        conditions |= {name: self._pick(tensor, rows) for name, tensor in kept["conditions"].items()}
+        moments = {role: (self._pick(mean, rows), self._pick(deviation, rows)) for role, (mean, deviation) in kept["moments"].items()}
         return Batch(pick.indices, moments, conditions)
+
+    def _pick(self, kept: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return kept[rows].to(self._device, non_blocking=True)
 
 
 class PixelReader:
@@ -208,6 +225,8 @@ def encode_pictures(
     for index, placement in enumerate(placements):
         members.setdefault(placement.bucket, []).append(index)
     places = {index: (bucket, row) for bucket, indices in members.items() for row, index in enumerate(indices)}
+    size = sum(t.numel() * t.element_size() for entry in entries.values() for t in entry.values())
+    home = device if size <= MAX_ON_DEVICE else torch.device("cpu")
     groups = {}
     for bucket, indices in members.items():
         ordered = [(i, f) for i in indices for f in variants]
@@ -215,14 +234,13 @@ def encode_pictures(
         told = [_picture_conditions(family, items[i], placements[i], f) for i, f in ordered]
         groups[bucket] = {
             "variants": len(variants),
-            "device": device,
             "moments": {
-                role: tuple(torch.stack([e[f"{role}.{part}"] for e in found]).to(device) for part in ("mean", "deviation"))
+                role: tuple(torch.stack([e[f"{role}.{part}"] for e in found]).to(home) for part in ("mean", "deviation"))
                 for role in items[indices[0]].pictures
             },
-            "conditions": {name: torch.stack([t[name] for t in told]).to(device) for name in told[0]},
+            "conditions": {name: torch.stack([t[name] for t in told]).to(home) for name in told[0]},
         }
-    return EncodedPictures(items, prompts, groups, places)
+    return EncodedPictures(items, prompts, groups=groups, places=places, device=device)
 
 
 def _picture_conditions(family: Family, item: Item, placement: Placement, flipped: bool) -> Conditions:

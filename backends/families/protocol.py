@@ -74,11 +74,6 @@ class Family(Protocol):
     name: str
     schedule: NoiseSchedule
     latent_scale: float
-    needs_prompt_gradient: bool
-
-    @property
-    def denoiser(self) -> torch.nn.Module:
-        """The UNet or transformer."""
 
     def adapter_targets(self, layers: Sequence[str], *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
         """Component name -> (module, target modules of its LoRA)."""

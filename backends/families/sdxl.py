@@ -47,11 +47,6 @@ class Sdxl:
         pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
         return cls(pipeline, options)
 
-    @property
-    def denoiser(self) -> torch.nn.Module:
-        """The UNet."""
-        return self.unet
-
     def adapter_targets(self, layers: Sequence[str], *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
         """LoRA on the UNet and, where asked, on the attention of both text encoders.
 
@@ -119,7 +114,7 @@ class Sdxl:
     @torch.no_grad()
     def sample(self, request: SampleRequest) -> list[Image]:
         """Pictures by the base model's own sampler; one picture's noise does not depend on its neighbours."""
-        p, scale = self._pipeline, p_scale(self._pipeline)
+        p, scale = self._pipeline, int(self._pipeline.vae_scale_factor)  # pixels a latent stands for along one side
         shape = (1, self.unet.config.in_channels, request.height // scale, request.width // scale)
         noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
 
@@ -178,8 +173,3 @@ class Sdxl:
         dtype = self.unet.dtype
         embedding = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
         return {EMBEDDING: embedding.to(dtype), POOLED: second[0].to(dtype)}
-
-
-def p_scale(pipeline: StableDiffusionXLPipeline) -> int:
-    """Pixels a latent stands for along one side."""
-    return int(pipeline.vae_scale_factor)
