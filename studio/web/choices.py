@@ -59,7 +59,7 @@ def _is_bundled(name: str) -> bool:
 
 
 def compute_sample_prompts(captions: Sequence[str], trigger_word: str, suggested: Sequence[str] = (), limit: int = 5) -> list[str]:
-    """Prompts that show what a run learns: captions that it sees, the preset's own, and one without the trigger word.
+    """Prompts that show what a run learns: the preset's own, captions that it sees, and one without the trigger word.
 
     Args:
         captions: Of the data set; two of them, far apart, show how well it remembers.
@@ -74,7 +74,7 @@ def compute_sample_prompts(captions: Sequence[str], trigger_word: str, suggested
     combined = [s for s in suggested if _has_word(s, trigger_word) and s not in remembered]
     if not combined and trigger_word:
         combined = [f"{trigger_word} on a purple background"]
-    return [*[*remembered, *combined][: limit - 1], without]
+    return [*[*combined, *remembered][: limit - 1], without]  # the first one stands for the run wherever it is shown small
 
 
 def _has_word(text: str, word: str) -> bool:

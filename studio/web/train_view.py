@@ -135,7 +135,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
     base = describe_base(str(asked.values.get(BASE) or preset.base_model))
     why = dict(preset.why)
     if want.get("sample_prompts") != preset.values.get("sample_prompts"):
-        why["sample_prompts"] = "Captions of yours, new combinations, and one without the trigger word, to see what it forgets."
+        why["sample_prompts"] = "New combinations, a caption of yours, and one without the trigger word, to see what it forgets."
     shown: dict[str, Any] = {
         "why": why,
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},

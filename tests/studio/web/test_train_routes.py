@@ -82,7 +82,7 @@ def test_a_preset_that_there_is_not_is_told_and_another_stands_in(context, datas
 @pytest.mark.parametrize(
     ("captions", "word", "suggested", "prompts"),
     [
-        (["zog on red", "zog on blue"], "zog", ["zog at sea", "a cat"], ["zog on red", "zog on blue", "zog at sea", "a cat"]),
+        (["zog on red", "zog on blue"], "zog", ["zog at sea", "a cat"], ["zog at sea", "zog on red", "zog on blue", "a cat"]),
         ([], "zog", [], ["zog on a purple background", "a cat on a blue background"]),
         ([], "", [], ["a cat on a blue background"]),
         (["a  red   wall"], "", ["a dog"], ["a red wall", "a dog"]),
