@@ -101,7 +101,7 @@ def watch(page, server, run_id):
 def compare(person, server, run_id):
     """At least four columns by three rows, all drawn; two of them under the slider; one kept."""
     page = person.page
-    person.click("link", "Compare")
+    person.click("#compare")
     page.wait_for_selector("#strip[data-state=ready]", timeout=MINUTE)
     person.click("#draw")
     assert person.clicks <= 6
@@ -147,7 +147,7 @@ def generate(page, server):
     assert np.abs(at_one - base).mean() > 5
 
 
-def test_from_twelve_pictures_to_a_drawing_with_the_lora(page, own_server):
+def test_from_twelve_pictures_to_a_drawing_with_the_lora(own_server, page):
     person = Person(page)
     run_id = prepare_and_start(person, own_server)
     watch(page, own_server, run_id)
