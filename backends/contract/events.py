@@ -3,7 +3,8 @@
 Every event has `t` (its kind) and `time` (seconds since 1970). Kinds and their other keys:
 
 phase       phase (starting | loading | caching | training | sampling | saving | exporting), done, total, note
-step        step, loss, lr, steps_per_s, epoch, memory_mib
+step        step, loss (None where it was not a number), lr, steps_per_s, epoch, memory_mib; with debug_loss also
+            pictures (file name -> loss)
 eval        step, loss (held-out mean), se (its standard error), n (evaluations)
 sample      step, prompt (index), text, seed, file (relative to the run folder)
 checkpoint  step, folder (relative), heldout_loss
