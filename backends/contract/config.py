@@ -113,10 +113,14 @@ def _rule(kind: type[Config], name: str, error: Any) -> str:
     if error["type"] in ("literal_error", "enum") and "enum" in prop:
         return "it must be one of " + ", ".join(str(v) for v in prop["enum"]) + "."
     if low is not None and high is not None:
-        return f"it must be {wanted or 'a number'} from {plain_number(low)} to {plain_number(high)}."
+        return f"it must be {(wanted or 'a number').partition(',')[0]} from {plain_number(low)} to {plain_number(high)}{_example(wanted)}."
     if low is not None:
         return f"it must be {wanted or 'a number'} of {plain_number(low)} or more."
     return f"it must be {wanted}." if wanted else f"{error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+def _example(wanted: str) -> str:
+    return "," + wanted.partition(",")[2] if "," in wanted else ""
 
 
 def plain_number(value: float) -> str:
