@@ -101,7 +101,7 @@ def caption(
     dataset: DatasetArgument,
     captioner: Annotated[str, typer.Option(help="pocket-blip, a BLIP of the hub (owner/name) or a folder.")] = "pocket-blip",
     trigger_word: Annotated[str, typer.Option(help="Word put into every caption.")] = "",
-    place: Annotated[str, typer.Option(help="Where the trigger word stands: start, end or none.")] = "start",
+    place: Annotated[str, typer.Option(help="Where the trigger word stands: subject, start, end or none.")] = "subject",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:

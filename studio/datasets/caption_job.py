@@ -68,7 +68,7 @@ class CaptionJobs:
         self._guard = threading.Lock()
 
     def start(
-        self, dataset_id: str, *, captioner: str, trigger_word: str = "", place: Place = "start", overwrite_own: bool = False
+        self, dataset_id: str, *, captioner: str, trigger_word: str = "", place: Place = "subject", overwrite_own: bool = False
     ) -> dict[str, Any]:
         """Begins to caption the pictures that have no caption, and returns the status.
 
@@ -76,7 +76,7 @@ class CaptionJobs:
             dataset_id: Whose pictures.
             captioner: Model key, folder or hub name.
             trigger_word: Put into every caption that is written, at `place`.
-            place: start, end, or remove (leave it out).
+            place: start, subject (in place of what the captioner calls it), end, or remove (leave it out).
             overwrite_own: Also write anew what a captioner wrote before. What a person wrote or brought as a file always stays.
 
         Raises:

@@ -99,7 +99,7 @@ def set_trigger_word(store: DatasetStore, dataset_id: str, word: str, place: Pla
     if place != "remove":
         store.update(dataset_id, trigger_word=word, trigger_place=place)
     elif before.trigger_word.casefold() == word.casefold():
-        store.update(dataset_id, trigger_word="", trigger_place="start")
+        store.update(dataset_id, trigger_word="", trigger_place="subject")
     return token
 
 

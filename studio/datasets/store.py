@@ -20,6 +20,7 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
 from studio.datasets.index import Picture, PictureIndex, hold_lock
+from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
 __all__ = ["DatasetInfo", "DatasetStore", "Picture"]
@@ -42,7 +43,7 @@ class DatasetInfo:
     num_pictures: int
     num_captions: int
     cover: str | None
-    trigger_place: str = "start"
+    trigger_place: str = "subject"
     problem: str = ""
 
 
@@ -65,7 +66,7 @@ class DatasetStore:
             folder.mkdir(parents=True)
             for part in ("images", ".originals", ".undo"):
                 (folder / part).mkdir()
-            head = {"name": name, "kind": kind, "created": time.time(), "trigger_word": "", "trigger_place": "start"}
+            head = {"name": name, "kind": kind, "created": time.time(), "trigger_word": "", "trigger_place": "subject"}
             files.write_json(folder / "dataset.json", head)
         return self.info(dataset_id)
 
@@ -101,7 +102,7 @@ class DatasetStore:
             wanted["name"] = _checked_name(name)
         if trigger_word is not None:
             wanted["trigger_word"] = _checked_word(trigger_word)
-        if trigger_place in ("start", "end", "remove"):
+        if trigger_place in PLACES:
             wanted["trigger_place"] = trigger_place
         with hold_lock(folder / ".lock"):
             head = self._head(folder)
@@ -235,7 +236,7 @@ class DatasetStore:
             "kind": str(head.get("kind") or "pictures"),
             "created": float(head.get("created") or folder.stat().st_mtime),
             "trigger_word": str(head.get("trigger_word") or ""),
-            "trigger_place": str(head.get("trigger_place") or "start"),
+            "trigger_place": str(head.get("trigger_place") or "subject"),
         }
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
-Place = Literal["start", "end", "remove"]
+Place = Literal["start", "subject", "end", "remove"]
+PLACES: tuple[Place, ...] = get_args(Place)
 _ARTICLE = re.compile(r"(?:an?|the|one|two|three|this|that)\s", re.IGNORECASE)
+
+
+# “a bus”, “a photo of a grinning face”: what a captioner calls the thing in the picture, up to where it says more of it.
+_KIND = r"(?:(?:an?|the)\s+(?:photo|photograph|picture|image|drawing|painting|illustration|cartoon|close-?up)\s+of\s+)?"
+_MORE = r"on|in|at|with|under|near|by|against|over|next|behind|beside|sitting|standing|lying|wearing|holding|looking|that|is|and"
+_SUBJECT = re.compile(rf"^({_KIND})(?:an?|the|one)\s+[\w'’-]+(?:\s+[\w'’-]+){{0,3}}?(?=\s+(?:{_MORE})\b|\s*,|\s*$)", re.IGNORECASE)
 
 
 def has_trigger_word(text: str, word: str) -> bool:
@@ -21,7 +28,10 @@ def suggest_trigger_word(name: str) -> str:
 
 
 def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str:
-    """The caption with the trigger word at `place` (start, end), or without it (remove).
+    """The caption with the trigger word at `place` (start, end), as its subject (subject), or without it (remove).
+
+    As the subject it takes the place of the thing that the caption names first: “a bus on a red wall” becomes “zog on a
+    red wall”. A captioner cannot know what is being taught, so that its own name for it only misleads.
 
     A word that is part of the sentence (“a photo of zog on red”) stays where it is; one that stands at an end, or alone
     between commas, moves.
@@ -40,6 +50,10 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
         return word
     if place == "end":
         return f"{rest}, {word}"
+    if place == "subject":
+        named = _SUBJECT.sub(lambda found: found[1] + word, rest, count=1)
+        if named != rest or has_trigger_word(text, word):
+            return named if named != rest else text
     # “zog on a red background” reads on; “zog a cat on a roof” does not.
     return f"{word}, {rest}" if _ARTICLE.match(rest) else f"{word} {rest}"
 

@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -16,11 +16,11 @@ from backends.contract.config import parse_config
 from backends.contract.text_to_image import TextToImageConfig
 from studio.datasets import captions
 from studio.datasets.tokens import Counter, load_counter
+from studio.datasets.trigger import Place
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
 
 Text = Annotated[str, Field(max_length=2000)]
-Place = Literal["start", "end", "remove"]
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -36,7 +36,7 @@ class JobRequest(BaseModel):
 
     captioner: str = Field(min_length=1, max_length=300)
     trigger_word: str = Field("", max_length=200)
-    place: Place = "start"
+    place: Place = "subject"
     again: bool = False
 
 
@@ -53,7 +53,7 @@ class WordRequest(BaseModel):
     """The trigger word of the data set, and where it stands in the captions."""
 
     word: str = Field("", max_length=200)
-    place: Place = "start"
+    place: Place = "subject"
     pictures: list[str] | None = Field(None, max_length=100_000)
     preview: bool = False
 

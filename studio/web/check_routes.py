@@ -153,7 +153,7 @@ def apply_action(datasets: DatasetStore, dataset_id: str, wanted: Act) -> str:
     if wanted.kind == "remove":
         return datasets.remove(dataset_id, wanted.pictures)
     info = datasets.info(dataset_id)
-    place: Any = info.trigger_place if info.trigger_place in ("start", "end") else "start"
+    place: Any = info.trigger_place if info.trigger_place != "remove" else "subject"
     return captions.set_trigger_word(datasets, dataset_id, info.trigger_word, place, wanted.pictures)
 
 

@@ -3,7 +3,8 @@ import {h, icon, fill, api, about, href, plural, query, say, toast} from './core
 import {undo} from './captions_find.js';
 
 const EVERY = 900,
-  PLACES = {First: 'start', Last: 'end', 'Leave out': 'remove'};
+  WHERE = {subject: 'the subject', start: 'first', end: 'last'},
+  PLACES = {'As the subject': 'subject', First: 'start', Last: 'end', 'Leave out': 'remove'};
 const ACTIVE = ['starting', 'running'];
 /* Seconds to load and for each picture. The bundled one as measured on two CPU cores; each job that ran here replaces it. */
 const SPEED = {'pocket-blip': [7, 0.12]};
@@ -24,7 +25,7 @@ const label = (button, text) => {
 
 /* Native field changed (page event, without a server): keep it, show what it does to the captions. */
 export function chosen(captioner, word, place) {
-  Object.assign(shared, {captioner, word: (word || '').trim(), place: PLACES[place] || 'start'});
+  Object.assign(shared, {captioner, word: (word || '').trim(), place: PLACES[place] || 'subject'});
   shared.redraw?.();
 }
 export const act = (what) => shared[what]?.();
@@ -74,8 +75,8 @@ export function mountJob(book) {
       shared.place === 'remove'
         ? [`“${w}” stands in ${plural(n, 'caption')}.`, n === 1 ? 'Take it out' : `Take it out of ${n}`]
         : [
-            `“${w}” is not ${shared.place === 'end' ? 'last' : 'first'} in ${plural(n, 'caption')}.`,
-            `Put it ${shared.place === 'end' ? 'last' : 'first'} in ${n === 1 ? 'it' : 'all ' + n}`,
+            `“${w}” is not ${WHERE[shared.place]} in ${plural(n, 'caption')}.`,
+            `${shared.place === 'subject' ? 'Make it the subject' : 'Put it ' + WHERE[shared.place]} in ${n === 1 ? 'it' : 'all ' + n}`,
           ];
     fill(
       line,
@@ -209,7 +210,7 @@ export function mountJob(book) {
       const r = await api(`/captions/${dataset}/job`, {
         captioner: shared.captioner || 'pocket-blip',
         trigger_word: shared.word || '',
-        place: shared.place || 'start',
+        place: shared.place || 'subject',
         again,
       });
       job = r.job;
@@ -234,7 +235,7 @@ export function mountJob(book) {
   /* Tells the server the word as it stands in the field (at once before a start, else a moment after the last key). */
   async function named() {
     const mine = ++turn,
-      r = await api(`/captions/${dataset}/word`, {word: shared.word || '', place: shared.place || 'start'}, 'PUT');
+      r = await api(`/captions/${dataset}/word`, {word: shared.word || '', place: shared.place || 'subject'}, 'PUT');
     if (mine !== turn) return;
     book.word = r.trigger_word;
     unlike = r.unlike;

@@ -17,13 +17,14 @@ CAPTIONERS = [
     ("BLIP base, 1.0 GB", "Salesforce/blip-image-captioning-base"),
     ("BLIP large, 1.9 GB", "Salesforce/blip-image-captioning-large"),
 ]
-PLACES = ["First", "Last", "Leave out"]
+PLACES = {"As the subject": "subject", "First": "start", "Last": "end", "Leave out": "remove"}
 _JOB = f"import('{BRAND}/js/captions_job.js')"
 _READS = """
 const draw = () => {
-  const {word, place} = props.value, p = element.querySelector('p'), rest = 'on a red background';
+  const {word, place} = props.value, p = element.querySelector('p'), thing = 'a toy', rest = 'on a red background';
   const t = Object.assign(document.createElement('span'), {className: 'tw', textContent: word});
-  p.replaceChildren(...(place === 'Leave out' || !word ? [rest] : place === 'First' ? [t, rest] : [rest + ',', t]));
+  const reads = {'As the subject': [t, ' ' + rest], First: [t, `, ${thing} ${rest}`], Last: [`${thing} ${rest}, `, t]};
+  p.replaceChildren(...((word && reads[place]) || [`${thing} ${rest}`]));
 };
 draw(); watch('value', draw);"""
 
@@ -38,9 +39,11 @@ def build(context: Context) -> None:
         word = gr.Textbox(
             "", label="Trigger word", placeholder="one word, such as zog", max_length=60, interactive=True, elem_id="f-trigger"
         )
-        place = gr.Radio(PLACES, value="First", label="Its place", interactive=True, elem_id="place", elem_classes="as-seg")
+        place = gr.Radio(
+            list(PLACES), value=next(iter(PLACES)), label="Its place", interactive=True, elem_id="place", elem_classes="as-seg"
+        )
         reads = gr.HTML(
-            {"word": "", "place": "First"},
+            {"word": "", "place": next(iter(PLACES))},
             html_template='<div class="d-field pv"><b>Reads like</b><p></p></div>',
             elem_id="reads",
             apply_default_css=False,
@@ -64,7 +67,7 @@ def build(context: Context) -> None:
         try:
             info = context.datasets.info(request.query_params.get("dataset", ""))
         except DarkroomError:
-            return "", PLACES[0]
-        return info.trigger_word, PLACES[1] if info.trigger_place == "end" else PLACES[0]
+            return "", next(iter(PLACES))
+        return info.trigger_word, next((label for label, place in PLACES.items() if place == info.trigger_place), next(iter(PLACES)))
 
     shell.on_load(fill_in, None, [word, place], **shell.PRIVATE).then(None, fields, reads, js=told)

@@ -123,10 +123,29 @@ def test_the_trigger_word_is_placed_moved_or_taken_out(text):
     assert tuple(with_trigger_word(text, "zog", place) for place in ("start", "end", "remove")) == PLACED[text]
 
 
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("a bus on a red wall", "zog on a red wall"),
+        ("zog, a bus on a red wall", "zog on a red wall"),
+        ("a photo of an old dog on grass", "a photo of zog on grass"),
+        ("an orange, flat style", "zog, flat style"),
+        ("a red apple", "zog"),
+        ("two cats on a mat", "zog, two cats on a mat"),
+        ("on a wall", "zog on a wall"),
+        ("zog on a wall", "zog on a wall"),
+        ("", "zog"),
+    ],
+)
+def test_as_the_subject_the_word_takes_the_place_of_what_the_captioner_named(text, reads):
+    assert with_trigger_word(text, "zog", "subject") == reads
+    assert with_trigger_word(reads, "zog", "subject") == reads
+
+
 WORDS = st.lists(st.sampled_from(["zog", "red", "a", "wall,", "zog,", ", ", "Zog", "zogs", "(x)"]), max_size=8).map(" ".join)
 
 
-@given(WORDS, st.sampled_from(["start", "end"]))
+@given(WORDS, st.sampled_from(["start", "subject", "end"]))
 def test_placing_twice_is_placing_once_and_the_word_is_always_there(text, place):
     once = with_trigger_word(text, "zog", place)
     assert has_trigger_word(once, "zog") and with_trigger_word(once, "zog", place) == once
