@@ -45,6 +45,7 @@ class History:
                 continue
             if not (self._folder / f"{candidate}.json").exists():
                 return candidate
+            self.release_id(candidate)
         raise AssertionError
 
     def add(self, output_id: str, settings: dict[str, Any], seconds: float) -> Output:

@@ -144,3 +144,17 @@ def test_the_shelf_proposes_the_kept_step_first_and_takes_in_files(run, workspac
     (workspace.temporary / "bad.safetensors").write_bytes(b"no")
     with pytest.raises(DarkroomError, match="cannot be used as a LoRA"):
         shelf.add(workspace.temporary / "bad.safetensors", "bad")
+
+
+def test_ids_of_one_second_follow_each_other_and_leave_nothing_behind(workspace, monkeypatch):
+    history = History(workspace)
+    monkeypatch.setattr("studio.workers.history.time.strftime", lambda *_: "20200101-000000")
+    ids = []
+    for _ in range(3):
+        ids.append(history.new_id())
+        files.write_json(workspace.outputs / f"{ids[-1]}.json", {})
+        history.release_id(ids[-1])
+    assert ids == ["20200101-000000-001", "20200101-000000-002", "20200101-000000-003"]
+    assert not list(workspace.outputs.glob(".2020*"))
+    for output_id in ids:
+        (workspace.outputs / f"{output_id}.json").unlink()
