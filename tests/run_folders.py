@@ -95,11 +95,16 @@ class RunWriter:
 
     def samples(self, step: int) -> None:
         """One picture a prompt: a face that grows with the step."""
-        for number, text in enumerate(self.prompts):
-            path = self.run.sample(step, number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw_face(128, ("#d84b3a", "#3b6fd6", "#4f9a55")[number % 3], step / self.max_steps).save(path)
-            self.event("sample", at=step * 0.6, step=step, prompt=number, text=text, seed=42, file=str(path.relative_to(self.run.root)))
+        for number in range(len(self.prompts)):
+            self.sample(step, number)
+
+    def sample(self, step: int, number: int) -> None:
+        """The picture of one prompt."""
+        path = self.run.sample(step, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_face(128, ("#d84b3a", "#3b6fd6", "#4f9a55")[number % 3], step / self.max_steps).save(path)
+        file = str(path.relative_to(self.run.root))
+        self.event("sample", at=step * 0.6, step=step, prompt=number, text=self.prompts[number], seed=42, file=file)
 
     def checkpoint(self, step: int) -> None:
         """A complete checkpoint (its weights are bytes that nobody loads)."""

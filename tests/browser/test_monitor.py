@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 from studio.runs.control import start_run
 from studio.runs.store import RunStore
 from tests.browser.trained import create_small_run
-from tests.conftest import start_server, stop_server
+from tests.conftest import ROOT, start_server, stop_server
 from tests.run_folders import RunWriter, finished_run
 from tests.waiting import wait_until
 
@@ -67,6 +68,15 @@ def test_new_steps_and_samples_arrive_without_a_reload(page, server, living):
     expect(page.locator("#monitor .d-wall .h.on")).to_have_text("80")
     expect(page.locator("#monitor .tray .cap")).to_contain_text("step 80")
     assert page.evaluate("window.stays")
+
+
+def test_each_sample_gets_its_nearest_picture_also_when_they_come_one_by_one(page, server, living):
+    picture = {"id": "p1", "file": str(ROOT / "assets" / "samples" / "zog" / "zog_01.png"), "text": "zog", "held_out": False}
+    living.run.manifest.write_text(json.dumps(picture) + "\n")
+    open_monitor(page, server, living.run_id)
+    for number in range(3):
+        living.sample(40, number)
+        expect(page.locator("#monitor .d-wall .near img")).to_have_count(number + 1)
 
 
 def test_phases_before_the_first_step_are_told_in_words(page, server, living):

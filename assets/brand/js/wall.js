@@ -63,10 +63,11 @@ export function makeWall(run, onPick) {
     fill(wall, kids);                                   // old <img> nodes are moved, not made again: no reload, no flicker
     if (atEnd) scroll.scrollLeft = scroll.scrollWidth;
   }
-  /* Asked once for each new column of samples. */
+  /* Asked once for each new sample of the last column: a column's samples come one by one. */
   async function nearest(step) {
-    if (!step || asked === String(step)) return;
-    asked = String(step);
+    const sign = `${step}/${[...run.samples.values()].filter((x) => x.step === step).length}`;
+    if (!step || asked === sign) return;
+    asked = sign;
     try { near = await api(`/runs/${encodeURIComponent(run.id)}/nearest?step=${step}`); show(); } catch { near = {}; }
   }
   return {el, show};
