@@ -1,8 +1,10 @@
-"""CPU time of our training step against a bare loop's: `python bench/train_step.py`.
+"""CPU time of our training step against a bare loop's and the diffusers script's: `python -m bench.train_step`.
 
 The bare loop has everything that a step cannot do without and nothing else: tensors made beforehand, noise, forward,
-loss, backward, fused AdamW, on the same UNet with the same LoRA. Both alternate in one process on one thread, so that
-the load of the machine meets both alike; what counts is the ratio of each pair.
+loss, backward, fused AdamW, on the same UNet with the same LoRA. With a checkout of diffusers in the environment variable
+DIFFUSERS_SCRIPT its text-to-image LoRA script for SDXL runs too, on the same pictures; it trains the attention layers
+alone, so that all do then. They take turns in one process on one thread, so that the load of the machine meets all alike;
+what counts is the ratio within a round.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from backends.contract.config import parse_config  # noqa: E402
+from backends.contract.events import EventWriter  # noqa: E402
 from backends.contract.rundir import RunDir  # noqa: E402
+from backends.contract.text_to_image import LORA_LAYERS  # noqa: E402
 from backends.engine.adapters import Adapters  # noqa: E402
 from backends.engine.assembly import assemble  # noqa: E402
 from backends.engine.loop import Training, train  # noqa: E402
@@ -32,9 +36,14 @@ from backends.engine.reporter import Reporter  # noqa: E402
 from backends.families.protocol import LoadOptions  # noqa: E402
 from backends.families.sdxl import EMBEDDING, POOLED, TIME_IDS, Sdxl  # noqa: E402
 from backends.registry import find_backend  # noqa: E402
+from bench.diffusers_script import CHECKOUT, DiffusersScript, find_script  # noqa: E402
 
 BACKEND = "sdxl/text_to_image"
 LEARNING_RATE = 8e-4
+RANK = 8
+WARM_UP = 5  # steps
+SAMPLES = ROOT / "assets" / "samples" / "zog"
+BASE = ROOT / "assets" / "models" / "pocket-sdxl"
 
 
 def build_ours(folder: Path, *, batch_size: int, layers: str) -> Training:
@@ -44,20 +53,18 @@ def build_ours(folder: Path, *, batch_size: int, layers: str) -> Training:
         "pretrained_model_name_or_path": "pocket-sdxl",
         "resolution": 128,
         "train_batch_size": batch_size,
-        "rank": 8,
+        "rank": RANK,
         "lora_layers": layers,
         "learning_rate": LEARNING_RATE,
         "seed": 0,
         "sample_every": 0,
         "report_to": "none",
-        "train_data_dir": str(ROOT / "assets" / "samples" / "zog"),
+        "train_data_dir": str(SAMPLES),
         "held_out_share": 0,
         "max_train_steps": 1_000_000,
         "checkpointing_steps": 1_000_000,
         "held_out_every": 100_000,
     }
-    from backends.contract.events import EventWriter
-
     return assemble(run, backend, parse_config(backend.config, values), Reporter(EventWriter(run.events)), resume=None)
 
 
@@ -70,8 +77,8 @@ def run_ours(training: Training, steps: int) -> None:
 
 def build_bare(*, batch_size: int, layers: list[str]) -> Callable[[int], None]:
     """The bare loop as a function of the number of steps."""
-    family = Sdxl.load(LoadOptions(source=str(ROOT / "assets/models/pocket-sdxl"), device=torch.device("cpu"), dtype=torch.float32))
-    adapters = Adapters(family.adapter_targets(layers, text_encoders=False), rank=8, alpha=8.0, dropout=0.0, seed=0)
+    family = Sdxl.load(LoadOptions(source=str(BASE), device=torch.device("cpu"), dtype=torch.float32))
+    adapters = Adapters(family.adapter_targets(layers, text_encoders=False), rank=RANK, alpha=float(RANK), dropout=0.0, seed=0)
     parameters = adapters.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, fused=True)
     told = family.encode_prompts(["zog on a red background"] * batch_size)
@@ -99,27 +106,31 @@ def measure(action: Callable[[], None]) -> float:
     return time.process_time() - began
 
 
-def compare(*, batch_size: int, steps: int, rounds: int, layers: str) -> dict[str, object]:
-    """Milliseconds of CPU a step and the ratio ours / bare, as least, median and most of the rounds."""
-    from backends.contract.text_to_image import LORA_LAYERS
-
+def compare(*, batch_size: int, steps: int, rounds: int, layers: str, script: Path | None) -> dict[str, object]:
+    """Milliseconds of CPU a step, and ours as a ratio of each other loop's, as least, median and most of the rounds."""
     with tempfile.TemporaryDirectory() as folder:
-        training = build_ours(Path(folder), batch_size=batch_size, layers=layers)
-        bare = build_bare(batch_size=batch_size, layers=LORA_LAYERS[layers])
-        run_ours(training, 5)
-        bare(5)
-        pairs = []
+        training = build_ours(Path(folder) / "ours", batch_size=batch_size, layers=layers)
+        loops = {"ours": lambda n: run_ours(training, n), "bare": build_bare(batch_size=batch_size, layers=LORA_LAYERS[layers])}
+        theirs = None
+        if script:
+            work = Path(folder) / "script"
+            theirs = DiffusersScript(
+                script, model=BASE, pictures=SAMPLES, work=work, batch_size=batch_size, rank=RANK, learning_rate=LEARNING_RATE
+            )
+            loops["script"] = theirs.run
+        for run in loops.values():
+            run(WARM_UP)
+        times: dict[str, list[float]] = {name: [] for name in loops}
         for number in range(rounds):
-            order = [lambda: run_ours(training, steps), lambda: bare(steps)]
-            times = [measure(a) for a in (order if number % 2 == 0 else order[::-1])]
-            pairs.append(times if number % 2 == 0 else times[::-1])
-    ours, base = ([1000 * p[i] / steps for p in pairs] for i in (0, 1))
-    return {
-        "batch": batch_size,
-        "ours_ms": _spread(ours),
-        "bare_ms": _spread(base),
-        "ratio": _spread([a / b for a, b in zip(ours, base, strict=True)], digits=3),
-    }
+            names = list(loops) if number % 2 == 0 else list(loops)[::-1]
+            for name in names:
+                times[name].append(1000 * measure(lambda run=loops[name]: run(steps)) / steps)
+        if theirs:
+            theirs.close()
+    found: dict[str, object] = {"batch": batch_size, "layers": layers} | {f"{name}_ms": _spread(t) for name, t in times.items()}
+    for name in list(times)[1:]:
+        found[f"ours/{name}"] = _spread([a / b for a, b in zip(times["ours"], times[name], strict=True)], digits=3)
+    return found
 
 
 def _spread(values: list[float], digits: int = 1) -> list[float]:
@@ -132,11 +143,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 4])
-    parser.add_argument("--layers", default="everything", choices=["attention", "attention+ff", "everything"])
-    given = parser.parse_args()
+    parser.add_argument("--layers", choices=list(LORA_LAYERS), help="Default: everything; attention beside the script.")
+    given, script = parser.parse_args(), find_script()
+    if script and given.layers not in (None, "attention"):
+        parser.error(f"--layers is {given.layers}; the script trains the attention layers alone. Leave {CHECKOUT} or --layers out.")
+    layers = given.layers or ("attention" if script else "everything")
     torch.set_num_threads(1)
     for batch_size in given.batch:
-        found = compare(batch_size=batch_size, steps=given.steps, rounds=given.rounds, layers=given.layers)
+        found = compare(batch_size=batch_size, steps=given.steps, rounds=given.rounds, layers=layers, script=script)
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
 
