@@ -53,7 +53,7 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
     info = studio.runs.get(run_id)
     result: dict[str, Any] = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
     keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
-    value: dict[str, Any] = {"run": run_id, "state": info.state, **{k: result.get(k) for k in keys}}
+    value: dict[str, Any] = {"run": run_id, "state": info.state, "step": info.step, **{k: result.get(k) for k in keys}}
     value["lora"] = str(run.lora) if run.lora.exists() else None
     value["checkpoints"] = complete_checkpoints(run)
     return value

@@ -72,8 +72,8 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
     forecast = None
     if rows:
         forecast = compute_forecast(config, len(rows), hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
-        if forecast.problem:
-            faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
+        if forecast.problem and (at := _field_of_problem(config, hardware, forecast)) not in {f.field for f in faults}:
+            faults.append(Fault(field=at, text=forecast.problem))  # what an unknown model would need is nothing to tell
     _check_memory_now(config, hardware, forecast, warnings)
     _check_machine_is_free(workspace, faults)
     return Preflight(config, faults, forecast, warnings)

@@ -97,7 +97,7 @@ function draw(el, id, d) {
     if (going) fill(words, h('b', far + '.'), ' The likely best comes first. You can close this page; it goes on.');
     else if (!s) fill(words, h('b', `${plural(wish.prompts.length, 'prompt')}, ${plural(columns, 'column')}.`), ` Comparing draws ${plural(number, 'picture')}, the likely best first.`);
     else if (d.kept === d.star) fill(words, h('b', `Step ${count(d.star)} is kept.`), ' Draw with it on the Generate page; the others stay on disk.');
-    else fill(words, h('b', `Step ${count(d.star)} has your star`), low ? (low.step === d.star ? ' and the lowest held-out loss.' : `; step ${count(low.step)} has the lowest held-out loss.`) : '.', ' Keeping it leaves the others on disk.');
+    else fill(words, h('b', `Step ${count(d.star)} has the star`), low ? (low.step === d.star ? ' and the lowest held-out loss.' : `; step ${count(low.step)} has the lowest held-out loss.`) : '.', ' Keeping it leaves the others on disk.');
     const left = s && !going && s.done < s.total, rest = left && h('button.d-btn.big', {type: 'button', id: 'draw-rest', onclick: begin}, `Draw ${plural(s.total - s.done, 'more picture', 'more pictures')}`);
     const sign = [!s, going, left, s?.total - s?.done, d.kept, d.star, !!col, number].join();
     if (sign === docked) return;

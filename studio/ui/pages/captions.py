@@ -25,6 +25,8 @@ const draw = () => {
   const t = Object.assign(document.createElement('span'), {className: 'tw', textContent: word});
   const reads = {'As the subject': [t, ' ' + rest], First: [t, `, ${thing} ${rest}`], Last: [`${thing} ${rest}, `, t]};
   p.replaceChildren(...((word && reads[place]) || [`${thing} ${rest}`]));
+  const fits = {'As the subject': 'for one person or thing', First: 'for a style', Last: 'for a style', 'Leave out': 'then it cannot be called'};
+  element.querySelector('small').textContent = word ? fits[place] : 'a made-up word calls what is learned';
 };
 draw(); watch('value', draw);"""
 
@@ -44,7 +46,7 @@ def build(context: Context) -> None:
         )
         reads = gr.HTML(
             {"word": "", "place": next(iter(PLACES))},
-            html_template='<div class="d-field pv"><b>Reads like</b><p></p></div>',
+            html_template='<div class="d-field pv"><b>Reads like <small class="d-sub"></small></b><p></p></div>',
             elem_id="reads",
             apply_default_css=False,
             js_on_load=_READS,

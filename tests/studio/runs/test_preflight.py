@@ -129,3 +129,8 @@ def test_a_gpu_that_somebody_else_fills_is_a_warning(workspace, zog, monkeypatch
     monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 0.3)], 16, 64.0))
     checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
     assert "0.3 GB of the GPU are free now" in text_at(checked.warnings, "train_batch_size")
+
+
+def test_an_unknown_base_model_is_told_once(workspace, zog):
+    checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "pretrained_model_name_or_path": "pokket"})
+    assert [f.field for f in checked.faults].count("pretrained_model_name_or_path") == 1
