@@ -130,6 +130,7 @@ def compare(*, batch_size: int, steps: int, rounds: int, layers: str, script: Pa
     found: dict[str, object] = {"batch": batch_size, "layers": layers} | {f"{name}_ms": _spread(t) for name, t in times.items()}
     for name in list(times)[1:]:
         found[f"ours/{name}"] = _spread([a / b for a, b in zip(times["ours"], times[name], strict=True)], digits=3)
+        found[f"ours/{name}, all rounds"] = round(sum(times["ours"]) / sum(times[name]), 3)
     return found
 
 

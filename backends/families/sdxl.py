@@ -101,7 +101,7 @@ class Sdxl:
         if TOKENS in conditions:
             conditions = {**conditions, **self._embed(conditions)}
         added = {"text_embeds": conditions[POOLED], "time_ids": conditions[TIME_IDS]}
-        dtype = self.unet.dtype
+        dtype = self._options.dtype
         return self.unet(noisy.to(dtype), timesteps, conditions[EMBEDDING], added_cond_kwargs=added, return_dict=False)[0]
 
     def free_encoders(self) -> None:
@@ -132,7 +132,7 @@ class Sdxl:
                 height=request.height,
                 num_inference_steps=request.steps,
                 guidance_scale=request.guidance_scale,
-                latents=torch.cat(noise).to(self._options.device, self.unet.dtype),
+                latents=torch.cat(noise).to(self._options.device, self._options.dtype),
                 callback_on_step_end=on_step_end,
             ).images
 
@@ -170,6 +170,6 @@ class Sdxl:
         """Second to last hidden states of both encoders side by side, and the second one's pooled output."""
         first = self._pipeline.text_encoder(tokens[TOKENS], output_hidden_states=True)
         second = self._pipeline.text_encoder_2(tokens[TOKENS_2], output_hidden_states=True)
-        dtype = self.unet.dtype
+        dtype = self._options.dtype
         embedding = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
         return {EMBEDDING: embedding.to(dtype), POOLED: second[0].to(dtype)}

@@ -57,7 +57,7 @@ def make_data() -> dict[str, str]:
     studio("compare", done["run"])
     for prompt, seed in (("a cat on a blue background", 5), ("zog on a green background", 11), ("zog on a red background", 3)):
         studio("generate", prompt, "--lora", done["run"], "--seed", str(seed))
-    for weight in (0, 0.5, 1, 1.5):
+    for weight in (0, 0.5, 1.5, 1):
         studio("generate", "zog on a purple background", "--lora", f"{done['run']}={weight}", "--seed", "7")
     faulty = studio("dataset", "import", str(make_faulty_pictures()), "--name", "Glorp, first try")["dataset"]
     studio("check", faulty)

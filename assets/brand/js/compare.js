@@ -24,7 +24,7 @@ const switcher = () => { const b = h('button.d-crumb', {type: 'button'}); crumb(
 const head = (...tools) => h('header.d-head', h('div', switcher(), h('h1', 'Compare'), h('p', 'One seed, one scale. Only the checkpoint changes.')), tools.length ? h('div.d-tools', tools) : null);
 
 function empty(el, title, text) {
-  fill(el, head(), h('div.none-yet', h('div.strip1', {aria: {hidden: 'true'}}, [0, 1, 2, 3, 4].map((n) => h('i', {style: {'--n': n}}))), h('h2.d-h2', title), h('p.d-sub', text), h('a.d-btn.pri', {href: href('train')}, 'Go to Train')));
+  fill(el, head(), h('div.bare', h('div.strip1.bare-strip', {aria: {hidden: 'true'}}, [0, 1, 2, 3, 4].map((n) => h('i', {style: {'--n': n}}))), h('h2.d-h2', title), h('p.d-sub', text), h('a.d-btn.pri', {href: href('train')}, 'Go to Train')));
   ready(el, 'empty');
 }
 

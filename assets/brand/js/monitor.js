@@ -25,7 +25,7 @@ const switcher = () => { const b = h('button.d-crumb', {type: 'button'}); crumb(
 
 function empty(el) {
   fill(el, h('header.d-head', h('div', switcher(), h('h1', 'Monitor'), h('p', 'Watch a model develop.'))),
-    h('div.none-yet', h('div.d-tray', {aria: {hidden: 'true'}}, h('div.strip0', [1, 2, 3, 4, 5].map((n) => h('i', {style: {'--n': n}})))),
+    h('div.bare', h('div.d-tray.bare-strip', {aria: {hidden: 'true'}}, h('div.strip0', [1, 2, 3, 4, 5].map((n) => h('i', {style: {'--n': n}})))),
       h('h2.d-h2', 'No run yet'), h('p.d-sub', 'While a model trains, its samples, its curve and its time left stand here. Choose a recipe to start one.'),
       h('a.d-btn.pri', {href: href('train')}, 'Go to Train')));
   ready(el, 'empty');

@@ -39,7 +39,7 @@ def build(context: Context) -> None:
             CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"
         )
         word = gr.Textbox(
-            "", label="Trigger word", placeholder="one word, such as zog", max_length=60, interactive=True, elem_id="f-trigger"
+            "", label="Trigger word", placeholder="such as zog", max_length=60, interactive=True, elem_id="f-trigger"
         )
         place = gr.Radio(
             list(PLACES), value=next(iter(PLACES)), label="Its place", interactive=True, elem_id="place", elem_classes="as-seg"
