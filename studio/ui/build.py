@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 from fastapi import FastAPI

@@ -25,7 +25,7 @@ const draw = () => {
   const t = Object.assign(document.createElement('span'), {className: 'tw', textContent: word});
   const reads = {'As the subject': [t, ' ' + rest], First: [t, `, ${thing} ${rest}`], Last: [`${thing} ${rest}, `, t]};
   p.replaceChildren(...((word && reads[place]) || [`${thing} ${rest}`]));
-  const fits = {'As the subject': 'for one person or thing', First: 'for a style', Last: 'for a style', 'Leave out': 'then it cannot be called'};
+  const style = 'for a style', fits = {'As the subject': 'for one person or thing', First: style, Last: style, 'Leave out': 'nothing calls it'};
   element.querySelector('small').textContent = word ? fits[place] : 'a made-up word calls what is learned';
 };
 draw(); watch('value', draw);"""
@@ -38,9 +38,7 @@ def build(context: Context) -> None:
         captioner = gr.Dropdown(
             CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"
         )
-        word = gr.Textbox(
-            "", label="Trigger word", placeholder="such as zog", max_length=60, interactive=True, elem_id="f-trigger"
-        )
+        word = gr.Textbox("", label="Trigger word", placeholder="such as zog", max_length=60, interactive=True, elem_id="f-trigger")
         place = gr.Radio(
             list(PLACES), value=next(iter(PLACES)), label="Its place", interactive=True, elem_id="place", elem_classes="as-seg"
         )
