@@ -25,7 +25,8 @@ const draw = () => {
   const t = Object.assign(document.createElement('span'), {className: 'tw', textContent: word});
   const reads = {'As the subject': [t, ' ' + rest], First: [t, `, ${thing} ${rest}`], Last: [`${thing} ${rest}, `, t]};
   p.replaceChildren(...((word && reads[place]) || [`${thing} ${rest}`]));
-  const style = 'for a style', fits = {'As the subject': 'for one person or thing', First: style, Last: style, 'Leave out': 'nothing calls it'};
+  const style = 'for a style';
+  const fits = {'As the subject': 'for one person or thing', First: style, Last: style, 'Leave out': 'nothing calls it'};
   element.querySelector('small').textContent = word ? fits[place] : 'a made-up word calls what is learned';
 };
 draw(); watch('value', draw);"""
