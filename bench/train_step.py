@@ -141,8 +141,8 @@ def _spread(values: list[float], digits: int = 1) -> list[float]:
 def main() -> None:
     """Writes one JSON line a batch size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=5, help="Of each loop in a turn; short turns meet the same load.")
+    parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 4])
     parser.add_argument("--layers", choices=list(LORA_LAYERS), help="Default: everything; attention beside the script.")
     given, script = parser.parse_args(), find_script()

@@ -10,6 +10,8 @@ from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
 
+CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
+
 
 def build_optimizer(
     parameters: list[torch.nn.Parameter],
@@ -77,19 +79,29 @@ class Updater:
             self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        if self._max_norm > 0:
-            torch._foreach_mul_(gradients, (self._max_norm / (norm + 1e-6)).clamp(max=1.0))
-        self._apply(norm)
+        if self._fused and self.scaler is None:
+            self._apply_fused(norm)
+        else:
+            if self._max_norm > 0:
+                torch._foreach_mul_(gradients, (self._max_norm / (norm + CLIP_EPSILON)).clamp(max=1.0))
+            self._apply(norm)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _apply_fused(self, norm: torch.Tensor) -> None:
+        """The fused kernel divides the gradients by one number and skips the update where the other is 1, in one pass.
+
+        GradScaler hands its own numbers over in the same way.
+        """
+        optimizer: Any = self.optimizer
+        if self._max_norm > 0:
+            optimizer.grad_scale = ((norm + CLIP_EPSILON) / self._max_norm).clamp(min=1.0)
+        optimizer.found_inf = (~torch.isfinite(norm)).float()
+        optimizer.step()
 
     def _apply(self, norm: torch.Tensor) -> None:
         if self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        elif self._fused:
-            # The fused kernel skips the update where this is 1; GradScaler hands its own over in the same way.
-            self.optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
-            self.optimizer.step()
         elif torch.isfinite(norm).item():
             self.optimizer.step()
 
