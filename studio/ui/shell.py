@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context as GradioContext
 
+from studio.ui.text import PAGES
 from studio.web.brand import BRAND
 
 # For every event that only moves data between a page and the disk: no queue, no spinner, not in the public API.
@@ -37,10 +38,10 @@ def icon(name: str, size: str = "s") -> str:
     return f'<svg class="d-i {size}" viewBox="0 0 20 20" aria-hidden="true"><use href="{BRAND}/icons.svg#{name}"/></svg>'
 
 
-def head(title: str, sentence: str, tools: str = "") -> gr.HTML:
-    """The page's title with one sentence; on the phone the switcher stands above it. `tools` is HTML of ours."""
+def head(page: str, tools: str = "") -> gr.HTML:
+    """The page's title with its sentence; on the phone the switcher stands above it. `tools` is HTML of ours."""
     crumb = f"import('{BRAND}/js/rail.js').then(m => element.querySelectorAll('.d-crumb').forEach(m.crumb))"
-    text = f"<h1>{escape(title)}</h1><p>{escape(sentence)}</p>"
+    text = f"<h1>{escape(PAGES[page].title)}</h1><p>{escape(PAGES[page].sentence)}</p>"
     return html(
         f'<header class="d-head"><div><button type="button" class="d-crumb"></button>{text}</div>{tools}</header>', "page-head", crumb
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ _FIRST = f"""<script>document.documentElement.classList.add("p-"+(location.pathn
 <link rel="modulepreload" href="{BRAND}/js/core.js"><script type="module" fetchpriority="high" src="{BRAND}/js/rail.js"></script>
 <link rel="preload" href="{BRAND}/fonts/geist-latin-wght-normal.woff2" as="font" type="font/woff2" crossorigin>"""
 _STYLES = f'<link rel="stylesheet" href="{BRAND}/darkroom.css"><link rel="stylesheet" href="{BRAND}/gradio.css">'
+
+_BODY = re.compile(rb"<body[^>]*>")
 
 
 def lifted_css() -> str:
@@ -72,19 +74,28 @@ def _page_style(page: str) -> str:
     return f'<link rel="stylesheet" href="{BRAND}/pages/{page}.css">' if (FOLDER / "pages" / f"{page}.css").is_file() else ""
 
 
+def _first_title(title: tuple[str, str] | None) -> bytes:
+    """What is read while Gradio's client is on its way; its own title then takes the same place, and a stylesheet hides this one."""
+    if not title:
+        return b""
+    name, sentence = (escape(t) for t in title)
+    return f'<div class="d-head d-first" aria-hidden="true"><div><b>{name}</b><p>{sentence}</p></div></div>'.encode()
+
+
 class Head:
-    """Completes the pages' HTML: our scripts come first in the head, our styles last.
+    """Completes the pages' HTML: our scripts come first in the head, our styles last, the title first in the body.
 
     Gradio's own `head=` only puts the text into the page's JSON; the client adds it after the first paint, so that
     the rail would come late and everything would jump.
     """
 
-    def __init__(self, app: ASGIApp, *, pages: Callable[[], set[str]]) -> None:
-        self._app, self._pages = app, pages
+    def __init__(self, app: ASGIApp, *, titles: dict[str, tuple[str, str] | None]) -> None:
+        self._app = app
+        self._titles = {path: _first_title(title) for path, title in titles.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; only answers to a page's address are changed."""
-        if scope["type"] != "http" or scope["path"].strip("/") not in self._pages():
+        if scope["type"] != "http" or scope["path"].strip("/") not in self._titles:
             return await self._app(scope, receive, send)
         start: Message = {}
         body = b""
@@ -94,11 +105,16 @@ class Head:
             if message["type"] == "http.response.start":
                 start = message
                 return
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            styles = _STYLES + _page_style(scope["path"].strip("/") or "home")
+            page = scope["path"].strip("/")
+            styles = _STYLES + _page_style(page or "home")
             body = body.replace(b"<head>", b"<head>" + _FIRST.encode(), 1).replace(b"</head>", styles.encode() + b"</head>", 1)
+            body = _BODY.sub(lambda found: found[0] + self._titles[page], body, count=1)
             headers = [h for h in start["headers"] if h[0] != b"content-length"] + [(b"content-length", b"%d" % len(body))]
             await send({**start, "headers": headers})
             await send({"type": "http.response.body", "body": body})

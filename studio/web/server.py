@@ -29,7 +29,7 @@ def build_app(workspace: Workspace, settings: Settings) -> FastAPI:
     app.state.sessions = sessions
     errors.add_error_handlers(app)
     # The last one added stands outermost: guard first, then compression, then the completed head.
-    app.add_middleware(brand.Head, pages=lambda: set(PAGES))
+    app.add_middleware(brand.Head, titles={t.path: None if t.own else (t.title, t.sentence) for t in PAGES.values()})
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, settings=settings, sessions=sessions)
     brand.serve_brand(app)

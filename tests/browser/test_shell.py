@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -48,6 +50,14 @@ def test_the_rail_tells_where_each_step_stands_and_keeps_the_data_set(page, serv
     expect(rail.get_by_role("link", name="done: Dataset")).to_contain_text("4")
     expect(rail.locator("[aria-current=page]")).to_contain_text("Dataset")
     expect(rail.get_by_role("link", name="Captions")).to_have_attribute("href", f"/captions?dataset={dataset}")
+
+
+def test_the_title_that_came_first_gives_way_to_the_pages_own(page, server, dataset):
+    page.goto(f"{server.address}/check?dataset={dataset}", wait_until="commit")
+    first = page.locator(".d-first")
+    expect(first).to_have_text(re.compile("^Check"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check")
+    expect(first).to_be_hidden()
 
 
 def test_the_switcher_goes_to_another_data_set(page, server, dataset):

@@ -34,7 +34,7 @@ draw(); watch('value', draw);"""
 
 def build(context: Context) -> None:
     """Draws the page."""
-    shell.head("Captions", "Say what is in each picture. The trigger word carries what is special.")
+    shell.head("captions")
     with gr.Row(elem_classes="d-card cpt"):
         captioner = gr.Dropdown(
             CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"

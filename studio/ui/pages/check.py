@@ -17,7 +17,7 @@ if (a && q.get('dataset')) { a.href = '/api/check/' + encodeURIComponent(q.get('
 def build(context: Context) -> None:
     """Draws the page."""
     del context  # its widget asks the routes
-    shell.head("Check", "What the trainer will see, and what would make it better. Nothing changes without you.", _TOOLS)
+    shell.head("check", _TOOLS)
     shell.html("", "ck-link", _LINK.replace("element.querySelector", "document.querySelector"))
     shell.widget("check", "report")
     shell.dock("", ("Remove them", "secondary", "ck-mend", ["d-gone"]), ("Next: train", "primary", "ck-next", ["d-gone"]))

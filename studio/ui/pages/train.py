@@ -130,7 +130,7 @@ def build(context: Context) -> None:
     form = TrainForm(context)
     start_preset = choose_preset("subject", None)
     first = train_view.first_values(context, "", start_preset)
-    shell.head("Train", "Choose what it should learn. Everything else has a good value already.")
+    shell.head("train")
     drawn: dict[str, Any] = {}
     where = gr.JSON({}, visible="hidden")
     with gr.Row(elem_classes="d-cols tr"):
