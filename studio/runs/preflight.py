@@ -68,12 +68,12 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         _check_pictures(config, rows, faults, warnings)
     _check_packages(config, faults)
     _check_switches(config, hardware, faults)
-    _check_base_model(config, faults)
+    known = _check_base_model(config, faults)
     forecast = None
     if rows:
         forecast = compute_forecast(config, len(rows), hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
-        if forecast.problem and (at := _field_of_problem(config, hardware, forecast)) not in {f.field for f in faults}:
-            faults.append(Fault(field=at, text=forecast.problem))  # what an unknown model would need is nothing to tell
+        if forecast.problem and known:  # what an unknown model would need is nothing to tell
+            faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
     _check_memory_now(config, hardware, forecast, warnings)
     _check_machine_is_free(workspace, faults)
     return Preflight(config, faults, forecast, warnings)
@@ -160,14 +160,18 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _check_base_model(config: Any, faults: list[Fault]) -> None:
+def _check_base_model(config: Any, faults: list[Fault]) -> bool:
+    """Whether there is such a base model at all, be it in reach or not."""
+    known = True
     try:
         _check_source(resolve_source(config.pretrained_model_name_or_path), config, "pretrained_model_name_or_path", faults)
     except DarkroomError as error:
+        known = False
         faults.append(Fault(field=error.field or "pretrained_model_name_or_path", text=error.text))
     vae = config.pretrained_vae_model_name_or_path
     if vae and not Path(vae).expanduser().is_dir():
         _check_source(vae, config, "pretrained_vae_model_name_or_path", faults)
+    return known
 
 
 def _check_source(source: str, config: Any, setting: str, faults: list[Fault]) -> None:
