@@ -68,6 +68,21 @@ def test_two_cells_are_held_against_each_other(page, server, strip):
     expect(slider).to_have_attribute("aria-valuenow", "100")
 
 
+def test_the_pair_that_was_offered_gives_way_click_by_click(page, server, strip):
+    open_compare(page, server, strip.id)
+    page.wait_for_selector(DRAWN)
+    offered = page.locator("#strip .d-cell.pick")
+    expect(offered).to_have_count(2)
+    first, second = (offered.nth(n).get_attribute("data-cell") for n in (0, 1))
+    for cell in (first, second):
+        page.locator(f"[data-cell='{cell}']").click()
+        expect(page.locator("#strip .d-ab")).to_be_visible()
+    expect(page.locator(f"[data-cell='{first}'] .ab")).to_have_text("A")
+    expect(page.locator(f"[data-cell='{second}'] .ab")).to_have_text("B")
+    page.locator(f"[data-cell='{second}']").click()
+    expect(offered).to_have_count(1)
+
+
 def test_zoom_moves_all_pictures_together(page, server, strip):
     open_compare(page, server, strip.id)
     page.wait_for_selector(DRAWN)

@@ -87,7 +87,7 @@ function draw(el, id, d) {
   /* Two pictures to begin with: the base and the starred step, of the first row that has both. */
   function first(s) {
     const c = Math.max(1, s.columns.findIndex((o) => o.step === d.star)), r = s.cells.findIndex((row) => row[0].ready && row[c]?.ready);
-    if (r >= 0) strip.choose([[r, 0], [r, c]]);
+    if (r >= 0) strip.offer([[r, 0], [r, c]]);
   }
   function dock(s, going) {
     const columns = wish.steps.length + 1, number = wish.prompts.length * columns, col = s?.columns.find((c) => c.step === d.star), low = d.checkpoints.filter((k) => k.loss != null).reduce((a, k) => (!a || k.loss < a.loss ? k : a), null);

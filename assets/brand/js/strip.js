@@ -9,7 +9,7 @@ export const cellUrl = (run, cell, width) => `/media/compare/${encodeURIComponen
 /* `given()` is {run, status, star}; onStar(step), onPick(pair) and onZoom(z) tell what the person did. */
 export function makeStrip(given, {onStar, onPick, onZoom}) {
   const strip = h('div.d-strip'), scroll = h('div.d-scroll', {tabIndex: 0, role: 'region', aria: {label: 'Test strip'}}, strip);
-  let picked = [], z = 1, x = 0, y = 0, drawn = '', images = new Map();
+  let picked = [], offered = 0, z = 1, x = 0, y = 0, drawn = '', images = new Map();
   const at = (r, c) => strip.querySelector(`[data-cell="${r}/${c}"]`);
 
   function column(c, i, star) {
@@ -34,7 +34,7 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
   function show() {
     const {run, status: s, star} = given();
     if (!s) return;
-    if (picked.some(([r, c]) => r >= s.prompts.length || c >= s.columns.length)) picked = [];
+    if (picked.some(([r, c]) => r >= s.prompts.length || c >= s.columns.length)) { picked = []; offered = 0; }
     const sign = JSON.stringify([s.cells, s.columns, s.prompts, s.state === 'running', star, picked, z > 1.6]);
     if (sign === drawn) return;
     drawn = sign;
@@ -47,9 +47,13 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
     else if (focus?.column) strip.querySelector(`[data-column="${focus.column}"]`)?.focus();
   }
   function focusCell(r, c) { strip.querySelectorAll('[data-cell]').forEach((b) => (b.tabIndex = -1)); const b = at(r, c); if (b) { b.tabIndex = 0; b.focus({preventScroll: false}); } }
-  function choose(list) { picked = list; show(); onPick(picked); }
+  function choose(list, open = 0) { picked = list; offered = open; show(); onPick(picked); }
+  /* A pair that nobody chose gives way click by click: the first click is A, the second is B, also where they stood already. */
   function toggle(r, c) {
-    const i = picked.findIndex(([a, b]) => a === r && b === c);
+    const here = ([a, b]) => a === r && b === c, [one, two] = picked;
+    if (offered === 2) return choose([[r, c], here(two) ? one : two], 1);
+    if (offered === 1 && !here(one)) return choose([one, [r, c]]);
+    const i = picked.findIndex(here);
     choose(i >= 0 ? picked.filter((_, n) => n !== i) : [...picked.slice(-1), [r, c]]);
   }
   /* One zoom for all: --z --x --y in parts of a cell, every picture follows in CSS. */
@@ -101,5 +105,5 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
     else if (key === '-') zoom(z / 1.25);
     else if (key === '0') zoom(1);
   });
-  return {el: scroll, show, zoom: (f) => zoom(f === 0 ? 1 : z * f), choose, picked: () => picked};
+  return {el: scroll, show, zoom: (f) => zoom(f === 0 ? 1 : z * f), offer: (pair) => choose(pair, 2), picked: () => picked};
 }
