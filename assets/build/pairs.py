@@ -122,7 +122,7 @@ def _plan_sizes(rng: Random) -> list[Plan]:
 
 def _plan_things(rng: Random) -> list[Plan]:
     """One thing becomes another of the same vendor, at the same place on the same background."""
-    plans = []
+    plans: list[Plan] = []
     while len(plans) < NUM_THINGS:
         vendor, thing = rng.choice([d for d in _drawings() if d[0] != "own"])
         other = rng.choice([t for v, t in _drawings() if v == vendor and t != thing])
