@@ -75,8 +75,7 @@ class UnetFamily(LoadedPipeline):
         editor = self.build_editor()
         size = (request.width, request.height)
         pictures = [picture if picture.size == size else picture.resize(size) for picture in request.inputs]
-        image = editor.image_processor.preprocess(pictures).to(self._options.device, self._options.dtype)
-        return self.run_pipeline(editor, request, image=image, image_guidance_scale=request.image_guidance_scale, **arguments)
+        return self.run_pipeline(editor, request, image=pictures, image_guidance_scale=request.image_guidance_scale, **arguments)
 
     def build_editor(self) -> Any:
         """The pipeline that edits, over the same modules."""
