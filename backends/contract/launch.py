@@ -97,12 +97,18 @@ class LaunchSettings(Config):
         widget="path", max_length=1000)  # fmt: skip
 
     # Cloud
-    sky_cloud: Cloud | None = setting(None, "Provider", "One of eight, or empty for the cheapest you have set up.", group="cloud", widget="choice")
+    sky_cloud: Cloud | None = setting(
+        None, "Provider", "One of eight, or empty for the cheapest you have set up.", group="cloud", widget="choice"
+    )
     sky_accelerators: list[str] = setting(
         [], "Kinds of GPU", "Up to 8, one a line, such as A100-80GB:1; any of them will do. Empty: what the forecast needs.",
         group="cloud", widget="lines", max_length=8)  # fmt: skip
-    sky_disk_gb: int = setting(256, "Disk", "50 to 10,000 GB for base model, pictures and checkpoints.", group="cloud", unit="GB", ge=50, le=10_000)
-    sky_spot: bool = setting(False, "Spot machines", "On or off. Cheaper; may be taken away, then Resume goes on.", group="cloud", widget="switch")
+    sky_disk_gb: int = setting(
+        256, "Disk", "50 to 10,000 GB for base model, pictures and checkpoints.", group="cloud", unit="GB", ge=50, le=10_000
+    )
+    sky_spot: bool = setting(
+        False, "Spot machines", "On or off. Cheaper; may be taken away, then Resume goes on.", group="cloud", widget="switch"
+    )
     sky_region: str | None = setting(None, "Region", "A region’s name, or empty for any.", group="cloud")
     sky_secrets: list[str] = setting(
         ["HF_TOKEN"], "Secrets handed on", "Up to 8 names of environment variables, one a line; their values are never written down.",
@@ -144,7 +150,8 @@ class LaunchSettings(Config):
             if not value.replace("\t", " ").isprintable():
                 raise ValueError(f"{title}: “{value[:60]}” has characters that cannot be printed; type it anew.")
             if name in _BOUND_LINES and not _BOUND_LINES[name][0].fullmatch(value):
-                raise ValueError(f"{title} has the line “{value[:60]}”; each must be {_BOUND_LINES[name][1]}.")
+                shown = "that does not fit" if name == "sky_secrets" else f"“{value[:60]}”"  # it may be the secret itself
+                raise ValueError(f"{title} has a line {shown}; each must be {_BOUND_LINES[name][1]}.")
             option = value[2:].partition("=")[0]
             if name == "slurm_lines" and option in OURS:
                 raise ValueError(f"{title} has --{option}, which the studio writes itself. Take the line out.")

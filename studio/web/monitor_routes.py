@@ -48,6 +48,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
 
     @api.get("/api/runs/{run_id}")
     def facts(run_id: str) -> JSONResponse:
+        control.reconcile_run(context.workspace, run_id)  # a cluster's job is followed again where its follower has died
         return JSONResponse(describe_run(context, run_id, digests), headers=_NO_STORE)
 
     @api.get("/api/runs/{run_id}/events")

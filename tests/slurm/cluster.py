@@ -1,10 +1,11 @@
-"""A real Slurm of one node, all of it in one folder and on ports of its own: munged, slurmctld and slurmd.
+"""A real Slurm on one machine, all of it in one folder and on ports of its own: munged, slurmctld and two slurmd.
 
 It needs Debian's packages (`apt-get install slurm-wlm munge`) and touches nothing of a Slurm that the machine may have.
 """
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -25,13 +26,12 @@ AuthType=auth/munge
 CredType=cred/munge
 AuthInfo=socket={folder}/munge.socket
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -41,9 +41,10 @@ ReturnToService=2
 MpiDefault=none
 KillWait=5
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
-PartitionName=short Nodes={host} MaxTime=5 State=UP
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=4000 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=4000 State=UNKNOWN
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=n1,n2 MaxTime=5 State=UP
 """
 
 
@@ -54,7 +55,7 @@ def find_missing() -> str:
     return f"needs Slurm (apt-get install slurm-wlm munge); missing: {', '.join(missing)}" if missing else ""
 
 
-class OneNode:
+class Cluster:
     """Starts on `start`, ends with everything it started on `stop`. `environment` leads Slurm's commands to it."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,8 +64,8 @@ class OneNode:
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        for name in ("state", "spool"):
-            (self.folder / name).mkdir()
+        for name in ("state", "spool/n1", "spool/n2"):
+            (self.folder / name).mkdir(parents=True)
         key = self.folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o600)
@@ -76,8 +77,9 @@ class OneNode:
         self._spawn("munged", "--foreground", "--force", *flags)
         wait_until((self.folder / "munge.socket").exists, limit_s=20)
         self.start_controller()
-        self.start_node()
-        wait_until(lambda: "idle" in self.ask("sinfo", "-h", "-p", "main", "-o", "%T"), limit_s=60)
+        for node in ("n1", "n2"):
+            self._spawn("slurmd", "-D", "-N", node)
+        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-p", "main", "-o", "%T").split() == ["idle", "idle"], limit_s=60)
 
     def start_controller(self) -> None:
         """The part that answers squeue and sbatch."""
@@ -86,10 +88,6 @@ class OneNode:
     def stop_controller(self) -> None:
         """As when the cluster's head is restarted: jobs go on, nobody answers."""
         _end(self._controller)
-
-    def start_node(self) -> None:
-        """The part that runs jobs."""
-        self._node = self._spawn("slurmd", "-D")
 
     def stop(self) -> None:
         if self._started:
@@ -124,7 +122,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _free_ports() -> list[int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1], other.getsockname()[1]]
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
