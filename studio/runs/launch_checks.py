@@ -23,6 +23,7 @@ GPU_MEMORY_GB: dict[str, int] = {
     "L40S": 48,
     "L40": 48,
     "RTX6000-Ada": 48,
+    "RTXA6000": 48,
     "A6000": 48,
     "A40": 48,
     "RTX4090": 24,
@@ -128,6 +129,11 @@ def _check_machines(config: Config, launch: LaunchSettings) -> list[Fault]:
     if total % machines or total < machines:
         near = max(1, round(total / machines)) * machines
         text = f"Machines is {machines} and GPUs (num_processes, over all of them) is {total}; they must share evenly. Nearest: {near}."
+        found.append(Fault(field="num_machines", text=text))
+    if machines > 1 and launch.launcher == "skypilot":
+        text = (
+            f"Machines is {machines}; those of a cloud share no disk, which the trainer needs. Set it to 1 and choose one with more GPUs."
+        )
         found.append(Fault(field="num_machines", text=text))
     if machines > 1 and launch.is_local and not launch.main_process_ip:
         text = "Address of machine 0 is empty; with several machines each must reach it. Give its name or address, such as 10.0.0.4."

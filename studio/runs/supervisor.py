@@ -54,6 +54,7 @@ class Supervisor:
         seconds, device = float(self.plan.get("seconds_before", 0.0)), str(self.plan.get("device", ""))
         attempt = describe_attempt(self.run, token=token, command=self.plan["command"], device=device, seconds_before=seconds)
         self.record = {"supervisor": own.as_json(), **attempt, "out_of_memory_kills": count_memory_kills()}
+        self.record["launched_by"] = self.plan.get("launched_by", "local")
         self._write()
         environment = {**self.plan["environment"], TOKEN: token}
         with self.run.log.open("ab") as log:
@@ -141,7 +142,9 @@ class Supervisor:
         self._file_speed()
 
     def _file_speed(self) -> None:
-        record_run(Workspace(self.run.root.parent.parent), self.run)
+        """Files how fast it was under this machine's name, where it was this machine."""
+        if self.record.get("launched_by", "local") == "local":
+            record_run(Workspace(self.run.root.parent.parent), self.run)
 
     def _explain(self, code: int | None) -> tuple[str, str]:
         """State and reason, from the trainer's last word, else from the way it ended."""
