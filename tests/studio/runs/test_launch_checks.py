@@ -7,7 +7,7 @@ import os
 import pytest
 
 from backends.contract.launch import LaunchSettings
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.launch_checks import check_launch, find_gpu_memory, hardware_for
 
