@@ -23,6 +23,8 @@ PYTHON = "$HOME/darkroom-env/bin/python"
 CACHE = "/tmp/darkroom-cache"
 SPARE = 1.05  # a card is never empty
 KINDS = 6
+_MODELS = ("pretrained_model_name_or_path", "pretrained_vae_model_name_or_path")
+_OWN = ("output_dir", "cache_dir", "resume_from_checkpoint")  # the run's own, or made there anew
 WITHOUT_BF16 = ("V100-32GB", "V100", "P100", "T4")
 _PACKAGES = {"use_8bit_adam": "bitsandbytes", "enable_xformers_memory_efficient_attention": "xformers"}
 
@@ -113,11 +115,13 @@ def list_folders(run: RunDir, config: Config) -> list[Path]:
         for line in run.manifest.read_text("utf-8").splitlines():
             row = json.loads(line)
             folders |= {Path(row[key]).parent for key in ("file", "input_file") if row.get(key)}
-    for name in ("pretrained_model_name_or_path", "pretrained_vae_model_name_or_path"):
-        given = getattr(config, name, None)
-        source = Path(resolve_source(given)).expanduser() if given else None
-        if source and source.is_absolute() and source.exists() and not source.is_relative_to(REPOSITORY):
-            folders.add(source)
+    for name, field in type(config).model_fields.items():
+        shown = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if name in _MODELS or (shown.get("widget") == "path" and name not in _OWN):
+            given = str(getattr(config, name) or "")
+            source = Path(resolve_source(given) if name in _MODELS and given else given).expanduser()
+            if source.is_absolute() and source.exists() and not source.is_relative_to(REPOSITORY):
+                folders.add(source)
     return sorted(folders)
 
 

@@ -47,7 +47,7 @@ def test_two_machines_with_a_process_each_equal_one_machine_with_two(base, tmp_p
     assert [node.returncode for node in nodes] == [0, 0], said[-4000:]
 
     assert toy.last_state(two)["state"] == "finished"
-    assert toy.difference(one.lora, two.lora) == 0.0
+    assert toy.difference(one.result, two.result) == 0.0
     assert [e["loss"] for e in toy.events_of(two, "step")] == [e["loss"] for e in toy.events_of(one, "step")]
     assert len(toy.events_of(two, "state")) == len(toy.events_of(one, "state"))  # two machines, one log
 

@@ -14,8 +14,8 @@ import yaml
 
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import Cloud, LaunchSettings, write_launch
-from backends.contract.rundir import complete_checkpoints
 from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.rundir import complete_checkpoints
 from studio.runs.control import find_busy_run, reconcile_run, resume_run, start_run, stop_run
 from studio.runs.launchers.sky_task import choose_kinds, format_task
 from studio.runs.launchers.skypilot import format_launch
