@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.captions import CaptionConflict, set_caption
-from studio.datasets.index import Picture
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 from studio.datasets.trigger import Place, with_trigger_word
 from studio.workers.captioner import caption_replies

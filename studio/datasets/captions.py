@@ -15,7 +15,7 @@ import regex
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
-from studio.datasets.index import Picture, TextBy
+from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore, find_picture
 from studio.datasets.trigger import Place, with_trigger_word, without_trigger_word
 from studio.workspace import safe_id

@@ -12,10 +12,10 @@ from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, co
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_rules, picture_rules, sentences
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.index import Picture
 from studio.datasets.measure import measure_picture, read_measures, write_measures
 from studio.datasets.pictures import PictureRefused, decode_picture
 from studio.datasets.report import BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 from studio.datasets.tokens import load_counter
 

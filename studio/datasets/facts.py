@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract.buckets import Placement
-from studio.datasets.index import Picture
 from studio.datasets.measure import Measures
 from studio.datasets.report import Finding
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetInfo
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")

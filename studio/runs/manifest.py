@@ -11,7 +11,7 @@ from typing import Any
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
-from studio.datasets.index import Picture
+from studio.datasets.rows import Picture
 from studio.workspace import Workspace
 
 
