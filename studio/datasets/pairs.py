@@ -42,9 +42,7 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
         before = list(rows)
         joins = [(left, right) for left, right in _find_matches(rows) if _same_size(rows[left], rows[right])]
         if not joins:
-            raise DarkroomError(
-                "No two of the waiting pictures have one name. Drop a missing picture on its place, or remove the rest."
-            )
+            raise DarkroomError("No two of the waiting pictures have one name. Drop a missing picture on its place, or remove the rest.")
         token = store.remember(dataset_id, "match", before, [before[at] for join in joins for at in join])
         desk = Desk(rows)
         for left, right in joins:
