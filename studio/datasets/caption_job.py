@@ -90,6 +90,8 @@ class CaptionJobs:
         Raises:
             DarkroomError: When a job is under way already, or nothing is left to do.
         """
+        if self._store.info(dataset_id).kind == "pairs":
+            trigger_word = ""
         rows = (p for p in self._store.pictures(dataset_id) if not p.missing)
         wanted = [p for p in rows if not p.text or (overwrite_own and p.text_by in ("captioner", "draft"))]
         if trigger_word:

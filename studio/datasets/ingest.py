@@ -18,25 +18,32 @@ __all__ = ["Outcome", "clean_name", "ingest_folder", "ingest_upload"]
 
 
 def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Path) -> list[Outcome]:
-    """Takes one dropped file: a picture, a caption (.txt), a list (metadata.jsonl), or a ZIP of such."""
-    return ingest_files(store, dataset_id, [(name, file_path)])
+    """Takes one dropped file: a picture, a caption (.txt), a list (metadata.jsonl), or a ZIP of such.
+
+    Raises:
+        DarkroomError: When it is a ZIP that cannot be opened, or does harm.
+    """
+    store.workspace.dataset(dataset_id)
+    shown = clean_name(name)
+    file_path = Path(file_path)
+    if kind_of(Found(shown, file_path)) == "zip":
+        with unpack_zip(file_path, store.workspace.temporary) as unpacked:
+            refused = [Outcome(clean_name(n), False, None, reason) for n, reason in unpacked.refused]
+            return _ingest(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files]) + refused
+    return _ingest(store, dataset_id, [Found(shown, file_path)])
 
 
 def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Path]]) -> list[Outcome]:
-    """Takes files that were dropped together. A ZIP among them that cannot be opened is refused; the others have nothing to do with it."""
+    """Takes files that were dropped together. One that cannot be opened is refused; the others have nothing to do with it."""
     store.workspace.dataset(dataset_id)
     files = [Found(clean_name(name), Path(path)) for name, path in named]
-    plain = [f for f in files if kind_of(f) != "zip"]
-    outcomes = _ingest_dropped(store, dataset_id, plain)
-    for packed in (f for f in files if f not in plain):
+    together = [f for f in files if kind_of(f) != "zip"] if store.info(dataset_id).kind == "pairs" else []
+    outcomes = _ingest(store, dataset_id, together)
+    for file in (f for f in files if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
         try:
-            with unpack_zip(packed.path, store.workspace.temporary) as unpacked:
-                outcomes += _ingest(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files])
-                outcomes += [Outcome(clean_name(n), False, None, reason) for n, reason in unpacked.refused]
+            outcomes += ingest_upload(store, dataset_id, file.name, file.path)
         except DarkroomError as refusal:
-            if len(files) == 1:
-                raise
-            outcomes.append(Outcome(packed.name, False, None, refusal.text))
+            outcomes.append(Outcome(file.name, False, None, refusal.text))
     return outcomes
 
 
@@ -55,24 +62,21 @@ def ingest_folder(store: DatasetStore, dataset_id: str, path: Path) -> list[Outc
     return _ingest(store, dataset_id, found)
 
 
-def _ingest_dropped(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
-    """A drop comes in parts of a few files each, so that of pictures each one is called as if it came alone."""
-    if found and store.info(dataset_id).kind == "pairs":
-        return _ingest(store, dataset_id, found)
-    return [outcome for file in found for outcome in _ingest(store, dataset_id, [file])]
-
-
 def _ingest(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
     found = [f for f in found if not is_silent(f.name)]
     if not found:
         return []
-    if store.decide_kind(dataset_id, lambda: "pairs" if _are_pairs(found) else "pictures") == "pairs":
+    if store.decide_kind(dataset_id, lambda: _guess_kind(found)) == "pairs":
         return ingest_pairs.ingest_pairs(store, dataset_id, found)
     return _ingest_pictures(store, dataset_id, _without_common_folder(found))
 
 
-def _are_pairs(found: list[Found]) -> bool:
-    return looks_like_pairs(f.name for f in found) or any(ingest_pairs.is_list_of_pairs(f) for f in found if kind_of(f) == "list")
+def _guess_kind(found: list[Found]) -> str:
+    """Nothing where there are only words: the pictures that come after them tell."""
+    kinds = [(f, kind_of(f)) for f in found]
+    if looks_like_pairs(f.name for f in found) or any(ingest_pairs.is_list_of_pairs(f) for f, kind in kinds if kind == "list"):
+        return "pairs"
+    return "pictures" if any(kind == "picture" for _, kind in kinds) else ""
 
 
 def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:

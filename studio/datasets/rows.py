@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 TextBy = Literal["", "file", "captioner", "draft", "person"]
@@ -92,6 +92,18 @@ def make_pair(row_id: str, name: str, before: ImageFile, after: ImageFile, words
 def with_sides(row: Picture, before: ImageFile, after: ImageFile) -> Picture:
     """The same pair with other pictures."""
     return make_pair(row.id, row.name, before, after, (row.text, row.text_by, row.version))
+
+
+def with_measured(row: Picture, measured: dict[str, ImageFile]) -> Picture:
+    """The row with hash and size of its files as they are now; `measured` has those that were changed outside, by their id."""
+    if row.before is not None and row.after is not None:
+        return with_sides(row, *(_measured(image, measured.get(image.id)) for image in (row.before, row.after)))
+    now = measured.get(row.id)
+    return replace(row, sha256=now.sha256, width=now.width, height=now.height) if now else row
+
+
+def _measured(image: ImageFile, now: ImageFile | None) -> ImageFile:
+    return replace(image, sha256=now.sha256, width=now.width, height=now.height) if now and image.file else image
 
 
 def to_plain(row: Picture) -> dict[str, Any]:
