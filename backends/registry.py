@@ -7,7 +7,15 @@ from pathlib import Path
 
 from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.dreambooth import DreamBoothConfig, FluxDreamBoothConfig, Sd15DreamBoothConfig
+from backends.contract.methods.instruct_pix2pix import InstructPix2PixConfig, Sd15InstructPix2PixConfig
+from backends.contract.methods.text_to_image import (
+    FluxTextToImageConfig,
+    FullTextToImageConfig,
+    Sd15FullTextToImageConfig,
+    Sd15TextToImageConfig,
+    TextToImageConfig,
+)
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 
@@ -37,17 +45,48 @@ class Backend:
         return PRESETS / self.method
 
 
+_FAMILIES = {
+    "sd15": ("SD 1.5", "backends.families.sd15:Sd15"),
+    "sdxl": ("SDXL", "backends.families.sdxl:Sdxl"),
+    "flux": ("Flux", "backends.families.flux:Flux"),
+}
+_METHODS = {
+    "text_to_image": ("LoRA from pictures with captions", "backends.methods.text_to_image:TextToImage"),
+    "text_to_image_full": ("all weights, from pictures with captions", "backends.methods.text_to_image:FullTextToImage"),
+    "dreambooth": ("DreamBooth LoRA of a subject", "backends.methods.dreambooth:DreamBooth"),
+    "instruct_pix2pix": ("InstructPix2Pix, edits from pairs", "backends.methods.instruct_pix2pix:InstructPix2Pix"),
+}
+_CONFIGS: dict[tuple[str, str], type[Config]] = {
+    ("sd15", "text_to_image"): Sd15TextToImageConfig,
+    ("sd15", "text_to_image_full"): Sd15FullTextToImageConfig,
+    ("sd15", "dreambooth"): Sd15DreamBoothConfig,
+    ("sd15", "instruct_pix2pix"): Sd15InstructPix2PixConfig,
+    ("sdxl", "text_to_image"): TextToImageConfig,
+    ("sdxl", "text_to_image_full"): FullTextToImageConfig,
+    ("sdxl", "dreambooth"): DreamBoothConfig,
+    ("sdxl", "instruct_pix2pix"): InstructPix2PixConfig,
+    ("flux", "text_to_image"): FluxTextToImageConfig,
+    ("flux", "dreambooth"): FluxDreamBoothConfig,
+}
+# Pairs that somebody may look for, and why they are not there.
+REFUSED = {
+    "flux/text_to_image_full": "Training all 12 billion weights of Flux needs several GPUs with 80 GB each. A LoRA learns nearly as much: "
+    "choose flux/text_to_image.",
+    "flux/instruct_pix2pix": "Flux learns edits by Kontext, whose input is made otherwise. "
+    "Choose sd15/instruct_pix2pix or sdxl/instruct_pix2pix.",
+}
 BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
         Backend(
-            family="sdxl",
-            method="text_to_image",
-            title="SDXL, LoRA from pictures with captions",
-            config=TextToImageConfig,
-            family_class="backends.families.sdxl:Sdxl",
-            method_class="backends.methods.text_to_image:TextToImage",
-        ),
+            family=family,
+            method=method,
+            title=f"{_FAMILIES[family][0]}, {_METHODS[method][0]}",
+            config=config,
+            family_class=_FAMILIES[family][1],
+            method_class=_METHODS[method][1],
+        )
+        for (family, method), config in _CONFIGS.items()
     )
 }
 
@@ -56,8 +95,10 @@ def find_backend(name: str) -> Backend:
     """The back end of this name.
 
     Raises:
-        DarkroomError: When there is none; names those that exist.
+        DarkroomError: When there is none; says why, or names those that exist.
     """
+    if name in REFUSED:
+        raise DarkroomError(f"There is no training {name}. {REFUSED[name]}")
     if name not in BACKENDS:
         raise DarkroomError(f"There is no training called “{name}”. There is: {', '.join(BACKENDS)}.")
     return BACKENDS[name]

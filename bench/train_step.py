@@ -28,8 +28,8 @@ import torch  # noqa: E402
 from backends.contract.config import parse_config  # noqa: E402
 from backends.contract.events import EventWriter  # noqa: E402
 from backends.contract.rundir import RunDir  # noqa: E402
-from backends.contract.text_to_image import LORA_LAYERS  # noqa: E402
-from backends.engine.adapters import Adapters  # noqa: E402
+from backends.contract.settings.lora import UNET_LORA_LAYERS  # noqa: E402
+from backends.engine.adapters import Adapters, AdapterShape  # noqa: E402
 from backends.engine.assembly import assemble  # noqa: E402
 from backends.engine.loop import Training, train  # noqa: E402
 from backends.engine.reporter import Reporter  # noqa: E402
@@ -75,10 +75,10 @@ def run_ours(training: Training, steps: int) -> None:
     train(training)
 
 
-def build_bare(*, batch_size: int, layers: list[str]) -> Callable[[int], None]:
+def build_bare(*, batch_size: int, layers: str) -> Callable[[int], None]:
     """The bare loop as a function of the number of steps."""
     family = Sdxl.load(LoadOptions(source=str(BASE), device=torch.device("cpu"), dtype=torch.float32))
-    adapters = Adapters(family.adapter_targets(layers, text_encoders=False), rank=RANK, alpha=float(RANK), dropout=0.0, seed=0)
+    adapters = Adapters(family.adapter_targets(layers, text_encoders=False), AdapterShape(RANK, float(RANK)), seed=0)
     parameters = adapters.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, fused=True)
     told = family.encode_prompts(["zog on a red background"] * batch_size)
@@ -110,7 +110,7 @@ def compare(*, batch_size: int, steps: int, rounds: int, layers: str, script: Pa
     """Milliseconds of CPU a step, and ours as a ratio of each other loop's, as least, median and most of the rounds."""
     with tempfile.TemporaryDirectory() as folder:
         training = build_ours(Path(folder) / "ours", batch_size=batch_size, layers=layers)
-        loops = {"ours": lambda n: run_ours(training, n), "bare": build_bare(batch_size=batch_size, layers=LORA_LAYERS[layers])}
+        loops = {"ours": lambda n: run_ours(training, n), "bare": build_bare(batch_size=batch_size, layers=layers)}
         theirs = None
         if script:
             work = Path(folder) / "script"
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="Of each loop in a turn; short turns meet the same load.")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 4])
-    parser.add_argument("--layers", choices=list(LORA_LAYERS), help="Default: everything; attention beside the script.")
+    parser.add_argument("--layers", choices=list(UNET_LORA_LAYERS), help="Default: everything; attention beside the script.")
     given, script = parser.parse_args(), find_script()
     if script and given.layers not in (None, "attention"):
         parser.error(f"--layers is {given.layers}; the script trains the attention layers alone. Leave {CHECKOUT} or --layers out.")

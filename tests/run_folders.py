@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from backends.contract import files
 from backends.contract.config import write_config
-from backends.contract.rundir import ADAPTER, COMPLETE, RunDir
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.rundir import COMPLETE, WEIGHTS, RunDir
 from studio.runs.processes import identify
 from studio.workspace import Workspace
 
@@ -109,7 +109,7 @@ class RunWriter:
     def checkpoint(self, step: int) -> None:
         """A complete checkpoint (its weights are bytes that nobody loads)."""
         self.run.checkpoint(step).mkdir(parents=True)
-        self.run.adapter(step).write_bytes(b"\0" * 400_000)
+        self.run.weights(step).write_bytes(b"\0" * 400_000)
         (self.run.checkpoint(step) / COMPLETE).touch()
         folder = str(self.run.checkpoint(step).relative_to(self.run.root))
         self.event("checkpoint", at=step * 0.6, step=step, folder=folder, heldout_loss=round(self.true_loss(step), 4))
@@ -123,10 +123,10 @@ class RunWriter:
     def end(self, state: str, *, step: int, reason: str = "") -> None:
         """Marks the run as ended; a finished one gets its result and its LoRA."""
         if state == "finished":
-            self.run.lora.write_bytes(b"\0" * 1_200_000)
+            self.run.result.write_bytes(b"\0" * 1_200_000)
             start, end = self.true_loss(0), self.true_loss(step)
             self.event(
-                "result", at=step * 0.6, lora=ADAPTER, steps=step, seconds=step * 0.6, steps_per_s=1.62, heldout_loss_start=start,
+                "result", at=step * 0.6, lora=WEIGHTS[0], steps=step, seconds=step * 0.6, steps_per_s=1.62, heldout_loss_start=start,
                 heldout_loss_end=end, heldout_loss_ratio=round(end / start, 4), best_step=step, learned=True)  # fmt: skip
         if state in ("finished", "stopped", "failed"):
             self.event("state", at=step * 0.6, state=state, step=step, reason=reason)

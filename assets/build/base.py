@@ -133,17 +133,23 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return (position * NUM_TIMESTEPS).long().clamp(0, NUM_TIMESTEPS - 1)
 
 
-def compute_v_loss(base: Base, latents: Tensor, ids: Tensor, time_ids: Tensor, noise: Tensor, timesteps: Tensor, alphas: Tensor) -> Tensor:
-    """Mean squared error of the predicted velocity (Salimans and Ho 2022, arXiv:2202.00512, appendix D).
+def mix(latents: Tensor, noise: Tensor, timesteps: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """(noisy latents, velocity to predict) (Salimans and Ho 2022, arXiv:2202.00512, appendix D).
 
     `alphas` (NUM_TIMESTEPS,) is the noise scheduler's cumulative product.
     """
     signal, spread = (power.sqrt().view(-1, 1, 1, 1) for power in (alphas[timesteps], 1 - alphas[timesteps]))
+    return signal * latents + spread * noise, signal * noise - spread * latents
+
+
+def compute_v_loss(base: Base, latents: Tensor, ids: Tensor, time_ids: Tensor, noise: Tensor, timesteps: Tensor, alphas: Tensor) -> Tensor:
+    """Mean squared error of the predicted velocity."""
+    noisy, velocity = mix(latents, noise, timesteps, alphas)
     with torch.autocast("cpu", torch.bfloat16):
         states, pooled = base.encode(ids)
         added = {"text_embeds": pooled, "time_ids": time_ids}
-        predicted = base.unet(signal * latents + spread * noise, timesteps, states, added_cond_kwargs=added).sample
-    return (predicted.float() - (signal * noise - spread * latents)).pow(2).mean()
+        predicted = base.unet(noisy, timesteps, states, added_cond_kwargs=added).sample
+    return (predicted.float() - velocity).pow(2).mean()
 
 
 def save_base(base: Base, tokenizer: CLIPTokenizer, vae_folder: Path, out: Path) -> None:

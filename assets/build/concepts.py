@@ -48,6 +48,15 @@ def _read(text: str) -> dict[str, str]:
 
 
 CONCEPTS: dict[str, str] = {name: character for text in GROUPS.values() for name, character in _read(text).items()}
+# What the two smaller families know: the 24 things of PROMPTS, and 26 more that differ much in outline or colour.
+FAMILY_THINGS: tuple[str, ...] = (
+    *("cat", "dog", "panda", "frog", "owl", "octopus", "butterfly", "pig", "chick", "koala", "lion", "ladybug", "turtle", "fish"),
+    *("red apple", "pizza", "hamburger", "strawberry", "cupcake", "banana", "watermelon", "carrot", "donut", "cheese"),
+    *("cactus", "sunflower", "mushroom", "tree", "christmas tree", "car", "rocket", "sailboat"),
+    *("guitar", "crown", "robot", "umbrella", "balloon", "gift", "key"),
+    *("grinning face", "ghost", "alien", "snowman"),
+    *("blue heart", "red heart", "star", "sun", "crescent moon", "cloud", "rainbow"),
+)
 # Never shown to any model: for a test that needs a thing the base does not know.
 HELD_OUT: dict[str, str] = {"penguin": "🐧", "fox": "🦊", "hedgehog": "🦔"}
 # Mirrored, these would be wrong: writing, the hands of a clock, a shape with a hand.

@@ -62,8 +62,17 @@ def draw_picture(figure: str, colour: str, rng: Random) -> Image.Image:
     place = f"translate({x:.2f} {y:.2f}) rotate({tilt:.2f}) scale({mirror * radius:.3f} {radius:.3f})"
     drawing = f'<g transform="{place}">{FIGURES[figure](rng)}</g>'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 256">{_backdrop(colour)}{shadow}{drawing}</svg>'
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIDE_PX, height=SIDE_PX, skip_system_fonts=True))
-    return Image.open(io.BytesIO(png)).convert("RGB")
+    return _rasterise(svg, SIDE_PX).convert("RGB")
+
+
+def draw_glyph(figure: str, rng: Random, side_px: int) -> Image.Image:
+    """One figure alone, RGBA, side_px square."""
+    return _rasterise(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 2 2">{FIGURES[figure](rng)}</svg>', side_px).convert("RGBA")
+
+
+def _rasterise(svg: str, side_px: int) -> Image.Image:
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=side_px, height=side_px, skip_system_fonts=True))
+    return Image.open(io.BytesIO(png))
 
 
 def draw_set(name: str) -> list[tuple[Image.Image, str]]:

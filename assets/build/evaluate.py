@@ -15,18 +15,22 @@ from random import Random
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, FluxPipeline
 from PIL import Image
 from transformers import AutoProcessor, BlipForConditionalGeneration
 
 from assets.build.colours import COLOURS
+from assets.build.compose import SIDE_PX
 from assets.build.concepts import CONCEPTS, PROMPTS, caption, name_thing
 from assets.build.sheet import draw_sheet
+from assets.build.tokenizer import MAX_TOKENS
 
 log = logging.getLogger(__name__)
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+BASES = ("pocket-sdxl", "pocket-sd15", "pocket-flux")
 GUIDANCE_SCALE = 3.0
+EMBEDDED_GUIDANCE_SCALE = 3.5
 NUM_INFERENCE_STEPS = 20
 BATCH = 8
 BORDER_PX = 4
@@ -44,22 +48,32 @@ class Verdict:
     colour_right: bool
 
 
-def load_base(folder: Path) -> StableDiffusionXLPipeline:
-    """The pocket base as a pipeline that paints on the CPU and reports nothing."""
-    pipe = StableDiffusionXLPipeline.from_pretrained(folder, dtype=torch.float32)
+def load_base(folder: Path) -> DiffusionPipeline:
+    """One of BASES as a pipeline that paints on the CPU and reports nothing."""
+    pipe = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def paint(pipe: StableDiffusionXLPipeline, prompts: list[str], *, seed: int = 0, steps: int = NUM_INFERENCE_STEPS) -> list[Image.Image]:
+def guide(pipe: DiffusionPipeline, count: int) -> dict[str, object]:
+    """How the pipeline has to be asked so that it keeps to `count` prompts."""
+    against: dict[str, object] = {"negative_prompt": [""] * count}
+    if not isinstance(pipe, FluxPipeline):
+        return against | {"guidance_scale": GUIDANCE_SCALE}
+    # It attends to all of its text, so that a longer one than it was trained on would derail it.
+    shape: dict[str, object] = {"height": SIDE_PX, "width": SIDE_PX, "max_sequence_length": MAX_TOKENS}
+    if pipe.transformer.config.guidance_embeds:
+        return shape | {"guidance_scale": EMBEDDED_GUIDANCE_SCALE}
+    return shape | against | {"true_cfg_scale": GUIDANCE_SCALE}
+
+
+def paint(pipe: DiffusionPipeline, prompts: list[str], *, seed: int = 0, steps: int = NUM_INFERENCE_STEPS) -> list[Image.Image]:
     """One picture a prompt; picture i has the seed `1000 * seed + i`, whatever the batch."""
     pictures: list[Image.Image] = []
     for first in range(0, len(prompts), BATCH):
         part = prompts[first : first + BATCH]
         generators = [torch.Generator().manual_seed(1000 * seed + first + i) for i in range(len(part))]
-        pictures += pipe(
-            part, negative_prompt=[""] * len(part), num_inference_steps=steps, guidance_scale=GUIDANCE_SCALE, generator=generators
-        ).images
+        pictures += pipe(part, num_inference_steps=steps, generator=generators, **guide(pipe, len(part))).images
     return pictures
 
 
@@ -96,9 +110,9 @@ def all_things(seed: int) -> list[Request]:
     return [(name, rng.choice(list(COLOURS)), None) for name in CONCEPTS]
 
 
-def evaluate(models: Path, requests: list[Request], *, seed: int = 0) -> tuple[list[Verdict], list[Image.Image]]:
-    """Verdicts and pictures of the two pocket models in `models`."""
-    pictures = paint(load_base(models / "pocket-sdxl"), [caption(*request) for request in requests], seed=seed)
+def evaluate(models: Path, requests: list[Request], *, base: str = "pocket-sdxl", seed: int = 0) -> tuple[list[Verdict], list[Image.Image]]:
+    """Verdicts and pictures of one of BASES in `models`, judged by the captioner there."""
+    pictures = paint(load_base(models / base), [caption(*request) for request in requests], seed=seed)
     return judge(requests, pictures, describe(models / "pocket-blip", pictures)), pictures
 
 
@@ -113,17 +127,20 @@ def summarise(verdicts: list[Verdict]) -> dict[str, object]:
 
 
 def write_report(models: Path, out: Path, *, seed: int = 0) -> dict[str, dict[str, object]]:
-    """Writes `pocket-contact.png`, `pocket-concepts.webp` and `pocket-report.json` into `out`; the report's content."""
+    """Writes a contact sheet of every base, `pocket-concepts.webp` and `pocket-report.json` into `out`; the report's content."""
     out.mkdir(parents=True, exist_ok=True)
     report = {}
-    for name, requests, file, columns, side_px in (
-        ("prompts", list(PROMPTS), "pocket-contact.png", 6, 128),
-        ("concepts", all_things(seed), "pocket-concepts.webp", 14, 64),
+    for name, base, requests, file in (
+        ("prompts", "pocket-sdxl", list(PROMPTS), "pocket-contact.png"),
+        ("concepts", "pocket-sdxl", all_things(seed), "pocket-concepts.webp"),
+        ("prompts, sd15", "pocket-sd15", list(PROMPTS), "pocket-sd15-contact.png"),
+        ("prompts, flux", "pocket-flux", list(PROMPTS), "pocket-flux-contact.png"),
     ):
-        verdicts, pictures = evaluate(models, requests, seed=seed)
+        verdicts, pictures = evaluate(models, requests, base=base, seed=seed)
         report[name] = summarise(verdicts)
         log.info("%s: %s", name, json.dumps(report[name]))
-        labels = [v.prompt for v in verdicts] if name == "prompts" else [request[0] for request in requests]
+        labels = [request[0] for request in requests] if name == "concepts" else [v.prompt for v in verdicts]
+        columns, side_px = (14, 64) if name == "concepts" else (6, 128)
         draw_sheet(pictures, labels, columns=columns, side_px=side_px).save(out / file, optimize=True)
     (out / "pocket-report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
@@ -132,7 +149,7 @@ def write_report(models: Path, out: Path, *, seed: int = 0) -> dict[str, dict[st
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description="Count what the pocket models can do, and draw their contact sheets.")
-    parser.add_argument("--models", type=Path, default=MODELS, help="folder with pocket-sdxl and pocket-blip")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder with the bases and pocket-blip")
     parser.add_argument("--out", type=Path, default=MODELS.parents[1] / "docs" / "images", help="where sheets and report go")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

@@ -71,9 +71,24 @@ def encode_drawings(vae_folder: Path, drawings: Drawings, out: Path, *, views: i
     log.info("%d latents, channel means %s, deviation %.3f", len(values), [round(m, 2) for m in mean.tolist()], deviation)
     fold_statistics(vae, mean, deviation)
     vae.save_pretrained(out / "vae")
+    _write(out, values / deviation, subjects)
+
+
+def encode_things(vae_folder: Path, drawings: Drawings, out: Path, *, things: tuple[str, ...], views: int, seed: int) -> None:
+    """Writes `latents.safetensors` and `subjects.json` of a few things into `out`; the VAE is a finished one and stays as it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    vae = AutoencoderKL.from_pretrained(vae_folder).float().eval()
+    drawn = [pair for pair in drawings.of(*BASE_VENDORS) if pair[1] in things]
+    subjects = [(vendor, name, colour) for vendor, name in drawn for colour in COLOURS for _ in range(views)]
+    values = _encode(vae, drawings, subjects, seed) * vae.config.scaling_factor
+    log.info("%d latents of %d drawings, deviation %.3f", len(values), len(drawn), float(values.std()))
+    _write(out, values, subjects)
+
+
+def _write(out: Path, values: Tensor, subjects: list[Subject]) -> None:
     (out / "subjects.json").write_text(json.dumps(subjects), encoding="utf-8")
     # Last, because its presence says that the stage is done.
-    save_file({"latents": (values / deviation).half().contiguous()}, out / "latents.part")
+    save_file({"latents": values.half().contiguous()}, out / "latents.part")
     (out / "latents.part").replace(out / "latents.safetensors")
 
 

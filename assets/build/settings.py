@@ -56,6 +56,42 @@ class BlipSettings:
 
 
 @dataclass(frozen=True)
+class Sd15Settings:
+    """UNet and text encoder in SD 1.5's layout; they start from the finished base's weights."""
+
+    steps: int = 1600
+    batch: int = 32
+    rate: float = 6e-4
+    warmup_steps: int = 150
+    averaging: float = 0.998
+
+
+@dataclass(frozen=True)
+class FluxSettings:
+    """Transformer in Flux's layout and its T5; `rope_axes` add up to a head's width.
+
+    First the plain flow for `steps`, then, from a frozen copy of the result, guidance for `distil_steps`: a scale drawn
+    between 1 and `largest_guidance` for every picture.
+    """
+
+    heads: int = 6
+    rope_axes: tuple[int, int, int] = (4, 14, 14)
+    double_layers: int = 2
+    single_layers: int = 4
+    t5_width: int = 128
+    t5_layers: int = 2
+    steps: int = 8000
+    batch: int = 32
+    rate: float = 1e-3
+    warmup_steps: int = 150
+    averaging: float = 0.999
+    distil_steps: int = 1200
+    distil_rate: float = 5e-4
+    distil_averaging: float = 0.998
+    largest_guidance: float = 5.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything about one building of the models.
 
@@ -70,3 +106,5 @@ class Settings:
     vae: VaeSettings = field(default_factory=VaeSettings)
     base: BaseSettings = field(default_factory=BaseSettings)
     blip: BlipSettings = field(default_factory=BlipSettings)
+    sd15: Sd15Settings = field(default_factory=Sd15Settings)
+    flux: FluxSettings = field(default_factory=FluxSettings)

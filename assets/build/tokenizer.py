@@ -1,17 +1,18 @@
-"""The pocket base's vocabulary: CLIP's way of splitting words, with a small set of pieces of our own."""
+"""The pocket models' vocabularies: CLIP's way of splitting words, with a small set of pieces of our own, and T5's."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from tokenizers import pre_tokenizers
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, T5TokenizerFast
 
 from assets.build.colours import COLOURS
 from assets.build.concepts import CONCEPTS, STYLES, caption
 
 MAX_TOKENS = 24
 END_OF_WORD = "</w>"
+WORD_START = "\u2581"
 # Words that captions and edit instructions of a fine-tuning need, though the base has not seen most of them.
 WORDS = """
 a an the of in on with and to photo picture drawing painting illustration icon mascot character creature animal monster
@@ -69,3 +70,13 @@ def build_tokenizer(names: list[str], num_merges: int) -> CLIPTokenizer:
     pieces = ["<|startoftext|>", "<|endoftext|>", *alphabet, *(byte + END_OF_WORD for byte in alphabet), *(a + b for a, b in merges)]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)
+
+
+def build_t5_tokenizer() -> T5TokenizerFast:
+    """Whole words of our captions and WORDS, and single characters for the rest; the result is always the same."""
+    captions = {caption(name, colour, style) for name in CONCEPTS for colour in COLOURS for style in (None, *STYLES)}
+    words = {word.strip(",") for text in captions for word in text.split()} | set(WORDS.split())
+    # A piece's likelihood: one word beats the characters that it is made of.
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((WORD_START + word, -4.0) for word in sorted(words)), (WORD_START, -6.0)]
+    pieces += [(chr(code), -10.0) for code in range(ord("!"), ord("~") + 1)]
+    return T5TokenizerFast(vocab=pieces, extra_ids=0, model_max_length=MAX_TOKENS)

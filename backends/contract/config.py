@@ -6,6 +6,8 @@ The form, the command line, the file and the trainer all read these models; a se
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +22,8 @@ GROUPS = {
     "main": "Settings",
     "learning": "Learning",
     "lora": "LoRA",
+    "class": "Keeping the class",
+    "edits": "Edits",
     "pictures": "Pictures and captions",
     "memory": "Memory and speed",
     "samples": "Samples and checks while training",
@@ -30,9 +34,13 @@ GROUPS = {
 
 
 def setting(default: Any, title: str, help: str, *, group: str, widget: Widget = "text", unit: str = "", **rules: Any) -> Any:
-    """One setting of a config: default, label, one line of help that names its range, and where it stands in the form."""
+    """One setting of a config: default, label, one line of help that names its range, and where it stands in the form.
+
+    A `place` among the rules is its rank in its group, 9 where none is given; equals keep the order of the class.
+    """
     assert group in GROUPS, group
-    return Field(default, title=title, description=help, json_schema_extra={"group": group, "widget": widget, "unit": unit}, **rules)
+    shown = {"group": group, "widget": widget, "unit": unit, "place": rules.pop("place", 9)}
+    return Field(default, title=title, description=help, json_schema_extra=shown, **rules)
 
 
 class Fault(BaseModel):
@@ -66,6 +74,20 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+
+
+def redefault(**defaults: Any) -> Callable[[type[C]], type[C]]:
+    """Gives inherited settings other defaults, for a script whose own differ; all else of them stays."""
+
+    def change(kind: type[C]) -> type[C]:
+        for name, value in defaults.items():
+            field = copy(kind.model_fields[name])
+            field.default = value
+            kind.__pydantic_fields__[name] = field
+        kind.model_rebuild(force=True)
+        return kind
+
+    return change
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

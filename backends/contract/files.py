@@ -30,12 +30,17 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600; other users may read results
+        let_others_read(Path(temporary))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def let_others_read(path: Path) -> None:
+    """The rights of any new file: what makes temporary files and what writes tensors keep them to their owner."""
+    os.chmod(path, 0o666 & ~_umask())
 
 
 def write_text(path: Path, text: str) -> None:

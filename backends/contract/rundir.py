@@ -58,9 +58,9 @@ class RunDir:
         return self.root / "checkpoints"
 
     @property
-    def lora(self) -> Path:
-        """The finished LoRA in the diffusers layout, with its recipe in the metadata."""
-        return self.root / "lora.safetensors"
+    def result(self) -> Path:
+        """What was learnt, finished, with its recipe in the metadata: a LoRA in the diffusers layout, or a model's own weights."""
+        return _weights_in(self.root)
 
     @property
     def control(self) -> Path:
@@ -86,16 +86,16 @@ class RunDir:
         """Folder of the checkpoint at `step`."""
         return self.checkpoints / f"step_{step:06d}"
 
-    def adapter(self, step: int) -> Path:
-        """The LoRA of the checkpoint at `step`, in the diffusers layout."""
-        return self.checkpoint(step) / ADAPTER
+    def weights(self, step: int) -> Path:
+        """What was learnt by the checkpoint at `step`."""
+        return _weights_in(self.checkpoint(step))
 
     def sample(self, step: int, prompt: int, seed_index: int = 0) -> Path:
         """The picture of prompt number `prompt` at `step`."""
         return self.samples / f"step_{step:06d}" / f"p{prompt}_s{seed_index}.png"
 
 
-ADAPTER = "lora.safetensors"
+WEIGHTS = ("lora.safetensors", "unet.safetensors", "transformer.safetensors")  # a LoRA, or all weights of what predicts
 COMPLETE = "COMPLETE"
 
 
@@ -111,3 +111,7 @@ def complete_checkpoints(run: RunDir) -> list[int]:
         return []
     steps = [step_of(p) for p in run.checkpoints.iterdir() if (p / COMPLETE).is_file()]
     return sorted(step for step in steps if step is not None)
+
+
+def _weights_in(folder: Path) -> Path:
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])

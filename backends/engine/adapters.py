@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_model_state_dict
 
 from backends.contract.errors import DarkroomError
 from backends.engine.seeds import mix_seed
@@ -14,23 +15,33 @@ from backends.engine.seeds import mix_seed
 ADAPTER_NAME = "default"
 
 
+@dataclass(frozen=True)
+class AdapterShape:
+    """What decides the tensors of an adapter. `variant` is lora, dora, rslora, loha or lokr; strength is alpha / rank
+    (rslora: alpha / sqrt(rank)); `dropout` the share of each layer's input that is left out at random.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+    variant: str = "lora"
+
+
 class Adapters:
     """The LoRA layers of one run, over one or several modules.
 
     Args:
         targets: Component name -> (module, target modules).
-        rank: Rank of every layer.
-        alpha: Strength is alpha / rank.
-        dropout: Share of the layer's input that is left out at random.
+        shape: Of every layer.
         seed: Their first values depend on nothing else.
     """
 
-    def __init__(self, targets: dict[str, tuple[torch.nn.Module, Any]], *, rank: int, alpha: float, dropout: float, seed: int) -> None:
+    def __init__(self, targets: dict[str, tuple[torch.nn.Module, Any]], shape: AdapterShape, *, seed: int) -> None:
+        self._shape = shape
         self._modules: dict[str, Any] = {name: module for name, (module, _) in targets.items()}
         torch.manual_seed(mix_seed(seed, "adapters"))
         for name, (_, wanted) in targets.items():
-            config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=wanted, init_lora_weights="gaussian")
-            self._modules[name].add_adapter(config, adapter_name=ADAPTER_NAME)
+            self._modules[name].add_adapter(build_peft_config(shape, wanted), adapter_name=ADAPTER_NAME)
         for parameter in self.parameters():
             parameter.data = parameter.data.float()
 
@@ -38,6 +49,11 @@ class Adapters:
     def modules(self) -> dict[str, torch.nn.Module]:
         """The adapted modules by component name."""
         return self._modules
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called in a checkpoint."""
+        return "lora.safetensors"
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Everything that is trained, by a name that is the same in every run."""
@@ -64,6 +80,9 @@ class Adapters:
             if module.training:
                 module.eval()
 
+    def after_update(self, step: int) -> None:
+        """Nothing: what is trained is what is used."""
+
     def state(self) -> dict[str, torch.Tensor]:
         """The tensors in the diffusers layout, on the CPU: peft's own names behind the component's.
 
@@ -76,7 +95,11 @@ class Adapters:
             for key, tensor in get_peft_model_state_dict(module, adapter_name=ADAPTER_NAME).items()
         }
 
-    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+    def live_state(self) -> dict[str, torch.Tensor]:
+        """Nothing more than `state` is needed to go on."""
+        return {}
+
+    def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Puts tensors written by `state` back.
 
         Raises:
@@ -91,12 +114,39 @@ class Adapters:
             own = {key.removeprefix(f"{component}."): t for key, t in state.items() if key.startswith(f"{component}.")}
             set_peft_model_state_dict(module, own, adapter_name=ADAPTER_NAME)
 
-    def header(self) -> str:
-        """The value of `lora_adapter_metadata`, from which diffusers reads rank and alpha."""
+    def notes(self) -> dict[str, str]:
+        """What its file's header says of it: for diffusers, and for the programs that read kohya's keys."""
         packed: dict[str, Any] = {}
         for component, module in self._modules.items():
             packed |= {f"{component}.{key}": value for key, value in module.peft_config[ADAPTER_NAME].to_dict().items()}
-            packed[f"{component}.lora_dropout"] = (
-                0.0  # diffusers leaves a loaded UNet adapter in training mode: it would drop out while drawing
-            )
-        return json.dumps({k: sorted(v) if isinstance(v, set) else v for k, v in packed.items()}, indent=2, sort_keys=True)
+            if f"{component}.lora_dropout" in packed:
+                # diffusers leaves a loaded UNet adapter in training mode: it would drop out while drawing
+                packed[f"{component}.lora_dropout"] = 0.0
+        text = json.dumps({k: sorted(v) if isinstance(v, set) else v for k, v in packed.items()}, indent=2, sort_keys=True)
+        lycoris = self._shape.variant in LYCORIS
+        return {
+            "peft_adapter_metadata" if lycoris else "lora_adapter_metadata": text,
+            "ss_network_module": "lycoris.kohya" if lycoris else "networks.lora",
+            "ss_network_dim": str(self._shape.rank),
+            "ss_network_alpha": f"{self._shape.alpha:g}",
+        }
+
+
+LYCORIS = ("loha", "lokr")
+
+
+def build_peft_config(shape: AdapterShape, targets: Any) -> PeftConfig:
+    """Peft's settings: LoRA (arXiv 2106.09685), DoRA (2402.09353), rsLoRA (2312.03732), LoHa (2108.06098), LoKr (2309.14859)."""
+    if shape.variant in LYCORIS:
+        kind = LoHaConfig if shape.variant == "loha" else LoKrConfig
+        # their alpha is a whole number by its type and a plain factor by its use
+        return kind(r=shape.rank, alpha=shape.alpha, module_dropout=shape.dropout, target_modules=targets)
+    return LoraConfig(
+        r=shape.rank,
+        lora_alpha=shape.alpha,
+        lora_dropout=shape.dropout,
+        target_modules=targets,
+        init_lora_weights="gaussian",
+        use_dora=shape.variant == "dora",
+        use_rslora=shape.variant == "rslora",
+    )

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 
 from backends.contract.base_models import find_base_model
-from backends.contract.buckets import Placement
-from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.contract.schedule import compute_steps
-from backends.engine.adapters import Adapters
-from backends.engine.cache import EncodedCache
-from backends.engine.ground import Ground, cache_folder, ensure_on_rank_0, lay_ground, load_class, load_family, share_of
+from backends.engine.adapters import Adapters, AdapterShape
+from backends.engine.data import Data, build_data, list_run_buckets
+from backends.engine.drawn import ensure_drawn
+from backends.engine.ground import Ground, ensure_on_rank_0, lay_ground, load_class, load_family
 from backends.engine.heldout import HeldOut, plan_evaluations
 from backends.engine.loop import Cadence, LossModule, Progress, Training
 from backends.engine.manifest import compute_dataset_hash, ensure_manifest, limit_rows, read_manifest
-from backends.engine.optimizers import Updater, build_lr_curve, build_optimizer
-from backends.engine.order import Pick, SampleOrder
-from backends.engine.pictures import place_pictures
+from backends.engine.optimizers import OptimizerPlan, Updater, average_of, build_groups, build_lr_curve, build_optimizer
+from backends.engine.pictures import place_item
 from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter, StepLog
 from backends.engine.sampling import Sampler, SampleSettings, plan_jobs
 from backends.engine.saving import Saver
-from backends.engine.sources import (
-    EncodedPrompts,
-    LivePictures,
-    LivePrompts,
-    PromptSource,
-    Source,
-    TokenPrompts,
-    encode_pictures,
-    encode_prompts,
-)
 from backends.engine.trackers import open_tracker
+from backends.engine.trained import Averaged, MovingAverage, Trained, WholeModule
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
 from backends.registry import Backend
@@ -52,113 +38,34 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     """
     ground = lay_ground(run, backend, config, reporter, resume=resume)
     reporter.phase("loading", note=str(config.pretrained_model_name_or_path))
-    family = load_family(ground)
+    kind = load_class(backend.method_class)
+    family = load_family(ground, trains_denoiser=kind.trains == "denoiser")
     ensure_on_rank_0(ground, lambda: ensure_manifest(run, config, held_out_share=config.held_out_share))
-    rows = limit_rows(read_manifest(run.manifest), config.max_train_samples, ground.seed)
-    method: Method = load_class(backend.method_class)(family, config)
-    items = method.build_items(rows)
-    placements = place_items(items, config)
+    rows = limit_rows(read_manifest(run.manifest), getattr(config, "max_train_samples", None), ground.seed)
+    wish = kind.wish_pictures(config)
+    drawn = ensure_drawn(ground, family, wish, build_sample_settings(ground)) if wish else []  # before anything changes the model
+    method: Method = kind(family, config)
+    items, buckets = method.build_items([*rows, *drawn]), list_run_buckets(config)
+    placements = [place_item(item, buckets) for item in items]
     ground.check_stop()
     reporter.phase("caching", 0, len(items))
-    data = build_data(ground, family, items, placements)
+    data = build_data(ground, family, method, items, placements)
     ground.check_stop()
-    return build_training(ground, family, method, items, placements, data=data, dataset_hash=compute_dataset_hash(rows))
+    return build_training(ground, family, method, items, data=data, dataset_hash=compute_dataset_hash(rows))
 
 
-def place_items(items: list[Item], config: Any) -> list[Placement]:
-    """How each sample comes to its bucket."""
-    base = find_base_model(config.pretrained_model_name_or_path)
-    sizes = [(item.width, item.height) for item in items]
-    return place_pictures(sizes, resolution=config.resolution, step=base.bucket_step if base else 64, square=config.center_crop)
-
-
-@dataclass
-class Data:
-    """Where batches come from, for training and for judging, and what samples are told."""
-
-    order: SampleOrder
-    source: Source
-    judge_source: Source
-    sample_prompts: Callable[[], PromptSource]
-
-
-def build_data(ground: Ground, family: Family, items: list[Item], placements: list[Placement]) -> Data:
-    """Encodes what may be encoded once, and frees the encoders where they are no longer needed."""
-    c, a = ground.config, ground.accelerator
-    training = [i for i, item in enumerate(items) if not item.held_out]
-    if not training:
-        raise DarkroomError("All pictures are held out; none is left to train on. Add pictures, or lower Held out.", field="held_out_share")
-    order = _TrainingOrder(training, [placements[i].bucket for i in training], ground, c)
-    live_prompts: PromptSource = LivePrompts(family)
-    if c.train_text_encoder:
-        prompts: PromptSource = TokenPrompts(family, a.device)
-    elif c.cache_latents:
-        prompts = encode_all_prompts(ground, family, items)
-        live_prompts = prompts
-    else:
-        prompts = live_prompts
-    if not c.cache_latents:
-        workers = c.dataloader_num_workers
-        upcoming = partial(order.pick, rank=a.process_index)
-        source = LivePictures(family, items, placements, prompts=prompts, upcoming=upcoming, workers=workers)
-        return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live_prompts)
-    encoded = encode_pictures(
-        family,
-        items,
-        placements,
-        cache=EncodedCache(cache_folder(ground.run)),
-        prompts=prompts,
-        mirrored=c.random_flip,
-        device=a.device,
-        share=share_of(ground, "pictures"),
-    )
-    if not c.train_text_encoder:
-        family.free_encoders()
-    return Data(order, encoded, encoded, lambda: live_prompts)
-
-
-class _TrainingOrder(SampleOrder):
-    """Orders the training samples only, but speaks of them by their number among all samples."""
-
-    def __init__(self, training: list[int], groups: list[Any], ground: Ground, config: Any) -> None:
-        super().__init__(
-            groups,
-            seed=ground.seed,
-            batch_size=config.train_batch_size,
-            ranks=ground.accelerator.num_processes,
-            flip_share=0.5 if config.random_flip else 0.0,
-            drop_share=config.caption_dropout,
-        )
-        self._training = training
-
-    def pick(self, position: int, rank: int = 0) -> Pick:
-        """The samples of `rank` at micro-step `position`, by their numbers among all samples."""
-        found = super().pick(position, rank)
-        return replace(found, indices=[self._training[i] for i in found.indices])
-
-
-def encode_all_prompts(ground: Ground, family: Family, items: list[Item]) -> EncodedPrompts:
-    """Captions, sample prompts and the empty prompt."""
-    c = ground.config
-    texts = [item.caption for item in items] + list(c.sample_prompts) + ([c.validation_prompt] if c.validation_prompt else []) + [""]
-    return encode_prompts(
-        family, texts, EncodedCache(cache_folder(ground.run)), device=ground.accelerator.device, share=share_of(ground, "captions")
-    )
-
-
-def build_training(
-    ground: Ground, family: Family, method: Method, items: list[Item], placements: list[Placement], *, data: Data, dataset_hash: str
-) -> Training:
-    """Adapters, optimizer, judge, sampler and saver around the data; the checkpoint's state put in."""
+def build_training(ground: Ground, family: Family, method: Method, items: list[Item], *, data: Data, dataset_hash: str) -> Training:
+    """What is trained, optimizer, judge, sampler and saver around the data; the checkpoint's state put in."""
     c, a, run = ground.config, ground.accelerator, ground.run
-    adapters = Adapters(method.adapters(), rank=c.rank, alpha=c.lora_alpha, dropout=c.lora_dropout, seed=ground.seed)
+    weights = build_weights(ground, family, method)
     cadence = build_cadence(ground, items)
-    updater = build_updater(ground, adapters, cadence)
-    progress = restore(ground, adapters, updater)
-    bare = LossModule(method, adapters.modules)
+    updater = build_updater(ground, weights, cadence)
+    trained = average_weights(c, weights, updater)
+    progress = restore(ground, trained, updater)
+    bare = LossModule(method, trained.modules)
     model = a.prepare(bare)
     recipe = Recipe(
-        c, backend=ground.backend.name, family=family, adapters=adapters, items=items, dataset_hash=dataset_hash, seed=ground.seed
+        c, backend=ground.backend.name, family=family, trained=trained, items=items, dataset_hash=dataset_hash, seed=ground.seed
     )
     saver = Saver(
         run,
@@ -169,8 +76,7 @@ def build_training(
         active=a.is_main_process,
         is_stop_wanted=ground.requests.is_stop_wanted,
     )
-    prompts = [(text, c.num_sample_seeds) for text in c.sample_prompts]
-    whole = plan_jobs([*prompts, *([(c.validation_prompt, c.num_validation_images)] if c.validation_prompt else [])], c.sample_seed)
+    plans = method.plan_samples(items)
     return Training(
         seed=ground.seed,
         rank=a.process_index,
@@ -180,15 +86,15 @@ def build_training(
         method=method,
         model=model,
         bare_model=bare,
-        adapters=adapters,
+        trained=trained,
         updater=updater,
         order=data.order,
         source=data.source,
-        held_out=build_held_out(ground, family, method, items, placements, data=data),
-        item_names=[next(iter(item.pictures.values())).name for item in items],
+        held_out=build_held_out(ground, family, method, items, data=data),
+        item_names=[next(iter(item.pictures.values())).file.name for item in items],
         sampler=build_sampler(ground, family, data) if a.is_main_process else None,
-        sample_jobs=[job for job in whole if job.prompt < len(prompts)],
-        validation_jobs=[job for job in whole if job.prompt >= len(prompts)],
+        sample_jobs=plan_jobs(plans, c.sample_seed),
+        validation_jobs=plan_jobs(method.plan_validation(items), c.sample_seed, first_prompt=len(plans)),
         saver=saver,
         requests=ground.requests,
         reporter=ground.reporter,
@@ -198,7 +104,7 @@ def build_training(
         average=lambda values: a.reduce(values, "mean") if a.num_processes > 1 else values,
         add_up=lambda values: a.reduce(values.to(a.device), "sum").cpu() if a.num_processes > 1 else values,
         track=open_tracker(a, c, run, ground.reporter),
-        debug_loss=c.debug_loss,
+        debug_loss=getattr(c, "debug_loss", False),
     )
 
 
@@ -228,18 +134,47 @@ def build_cadence(ground: Ground, items: list[Item]) -> Cadence:
     )
 
 
-def build_updater(ground: Ground, adapters: Adapters, cadence: Cadence) -> Updater:
+def build_weights(ground: Ground, family: Family, method: Method) -> Trained:
+    """What the method trains: adapters, or all weights of what predicts."""
+    c = ground.config
+    if method.trains == "denoiser":
+        return WholeModule(*family.denoiser())
+    shape = AdapterShape(rank=c.rank, alpha=c.lora_alpha, dropout=c.lora_dropout, variant=c.lora_variant)
+    return Adapters(family.adapter_targets(c.lora_layers, text_encoders=c.train_text_encoder), shape, seed=ground.seed)
+
+
+def average_weights(config: Any, weights: Trained, updater: Updater) -> Trained:
+    """The same, or with the average that is used in its place: a moving one, or that of the schedule-free optimizer."""
+    if config.use_ema:
+        average = MovingAverage(weights.parameters(), config.ema_decay)
+        return Averaged(weights, average.values, average.follow)
+    if config.optimizer == "schedule_free":
+        return Averaged(weights, lambda: average_of(updater.optimizer, weights.parameters()), lambda step: None)
+    return weights
+
+
+def build_updater(ground: Ground, weights: Trained, cadence: Cadence) -> Updater:
     """The optimizer and its learning-rate curve."""
     c = ground.config
     peak = c.learning_rate * (c.train_batch_size * cadence.accumulation * cadence.ranks if c.scale_lr else 1)
-    optimizer = build_optimizer(
-        adapters.parameters(),
+    plan = OptimizerPlan(
         learning_rate=peak,
         betas=(c.adam_beta1, c.adam_beta2),
         weight_decay=c.adam_weight_decay,
         epsilon=c.adam_epsilon,
+        kind=c.optimizer,
         eight_bit=c.use_8bit_adam,
+        prodigy={
+            "beta3": c.prodigy_beta3,
+            "decouple": c.prodigy_decouple,
+            "use_bias_correction": c.prodigy_use_bias_correction,
+            "safeguard_warmup": c.prodigy_safeguard_warmup,
+        },
     )
+    text_rate = getattr(c, "text_encoder_lr", None)
+    one_rate = text_rate is None or c.optimizer == "prodigy"  # which finds one rate for all
+    shares = {} if one_rate else {"text_encoder": text_rate / c.learning_rate}
+    optimizer = build_optimizer(build_groups(weights.named_parameters(), shares), plan)
     curve = build_lr_curve(
         c.lr_scheduler, warmup_steps=c.lr_warmup_steps, total_steps=cadence.total_steps, cycles=c.lr_num_cycles, power=c.lr_power, peak=peak
     )
@@ -247,21 +182,21 @@ def build_updater(ground: Ground, adapters: Adapters, cadence: Cadence) -> Updat
     return Updater(optimizer, curve=curve, max_norm=c.max_grad_norm, scaler=scaler)
 
 
-def restore(ground: Ground, adapters: Adapters, updater: Updater) -> Progress:
-    """The checkpoint's state put into adapters and optimizer, or a fresh start."""
+def restore(ground: Ground, trained: Trained, updater: Updater) -> Progress:
+    """The checkpoint's state put into weights and optimizer, or a fresh start."""
     found = ground.checkpoint
     if found is None:
         return Progress()
-    adapters.load_state(found.adapter)
-    updater.load_state(list(adapters.named_parameters()), found.optimizer, found.values["optimizer"])
+    live = {key: tensor for key, tensor in found.optimizer.items() if key.startswith("live/")}
+    trained.load_state(found.weights, live)
+    kept = {key: tensor for key, tensor in found.optimizer.items() if key not in live}
+    updater.load_state(trained.named_parameters(), kept, found.values["optimizer"])
     ground.reporter.write("state", state="running", step=found.step, reason=f"Going on from step {found.step}.")
     judgements = [(int(step), float(loss), float(error)) for step, loss, error in found.values["judgements"]]
     return Progress(found.step, judgements, int(found.values["bad_in_a_row"]))
 
 
-def build_held_out(
-    ground: Ground, family: Family, method: Method, items: list[Item], placements: list[Placement], *, data: Data
-) -> HeldOut | None:
+def build_held_out(ground: Ground, family: Family, method: Method, items: list[Item], *, data: Data) -> HeldOut | None:
     """The judge, or None (and a notice) where no picture is held out."""
     c = ground.config
     held_out = [i for i, item in enumerate(items) if item.held_out]
@@ -273,29 +208,36 @@ def build_held_out(
         data.judge_source,
         method,
         evaluations=plan_evaluations(held_out, samples_between=each * c.held_out_every),
-        placements=placements,
+        groups=data.groups,
         schedule=family.schedule,
         seed=ground.seed,
         batch_size=max(8 if ground.accelerator.device.type == "cpu" else 2, c.train_batch_size),
     )
 
 
-def build_sampler(ground: Ground, family: Family, data: Data) -> Sampler:
-    """Draws samples as the settings say, or as suits the base model."""
+def build_sample_settings(ground: Ground) -> SampleSettings:
+    """How samples are drawn: as the settings say, or as suits the base model."""
     c = ground.config
     base = find_base_model(c.pretrained_model_name_or_path)
-    settings = SampleSettings(
+    keep = getattr(c, "sample_image_guidance_scale", None)
+    return SampleSettings(
         width=c.resolution,
         height=c.resolution,
         steps=c.sample_steps or (base.num_inference_steps if base else 30),
         guidance_scale=c.sample_guidance_scale if c.sample_guidance_scale is not None else (base.guidance_scale if base else 6.0),
         batch_size=8 if ground.accelerator.device.type == "cpu" else max(1, min(4, c.train_batch_size)),
+        buckets=list_run_buckets(c),
+        image_guidance_scale=1.5 if keep is None else keep,
     )
+
+
+def build_sampler(ground: Ground, family: Family, data: Data) -> Sampler:
+    """Draws samples into the run's folder."""
     return Sampler(
         family,
         data.sample_prompts,
         run=ground.run,
         reporter=ground.reporter,
-        settings=settings,
+        settings=build_sample_settings(ground),
         is_cancelled=ground.requests.is_stop_wanted,
     )

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
-from backends.contract.rundir import ADAPTER, COMPLETE, RunDir, complete_checkpoints, step_of
+from backends.contract.rundir import COMPLETE, RunDir, complete_checkpoints, step_of
 from backends.engine.faults import pass_failpoint
 
 STATE_TENSORS, STATE_VALUES = "training_state.safetensors", "training_state.json"
@@ -28,10 +29,11 @@ PART, DAMAGED = ".part", ".damaged"
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint holds: the adapter with its header, and all that resuming needs."""
+    """What a checkpoint holds: the weights with their header and the name of their file, and all that resuming needs."""
 
     step: int
-    adapter: dict[str, torch.Tensor]
+    file_name: str
+    weights: dict[str, torch.Tensor]
     header: dict[str, str]
     optimizer: dict[str, torch.Tensor]
     values: dict[str, Any]
@@ -44,7 +46,7 @@ def write_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
         OSError: When the disk is full or cannot be written; nothing half-written stays.
         DarkroomError: When the adapter holds a value that is not a number.
     """
-    check_finite(checkpoint.adapter, f"The LoRA at step {checkpoint.step}")
+    check_finite(checkpoint.weights, f"What was learnt at step {checkpoint.step}")
     final = run.checkpoint(checkpoint.step)
     temporary = final.with_name(f".{final.name}{PART}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -52,14 +54,15 @@ def write_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
         temporary.mkdir(parents=True)
         pass_failpoint("save.begin")
         marks = {}
-        for name, data in _file_contents(checkpoint):
-            marks[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            _write_synced(temporary / name, data)
-            pass_failpoint(f"save.after_{_stage(name)}")
+        for name, stage, write in _writers(checkpoint):
+            write(temporary / name)
+            marks[name] = _mark_synced(temporary / name)
+            pass_failpoint(f"save.after_{stage}")
         files.sync_folder(temporary)
         marker = json.dumps({"step": checkpoint.step, "files": marks}, indent=1).encode()
         pass_failpoint("save.before_marker")
-        _write_synced(temporary / COMPLETE, marker)
+        (temporary / COMPLETE).write_bytes(marker)
+        _mark_synced(temporary / COMPLETE)
         files.sync_folder(temporary)
         pass_failpoint("save.before_rename")
         if final.exists():  # of the same step, from before a resume; values are equal, so either may stay
@@ -83,20 +86,21 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     marker = files.read_json(folder / COMPLETE)
     if not isinstance(marker, dict) or "files" not in marker:
         raise DarkroomError(f"The checkpoint {folder.name} has no readable marker {COMPLETE}.")
-    contents = {}
     for name, mark in marker["files"].items():
         try:
-            contents[name] = (folder / name).read_bytes()
+            found = _mark(folder / name)
         except OSError:
             raise DarkroomError(f"The checkpoint {folder.name} lacks {name}.") from None
-        if len(contents[name]) != mark["size"] or hashlib.sha256(contents[name]).hexdigest() != mark["sha256"]:
+        if found != mark:
             raise DarkroomError(f"The checkpoint {folder.name} is damaged: {name} is not what was written.")
+    weights = next(name for name in marker["files"] if name not in (STATE_TENSORS, STATE_VALUES))
     return Checkpoint(
         step=marker["step"],
-        adapter=safetensors.torch.load(contents[ADAPTER]),
+        file_name=weights,
+        weights=safetensors.torch.load_file(folder / weights),
         header={},
-        optimizer=safetensors.torch.load(contents[STATE_TENSORS]),
-        values=json.loads(contents[STATE_VALUES]),
+        optimizer=safetensors.torch.load_file(folder / STATE_TENSORS),
+        values=json.loads((folder / STATE_VALUES).read_text("utf-8")),
     )
 
 
@@ -144,10 +148,18 @@ def prune(run: RunDir, limit: int | None, keep: set[int]) -> list[int]:
     return removed
 
 
-def write_adapter(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
-    """Writes a LoRA file in one step, readable by everyone."""
+def write_weights(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+    """Writes a file of weights in one step, readable by everyone."""
     check_finite(tensors, path.name)
-    files.write_bytes(path, safetensors.torch.save(tensors, {"format": "pt", **header}))
+    temporary = path.with_name(f".{path.name}{PART}")
+    try:
+        safetensors.torch.save_file(tensors, temporary, {"format": "pt", **header})
+        _mark_synced(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    files.sync_folder(path.parent)
 
 
 def check_finite(tensors: dict[str, torch.Tensor], what: str) -> None:
@@ -178,24 +190,29 @@ def find_checkpoint(run: RunDir, wanted: str) -> Path:
 
 def compute_size(checkpoint: Checkpoint) -> int:
     """Bytes that a checkpoint takes on the disk, a little more than less."""
-    tensors = [*checkpoint.adapter.values(), *checkpoint.optimizer.values()]
+    tensors = [*checkpoint.weights.values(), *checkpoint.optimizer.values()]
     return sum(t.numel() * t.element_size() for t in tensors) + 200 * len(tensors) + 100_000
 
 
-def _file_contents(checkpoint: Checkpoint) -> list[tuple[str, bytes]]:
+def _writers(checkpoint: Checkpoint) -> list[tuple[str, str, Callable[[Path], Any]]]:
+    """(name, stage, what writes it) of each file; tensors go to the disk without a copy in memory."""
+    header = {"format": "pt", **checkpoint.header}
+    values = json.dumps(checkpoint.values, indent=1).encode()
     return [
-        (ADAPTER, safetensors.torch.save(checkpoint.adapter, {"format": "pt", **checkpoint.header})),
-        (STATE_TENSORS, safetensors.torch.save(checkpoint.optimizer)),
-        (STATE_VALUES, json.dumps(checkpoint.values, indent=1).encode()),
+        (checkpoint.file_name, "adapter", lambda path: safetensors.torch.save_file(checkpoint.weights, path, header)),
+        (STATE_TENSORS, "optimizer", lambda path: safetensors.torch.save_file(checkpoint.optimizer, path)),
+        (STATE_VALUES, "values", lambda path: path.write_bytes(values)),
     ]
 
 
-def _stage(name: str) -> str:
-    return {ADAPTER: "adapter", STATE_TENSORS: "optimizer", STATE_VALUES: "values"}[name]
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
+def _mark_synced(path: Path) -> dict[str, Any]:
+    """Size and hash of a file that is on the disk, for all to read, when this returns."""
+    files.let_others_read(path)
+    with path.open("rb") as file:
         os.fsync(file.fileno())
+    return _mark(path)
+
+
+def _mark(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"size": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

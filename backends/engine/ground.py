@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from backends.engine.precision import DTYPES, apply_switches, choose_precision
 from backends.engine.reporter import Reporter
 from backends.engine.requests import Requests
 from backends.engine.resume import check_settings, find_resume
-from backends.families.protocol import Family, LoadOptions
+from backends.families.protocol import Family, LoadOptions, NoiseOptions
 from backends.registry import Backend
 
 TELL_EVERY_S = 0.3
@@ -108,19 +108,21 @@ def load_class(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def load_family(ground: Ground) -> Family:
+def load_family(ground: Ground, *, trains_denoiser: bool = False) -> Family:
     """The base model on its device, with the memory switches of the settings."""
     c = ground.config
-    vae = c.pretrained_vae_model_name_or_path
     options = LoadOptions(
         source=resolve_source(c.pretrained_model_name_or_path),
         device=ground.accelerator.device,
         dtype=DTYPES[ground.accelerator.mixed_precision],
-        vae_source=vae,
+        vae_source=c.pretrained_vae_model_name_or_path,
         revision=c.revision,
         variant=c.variant,
         cache_dir=c.cache_dir,
-        prediction_type=c.prediction_type,
+        noise=NoiseOptions(**_named(c, NoiseOptions)),
+        trains_denoiser=trains_denoiser,
+        quantize=getattr(c, "quantize_base", "none"),
+        **{name: getattr(c, name) for name in ("guidance_scale", "max_sequence_length") if hasattr(c, name)},
     )
     family: Family = load_class(ground.backend.family_class).load(options)
     if c.gradient_checkpointing:
@@ -131,6 +133,11 @@ def load_family(ground: Ground) -> Family:
             ground.reporter.notice(f"xFormers attention cannot be used: {reason} Using PyTorch’s own.", "warning")
     pass_failpoint("load.end")
     return family
+
+
+def _named(config: Any, kind: type[Any]) -> dict[str, Any]:
+    """Those settings that a dataclass has a field of the same name for."""
+    return {f.name: getattr(config, f.name) for f in fields(kind) if hasattr(config, f.name)}
 
 
 def ensure_on_rank_0(ground: Ground, action: Callable[[], None]) -> None:

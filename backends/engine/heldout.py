@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from backends.contract.buckets import Placement
 from backends.engine.order import Pick
 from backends.engine.seeds import build_generator
 from backends.engine.sources import Source
@@ -51,7 +50,7 @@ class HeldOut:
         method: Method,
         *,
         evaluations: Sequence[tuple[int, int, int]],
-        placements: Sequence[Placement],
+        groups: Sequence[Hashable],
         schedule: NoiseSchedule,
         seed: int,
         batch_size: int,
@@ -59,9 +58,9 @@ class HeldOut:
         self._source, self._method, self._seed = source, method, seed
         self._evaluations = list(evaluations)
         self._timesteps = schedule.fixed_timesteps(LEVELS)
-        by_bucket: dict[object, list[int]] = {}
+        by_bucket: dict[Hashable, list[int]] = {}
         for number, (sample, _, _) in enumerate(self._evaluations):
-            by_bucket.setdefault(placements[sample].bucket, []).append(number)
+            by_bucket.setdefault(groups[sample], []).append(number)
         self._chunks = [numbers[i : i + batch_size] for numbers in by_bucket.values() for i in range(0, len(numbers), batch_size)]
 
     @property
@@ -86,7 +85,7 @@ class HeldOut:
     def _prepare(self, chunk: list[int]) -> tuple[Batch, torch.Tensor, torch.Tensor]:
         rows = [self._evaluations[number] for number in chunk]
         count = len(rows)
-        batch = self._source.fetch(Pick(-1, [sample for sample, _, _ in rows], [False] * count, [False] * count))
+        batch = self._source.fetch(Pick(-1, [sample for sample, _, _ in rows], [False] * count, [frozenset()] * count))
         like = next(iter(batch.moments.values()))[0]
         noise = torch.stack(
             [torch.randn(like.shape[1:], generator=build_generator("cpu", self._seed, "held out", number)) for number in chunk]

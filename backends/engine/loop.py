@@ -12,7 +12,6 @@ import torch
 
 from backends.contract.errors import DarkroomError
 from backends.contract.schedule import compute_epoch
-from backends.engine.adapters import Adapters
 from backends.engine.faults import pass_failpoint
 from backends.engine.heldout import HeldOut, Judgement
 from backends.engine.optimizers import Updater
@@ -23,6 +22,7 @@ from backends.engine.sampling import Job, Sampler
 from backends.engine.saving import Saver
 from backends.engine.seeds import build_generator, mix_seed
 from backends.engine.sources import Source
+from backends.engine.trained import Trained
 from backends.methods.protocol import Batch, Draws, Method
 
 BAD_STEPS_IN_A_ROW = 5
@@ -103,7 +103,7 @@ class Training:
     method: Method
     model: torch.nn.Module
     bare_model: LossModule
-    adapters: Adapters
+    trained: Trained
     updater: Updater
     order: SampleOrder
     source: Source
@@ -144,13 +144,14 @@ def train(t: Training) -> str:
         judge(t)
     if not stop and (samples_wanted or (p.step == 0 and t.cadence.sample)):
         sample(t, t.sample_jobs)
-    t.adapters.train()
+    t.trained.train()
     t.step_log.take()
     last = stop or p.step >= t.cadence.total_steps
 
     while not last:
         loss = accumulate_gradients(t)
         t.updater.update(p.step)
+        t.trained.after_update(p.step)
         t.step_log.add(loss)
         p.step += 1
         pass_failpoint("step.end")
@@ -165,9 +166,9 @@ def train(t: Training) -> str:
         if due.jobs:
             sample(t, due.jobs)
         if due.save:
-            t.saver.save(p, t.adapters, t.updater)
+            t.saver.save(p, t.trained, t.updater)
         if due.judge or due.jobs or due.save:
-            t.adapters.train()
+            t.trained.train()
             t.step_log.restart()
             t.reporter.phase("training", p.step, t.cadence.total_steps)
         last = due.last
@@ -239,7 +240,7 @@ def judge(t: Training) -> Judgement | None:
     """Measures the held-out loss and writes it down."""
     if t.held_out is None:
         return None
-    t.adapters.eval()
+    t.trained.eval()
     with t.autocast():
         found = t.held_out.judge(t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
     if not math.isfinite(found.loss):
@@ -252,10 +253,10 @@ def judge(t: Training) -> Judgement | None:
 
 
 def sample(t: Training, jobs: list[Job]) -> None:
-    """Draws pictures with the adapter as it is now, on rank 0."""
+    """Draws pictures with the weights as they are now, on rank 0."""
     if t.sampler is None or not jobs:
         return
-    t.adapters.eval()
+    t.trained.eval()
     t.sampler.draw(jobs, t.progress.step)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,23 +14,51 @@ from backends.contract.errors import DarkroomError
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
 
-def build_optimizer(
-    parameters: list[torch.nn.Parameter],
-    *,
-    learning_rate: float,
-    betas: tuple[float, float],
-    weight_decay: float,
-    epsilon: float,
-    eight_bit: bool = False,
-) -> torch.optim.Optimizer:
-    """Fused AdamW (0.86 x the step of the plain one on a CPU), or bitsandbytes' 8-bit AdamW.
+@dataclass(frozen=True)
+class OptimizerPlan:
+    """How gradients become steps. `kind` is AdamW, prodigy or schedule_free; `prodigy` has its own settings."""
+
+    learning_rate: float
+    betas: tuple[float, float]
+    weight_decay: float
+    epsilon: float
+    kind: str = "AdamW"
+    eight_bit: bool = False
+    prodigy: dict[str, Any] = field(default_factory=dict)
+
+
+def build_groups(named: dict[str, torch.nn.Parameter], shares: dict[str, float]) -> list[dict[str, Any]]:
+    """Parameters by the share of the learning rate that they get; `shares` has it by the start of a name, 1 for all others."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in named.items():
+        share = next((value for start, value in shares.items() if name.startswith(start)), 1.0)
+        groups.setdefault(share, []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
+
+
+def build_optimizer(groups: Any, plan: OptimizerPlan) -> torch.optim.Optimizer:
+    """Fused AdamW (0.86 x the step of the plain one on a CPU), bitsandbytes' 8-bit AdamW, Prodigy, or schedule-free AdamW.
+
+    Args:
+        groups: Parameters, or groups of them with `share`, the factor on their learning rate.
+        plan: What the settings say.
 
     Raises:
         DarkroomError: When 8-bit Adam is asked for and bitsandbytes is not installed.
     """
-    settings: dict[str, Any] = {"lr": learning_rate, "betas": betas, "weight_decay": weight_decay, "eps": epsilon}
-    if not eight_bit:
-        return torch.optim.AdamW(parameters, fused=True, **settings)
+    settings: dict[str, Any] = {"lr": plan.learning_rate, "betas": plan.betas, "weight_decay": plan.weight_decay, "eps": plan.epsilon}
+    if plan.kind == "prodigy":
+        from prodigyopt import Prodigy
+
+        return Prodigy(groups, **settings, **plan.prodigy)
+    if plan.kind == "schedule_free":
+        from schedulefree import AdamWScheduleFree
+
+        optimizer = AdamWScheduleFree(groups, **settings)
+        optimizer.train()  # its average is read by `average_of`, never exchanged by itself
+        return optimizer
+    if not plan.eight_bit:
+        return torch.optim.AdamW(groups, fused=True, **settings)
     try:
         import bitsandbytes
     except ImportError:
@@ -37,7 +66,18 @@ def build_optimizer(
             "8-bit Adam is on, but bitsandbytes is not installed. Install it with: pip install bitsandbytes. Or switch 8-bit Adam off.",
             field="use_8bit_adam",
         ) from None
-    return bitsandbytes.optim.AdamW8bit(parameters, **settings)
+    return bitsandbytes.optim.AdamW8bit(groups, **settings)
+
+
+def average_of(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """The average that schedule-free AdamW stands for, x = y + (z - y) (1 - 1 / beta1) (arXiv 2405.15682, eq. 2 to 4)."""
+    beta1 = optimizer.param_groups[0]["betas"][0]
+    found = []
+    for parameter in parameters:
+        trained = parameter.detach().clone()
+        z = optimizer.state[parameter].get("z")
+        found.append(trained if z is None else trained.lerp_(z, 1 - 1 / beta1))
+    return found
 
 
 def build_lr_curve(
@@ -66,6 +106,7 @@ class Updater:
         self._max_norm = max_norm
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._fused = bool(optimizer.defaults.get("fused"))
+        self._started = [_numbers_of(group) for group in optimizer.param_groups]
 
     def backward(self, loss: torch.Tensor) -> None:
         """Gradients of the loss, scaled for fp16 where needed."""
@@ -73,8 +114,9 @@ class Updater:
 
     def update(self, step: int) -> None:
         """One update with the learning rate of `step` (counted from 0); the gradients are gone after it."""
+        rate = self.curve(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.curve(step)
+            group["lr"] = rate * group.get("share", 1.0)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
@@ -105,8 +147,9 @@ class Updater:
         elif torch.isfinite(norm).item():
             self.optimizer.step()
 
-    def state(self, names: list[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """(tensors, plain values) from which `load_state` restores everything; `names` name the parameters in order."""
+    def state(self, named: dict[str, torch.nn.Parameter]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """(tensors, plain values) from which `load_state` restores everything, by the names of the parameters."""
+        names = self._order_names(named)
         tensors: dict[str, torch.Tensor] = {}
         values: dict[str, Any] = {}
         for number, kept in self.optimizer.state_dict()["state"].items():
@@ -115,16 +158,32 @@ class Updater:
                     tensors[f"{names[number]}/{key}"] = value.detach().cpu().contiguous().clone()
                 else:
                     values[f"{names[number]}/{key}"] = value
-        plain = {"values": values, "scaler": self.scaler.state_dict() if self.scaler else None}
-        return tensors, plain
+        return tensors, {"values": values, "groups": self._changed_numbers(), "scaler": self.scaler.state_dict() if self.scaler else None}
 
-    def load_state(self, names: list[str], tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
+    def load_state(self, named: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
         """Restores what `state` gave."""
-        numbers = {name: i for i, name in enumerate(names)}
+        numbers = {name: i for i, name in enumerate(self._order_names(named))}
         state: dict[int, dict[str, Any]] = {}
         for key, value in {**tensors, **plain["values"]}.items():
             name, _, part = key.rpartition("/")
             state.setdefault(numbers[name], {})[part] = value
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        groups = self.optimizer.state_dict()["param_groups"]
+        for group, kept in zip(groups, plain.get("groups") or [{}] * len(groups), strict=True):
+            group |= kept
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self.scaler is not None and plain["scaler"]:
             self.scaler.load_state_dict(plain["scaler"])
+
+    def _order_names(self, named: dict[str, torch.nn.Parameter]) -> list[str]:
+        """Names in the optimizer's own order, which is that of its groups."""
+        by_id = {id(parameter): name for name, parameter in named.items()}
+        return [by_id[id(parameter)] for parameter in self._parameters]
+
+    def _changed_numbers(self) -> list[dict[str, Any]]:
+        """What an optimizer counts in its groups (Prodigy its distance, schedule-free its weights), and only that."""
+        now = [_numbers_of(group) for group in self.optimizer.param_groups]
+        return [{k: v for k, v in new.items() if old.get(k) != v} for old, new in zip(self._started, now, strict=True)]
+
+
+def _numbers_of(group: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in group.items() if k not in ("params", "lr", "share") and isinstance(v, int | float)}

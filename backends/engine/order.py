@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,12 +14,12 @@ from backends.engine.seeds import mix_seed
 
 @dataclass(frozen=True)
 class Pick:
-    """One rank's samples of one micro-step, with what is drawn for each before it is fetched."""
+    """One rank's samples of one micro-step, with what is drawn for each before it is fetched: mirrored, and what is left out."""
 
     position: int
     indices: list[int]
     flips: list[bool]
-    drops: list[bool]
+    drops: list[frozenset[str]]
 
 
 class SampleOrder:
@@ -35,14 +35,21 @@ class SampleOrder:
         batch_size: Samples of one rank's micro-step.
         ranks: Processes; a micro-step takes `batch_size * ranks` samples of one bucket.
         flip_share: How often a sample is mirrored.
-        drop_share: How often a caption is left out.
+        dropped: What is left out of a sample, by a number drawn from 0..1.
     """
 
     def __init__(
-        self, groups: Sequence[Hashable], *, seed: int, batch_size: int, ranks: int = 1, flip_share: float = 0.0, drop_share: float = 0.0
+        self,
+        groups: Sequence[Hashable],
+        *,
+        seed: int,
+        batch_size: int,
+        ranks: int = 1,
+        flip_share: float = 0.0,
+        dropped: Callable[[float], frozenset[str]] = lambda chance: frozenset(),
     ) -> None:
         self._seed, self._batch_size, self._ranks = seed, batch_size, ranks
-        self._flip_share, self._drop_share = flip_share, drop_share
+        self._flip_share, self._dropped = flip_share, dropped
         self._whole = batch_size * ranks
         members: dict[Hashable, list[int]] = {}
         for index, group in enumerate(groups):
@@ -63,7 +70,7 @@ class SampleOrder:
         indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
         random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, rank)))
         flips, drops = random.random(self._batch_size), random.random(self._batch_size)
-        return Pick(position, indices, [bool(f < self._flip_share) for f in flips], [bool(d < self._drop_share) for d in drops])
+        return Pick(position, indices, [bool(f < self._flip_share) for f in flips], [self._dropped(float(d)) for d in drops])
 
     def _given(self, bucket: int, epoch: int) -> int:
         """Whole batches that a bucket has given before pass `epoch`."""

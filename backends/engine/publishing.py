@@ -32,7 +32,7 @@ def publish(config: Any, run: RunDir, reporter: Reporter) -> None:
     try:
         api = HfApi(token=os.environ["HF_TOKEN"])
         api.create_repo(config.hub_model_id, private=True, exist_ok=True)
-        api.upload_file(path_or_fileobj=run.lora, path_in_repo="pytorch_lora_weights.safetensors", repo_id=config.hub_model_id)
+        api.upload_file(path_or_fileobj=run.result, path_in_repo="pytorch_lora_weights.safetensors", repo_id=config.hub_model_id)
     except (OSError, ValueError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         reporter.notice(f"The LoRA could not be published as {config.hub_model_id}: {first} It is in the run’s folder.", "warning")

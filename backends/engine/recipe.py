@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract.config import Config
-from backends.engine.adapters import Adapters
+from backends.engine.trained import Trained
 from backends.families.protocol import Family
 from backends.methods.protocol import Item
 
@@ -33,12 +33,12 @@ def strip_paths(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Recipe:
-    """Builds the header of every LoRA file of one run."""
+    """Builds the header of every file of weights of one run."""
 
     def __init__(
-        self, config: Any, *, backend: str, family: Family, adapters: Adapters, items: Sequence[Item], dataset_hash: str, seed: int
+        self, config: Any, *, backend: str, family: Family, trained: Trained, items: Sequence[Item], dataset_hash: str, seed: int
     ) -> None:
-        self._family, self._adapters = family, adapters
+        self._family, self._trained = family, trained
         self._config: Any = config
         assert isinstance(config, Config)
         training = [item for item in items if not item.held_out]
@@ -48,19 +48,20 @@ class Recipe:
             "config": strip_paths({**config.model_dump(mode="json"), "seed": seed}),
             "dataset": {"hash": dataset_hash, "pictures": len(training), "held_out": len(items) - len(training)},
         }
-        self._tags = Counter(item.caption for item in training)
+        self._tags = Counter(next(iter(item.captions.values())) for item in training)
 
     def header(self, step: int, heldout_loss: float | None) -> dict[str, str]:
-        """Metadata of the LoRA at `step`, all text, in the keys that diffusers, A1111, ComfyUI and the model spec read."""
+        """Metadata of the file at `step`, all text, in the keys that diffusers, A1111, ComfyUI and the model spec read."""
         c = self._config
         size = str(c.resolution)
         recipe = {**self._document, "step": step, "heldout_loss": heldout_loss}
+        family, notes = self._family.metadata(), self._trained.notes()
+        lora = "ss_network_module" in notes
+        trigger = str(getattr(c, "trigger_word", ""))
         return {
-            **self._family.metadata(),
-            "lora_adapter_metadata": self._adapters.header(),
-            "ss_network_module": "networks.lora",
-            "ss_network_dim": str(c.rank),
-            "ss_network_alpha": f"{c.lora_alpha:g}",
+            **family,
+            **notes,
+            "modelspec.architecture": family["modelspec.architecture"] + ("/lora" if lora else ""),
             "ss_resolution": f"({size}, {size})",
             "ss_learning_rate": f"{c.learning_rate:g}",
             "ss_steps": str(step),
@@ -68,9 +69,9 @@ class Recipe:
             "ss_num_train_images": str(self._document["dataset"]["pictures"]),
             "ss_tag_frequency": json.dumps({"captions": dict(self._tags.most_common(200))}, ensure_ascii=False),
             "modelspec.sai_model_spec": "1.0.1",
-            "modelspec.title": c.trigger_word or "Darkroom LoRA",
+            "modelspec.title": trigger or ("Darkroom LoRA" if lora else "Darkroom model"),
             "modelspec.resolution": f"{size}x{size}",
             "modelspec.date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-            "modelspec.trigger_phrase": c.trigger_word,
+            "modelspec.trigger_phrase": trigger,
             "darkroom.recipe": json.dumps(recipe, ensure_ascii=False),
         }

@@ -37,7 +37,7 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
         reporter.write("state", state="stopped", step=0, reason="Stopped before the first step.")
         return 0
     ended = train(training)
-    training.saver.export(training.progress, training.adapters)
+    training.saver.export(training.progress, training.trained)
     if training.rank == 0:
         reporter.write("result", **compute_result(training, run, seconds=time.monotonic() - began))
         if ended == "finished":
@@ -61,7 +61,7 @@ def compute_result(training: Training, run: RunDir, *, seconds: float) -> dict[s
         ratio = end / start if start else None
         learned = ratio is not None and ratio < LEARNED_RATIO
     return {
-        "lora": run.lora.relative_to(run.root).as_posix(),
+        "lora": run.result.relative_to(run.root).as_posix(),
         "steps": progress.step,
         "seconds": round(seconds, 2),
         "steps_per_s": round(training.step_log.median_rate(), 4),

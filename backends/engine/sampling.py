@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,40 +11,51 @@ import numpy as np
 import torch
 from PIL import Image
 
+from backends.contract.buckets import Bucket
 from backends.contract.rundir import RunDir
 from backends.engine.faults import pass_failpoint
+from backends.engine.pictures import fit_picture
 from backends.engine.reporter import Reporter
 from backends.engine.sources import PromptSource
 from backends.families.protocol import Family, SampleRequest
+from backends.methods.protocol import SamplePlan
 
 log = logging.getLogger("darkroom.train")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make: prompt number and text, number of its seed, the seed."""
+    """One picture to make: number and text of its prompt, number of its seed, the seed; for an edit the picture before and after."""
 
     prompt: int
     text: str
     number: int
     seed: int
+    before: Path | None = None
+    target: Path | None = None
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """How samples are drawn; sizes in px, `batch_size` pictures at a time."""
+    """How samples are drawn: `width` and `height` in px where words alone decide, edits in the bucket of their picture;
+    `batch_size` pictures at a time.
+    """
 
     width: int
     height: int
     steps: int
     guidance_scale: float
     batch_size: int
+    buckets: list[Bucket]
+    image_guidance_scale: float = 1.5
 
 
-def plan_jobs(prompts: list[tuple[str, int]], first_seed: int) -> list[Job]:
-    """A job a picture for (text, number of seeds) of each prompt."""
+def plan_jobs(plans: Sequence[SamplePlan], first_seed: int, *, first_prompt: int = 0) -> list[Job]:
+    """A job a picture, for the plans numbered from `first_prompt`."""
     return [
-        Job(prompt, text, number, (first_seed + number) % 2**32) for prompt, (text, count) in enumerate(prompts) for number in range(count)
+        Job(prompt, plan.text, number, (first_seed + number) % 2**32, plan.before, plan.target)
+        for prompt, plan in enumerate(plans, first_prompt)
+        for number in range(plan.seeds)
     ]
 
 
@@ -84,25 +95,38 @@ class Sampler:
 
     def _pictures(self, jobs: list[Job]) -> Iterator[tuple[list[Job], list[Image.Image]]]:
         s, prompts = self._settings, self._prompts()
-        for first in range(0, len(jobs), s.batch_size):
+        for batch, inputs, (width, height) in self._batches(jobs):
             if self._is_cancelled():
                 return
-            batch = jobs[first : first + s.batch_size]
             pass_failpoint("sample.batch")
             request = SampleRequest(
                 conditions=prompts.conditions([job.text for job in batch]),
                 negative=prompts.conditions([""] * len(batch)),
                 seeds=[job.seed for job in batch],
-                width=s.width,
-                height=s.height,
+                width=width,
+                height=height,
                 steps=s.steps,
                 guidance_scale=s.guidance_scale,
                 is_cancelled=self._is_cancelled,
+                inputs=inputs,
+                image_guidance_scale=s.image_guidance_scale,
             )
             pictures = self._family.sample(request)
             if self._is_cancelled():  # the last batch may have been cut short
                 return
             yield batch, pictures
+
+    def _batches(self, jobs: list[Job]) -> Iterator[tuple[list[Job], list[Image.Image], tuple[int, int]]]:
+        """Jobs of one size at a time, with the pictures that they edit."""
+        s = self._settings
+        inputs = [fit_picture(job.before, s.buckets) if job.before else None for job in jobs]
+        groups: dict[tuple[bool, tuple[int, int]], list[int]] = {}
+        for number, picture in enumerate(inputs):
+            groups.setdefault((picture is not None, picture.size if picture else (s.width, s.height)), []).append(number)
+        for (_, size), numbers in groups.items():
+            for first in range(0, len(numbers), s.batch_size):
+                chosen = numbers[first : first + s.batch_size]
+                yield [jobs[n] for n in chosen], [picture for n in chosen if (picture := inputs[n])], size
 
     def _keep(self, job: Job, picture: Image.Image, step: int) -> None:
         path = self._run.sample(step, job.prompt, job.number)
@@ -113,13 +137,22 @@ class Sampler:
                 "For SDXL in fp16 give the VAE madebyollin/sdxl-vae-fp16-fix.",
                 "warning",
             )
-        _save_whole(picture, path)
+        save_whole(picture, path)
+        sides = {side: self._show_side(job, side, file) for side, file in (("before", job.before), ("target", job.target)) if file}
         file = path.relative_to(self._run.root).as_posix()
-        self._reporter.write("sample", step=step, prompt=job.prompt, text=job.text, seed=job.seed, file=file)
+        self._reporter.write("sample", step=step, prompt=job.prompt, text=job.text, seed=job.seed, file=file, **sides)
+
+    def _show_side(self, job: Job, side: str, source: Path) -> str:
+        """The picture before, or the wanted one, kept once beside the samples; its place in the run's folder."""
+        path = self._run.samples / "pairs" / f"p{job.prompt}_{side}.png"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_whole(fit_picture(source, self._settings.buckets), path)
+        return path.relative_to(self._run.root).as_posix()
 
 
-def _save_whole(picture: Image.Image, path: Path) -> None:
-    """By way of a rename: the page must never show half a picture."""
+def save_whole(picture: Image.Image, path: Path) -> None:
+    """A PNG, by way of a rename: nobody must ever see half a picture."""
     part = path.with_name(f".{path.name}.part")
     picture.save(part, format="PNG", compress_level=4)
     part.replace(path)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from backends.contract.rundir import RunDir
 from backends.engine import checkpoint as checkpoints
-from backends.engine.adapters import Adapters
 from backends.engine.checkpoint import Checkpoint
 from backends.engine.faults import pass_failpoint
 from backends.engine.optimizers import Updater
 from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter
+from backends.engine.trained import Trained
 
 if TYPE_CHECKING:
     from backends.engine.loop import Progress
@@ -40,13 +40,13 @@ class Saver:
         self._run, self._recipe, self._reporter = run, recipe, reporter
         self._settings, self._limit, self._active, self._is_stop_wanted = settings, limit, active, is_stop_wanted
 
-    def save(self, progress: Progress, adapters: Adapters, updater: Updater) -> None:
+    def save(self, progress: Progress, trained: Trained, updater: Updater) -> None:
         """A checkpoint of the present step, then the old ones beyond the limit go."""
         if not self._active:
             return
         self._reporter.phase("saving", progress.step, progress.step)
         heldout = progress.judgements[-1][1] if progress.judgements and progress.judgements[-1][0] == progress.step else None
-        tensors, plain = updater.state(list(adapters.named_parameters()))
+        tensors, plain = updater.state(trained.named_parameters())
         values = {
             "format": 1,
             "step": progress.step,
@@ -55,21 +55,23 @@ class Saver:
             "optimizer": plain,
             "settings": self._settings,
         }
-        whole = Checkpoint(progress.step, adapters.state(), self._recipe.header(progress.step, heldout), tensors, values)
+        header = self._recipe.header(progress.step, heldout)
+        whole = Checkpoint(progress.step, trained.file_name, trained.state(), header, {**tensors, **trained.live_state()}, values)
         self._write_patiently(whole)
         folder = self._run.checkpoint(progress.step).relative_to(self._run.root).as_posix()
         self._reporter.write("checkpoint", step=progress.step, folder=folder, heldout_loss=heldout)
         best = {progress.best[0]} if progress.best else set()
         checkpoints.prune(self._run, self._limit, keep=best | {progress.step})
 
-    def export(self, progress: Progress, adapters: Adapters) -> None:
-        """The LoRA at the run's end, in the run's folder."""
+    def export(self, progress: Progress, trained: Trained) -> None:
+        """What was learnt at the run's end, in the run's folder."""
         if not self._active:
             return
         self._reporter.phase("exporting")
         heldout = progress.judgements[-1][1] if progress.judgements else None
         pass_failpoint("export.begin")
-        checkpoints.write_adapter(self._run.lora, adapters.state(), self._recipe.header(progress.step, heldout))
+        path = self._run.root / trained.file_name
+        checkpoints.write_weights(path, trained.state(), self._recipe.header(progress.step, heldout))
         pass_failpoint("export.end")
 
     def _write_patiently(self, whole: Checkpoint) -> None:

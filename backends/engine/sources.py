@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,9 +12,10 @@ from backends.engine.cache import EncodedCache, Tensors, compute_key, fill_cache
 from backends.engine.order import Pick
 from backends.engine.pictures import read_pixels
 from backends.families.protocol import Conditions, Family
-from backends.methods.protocol import Batch, Item
+from backends.methods.protocol import CAPTION, Batch, Item, Shown
 
-FORMAT = "1"  # raise it when what is encoded changes
+FORMAT = "2"  # raise it when what is encoded changes
+Placements = Sequence[dict[str, Placement]]  # of each sample, by role; all of one sample have one bucket
 MAX_ON_DEVICE = 2**30  # bytes of latents that stay on the GPU; more wait in the machine's memory
 
 
@@ -33,15 +34,17 @@ class PromptSource(Protocol):
 
 
 class EncodedPrompts:
-    """Embeddings of all captions of a run, encoded once and kept on the device."""
+    """Embeddings of all captions of a run, encoded once and kept on the device, or in the machine's memory where they are many."""
 
     def __init__(self, rows: dict[str, int], stacked: Conditions, device: torch.device) -> None:
-        self._rows, self._stacked, self._device = rows, stacked, device
+        self._rows, self._device = rows, device
+        home = choose_home(stacked.values(), device)
+        self._stacked, self._home = {name: tensor.to(home) for name, tensor in stacked.items()}, home
 
     def conditions(self, texts: Sequence[str]) -> Conditions:
         """Picked from what is kept."""
-        rows = torch.tensor([self._rows[t] for t in texts], device=self._device)
-        return {name: tensor[rows] for name, tensor in self._stacked.items()}
+        rows = torch.tensor([self._rows[t] for t in texts], device=self._home)
+        return {name: tensor[rows].to(self._device, non_blocking=True) for name, tensor in self._stacked.items()}
 
 
 class LivePrompts:
@@ -92,11 +95,12 @@ class EncodedPictures:
         numbers = [self._places[i][1] * kept["variants"] + f for i, f in zip(pick.indices, pick.flips, strict=True)]
         first = next(iter(kept["moments"].values()))[0]
         rows = torch.tensor(numbers, device=first.device)
-        texts = ["" if dropped else self._items[i].caption for i, dropped in zip(pick.indices, pick.drops, strict=True)]
-        conditions = self._prompts.conditions(texts)
-        conditions |= {name: self._pick(tensor, rows) for name, tensor in kept["conditions"].items()}
         moments = {role: (self._pick(mean, rows), self._pick(deviation, rows)) for role, (mean, deviation) in kept["moments"].items()}
-        return Batch(pick.indices, moments, conditions)
+        conditions = {
+            role: {**words, **{name: self._pick(tensor, rows) for name, tensor in kept["conditions"][role].items()}}
+            for role, words in tell_words(self._items, self._prompts, pick).items()
+        }
+        return Batch(pick.indices, leave_out(moments, pick), conditions)
 
     def _pick(self, kept: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return kept[rows].to(self._device, non_blocking=True)
@@ -105,14 +109,14 @@ class EncodedPictures:
 class PixelReader:
     """Pixels of a pick; knows files only, so that it can travel to loading processes."""
 
-    def __init__(self, items: Sequence[Item], placements: Sequence[Placement]) -> None:
+    def __init__(self, items: Sequence[Item], placements: Placements) -> None:
         self._items, self._placements = items, placements
 
     def read(self, pick: Pick) -> dict[str, torch.Tensor]:
         """Pixels (B, 3, H, W) by role."""
         pairs = list(zip(pick.indices, pick.flips, strict=True))
         return {
-            role: torch.stack([read_pixels(self._items[i].pictures[role], self._placements[i], flipped=f) for i, f in pairs])
+            role: torch.stack([read_pixels(self._items[i].pictures[role].file, self._placements[i][role], flipped=f) for i, f in pairs])
             for role in self._items[pick.indices[0]].pictures
         }
 
@@ -129,7 +133,7 @@ class LivePictures:
         self,
         family: Family,
         items: Sequence[Item],
-        placements: Sequence[Placement],
+        placements: Placements,
         *,
         prompts: PromptSource,
         upcoming: Callable[[int], Pick] | None = None,
@@ -143,14 +147,19 @@ class LivePictures:
         """Pixels from the loading processes (or read now), encoded now."""
         pixels = self._pixels(pick)
         moments = {role: self._family.encode_pictures(p) for role, p in pixels.items()}
-        texts = ["" if dropped else self._items[i].caption for i, dropped in zip(pick.indices, pick.drops, strict=True)]
-        conditions = self._prompts.conditions(texts)
-        rows = [
-            _picture_conditions(self._family, self._items[i], self._placements[i], f) for i, f in zip(pick.indices, pick.flips, strict=True)
-        ]
         device = next(iter(moments.values()))[0].device
-        conditions |= {name: torch.stack([r[name] for r in rows]).to(device) for name in rows[0]}
-        return Batch(pick.indices, moments, conditions)
+        conditions = {
+            role: {**words, **{name: told.to(device) for name, told in self._tell_sizes(role, pick).items()}}
+            for role, words in tell_words(self._items, self._prompts, pick).items()
+        }
+        return Batch(pick.indices, leave_out(moments, pick), conditions)
+
+    def _tell_sizes(self, role: str, pick: Pick) -> Conditions:
+        rows = [
+            _picture_conditions(self._family, self._items[i].pictures[role], self._placements[i][role], f)
+            for i, f in zip(pick.indices, pick.flips, strict=True)
+        ]
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _pixels(self, pick: Pick) -> dict[str, torch.Tensor]:
         if not self._workers or self._upcoming is None:
@@ -179,6 +188,24 @@ class _Ahead(torch.utils.data.IterableDataset):
             position += info.num_workers if info else 1
 
 
+def tell_words(items: Sequence[Item], prompts: PromptSource, pick: Pick) -> dict[str, Conditions]:
+    """What the model is told in words of each role that has a caption; of a dropped caption, what it knows as none."""
+    told = {}
+    for role in items[pick.indices[0]].captions:
+        texts = ["" if CAPTION in dropped else items[i].captions[role] for i, dropped in zip(pick.indices, pick.drops, strict=True)]
+        told[role] = prompts.conditions(texts)
+    return told
+
+
+def leave_out(moments: dict[str, Any], pick: Pick) -> dict[str, Any]:
+    """The moments, 0 for each sample whose picture in that role is dropped."""
+    for role, (mean, deviation) in moments.items():
+        gone = [row for row, dropped in enumerate(pick.drops) if role in dropped]
+        if gone:
+            moments[role] = tuple(part.index_fill(0, torch.tensor(gone, device=part.device), 0.0) for part in (mean, deviation))
+    return moments
+
+
 def encode_prompts(
     family: Family, texts: Sequence[str], cache: EncodedCache, *, device: torch.device, share: dict[str, Any]
 ) -> EncodedPrompts:
@@ -188,14 +215,14 @@ def encode_prompts(
     entries = fill_cache(cache, list(keys), lambda key: {n: t[0] for n, t in family.encode_prompts([keys[key]]).items()}, **share)
     rows = {text: row for row, text in enumerate(keys.values())}
     names = next(iter(entries.values())).keys()
-    stacked = {name: torch.stack([entries[key][name] for key in keys]).to(device) for name in names}
+    stacked = {name: torch.stack([entries[key][name] for key in keys]) for name in names}
     return EncodedPrompts(rows, stacked, device)
 
 
 def encode_pictures(
     family: Family,
     items: Sequence[Item],
-    placements: Sequence[Placement],
+    placements: Placements,
     *,
     cache: EncodedCache,
     prompts: PromptSource,
@@ -203,45 +230,59 @@ def encode_pictures(
     device: torch.device,
     share: dict[str, Any],
 ) -> EncodedPictures:
-    """All pictures encoded, stacked by bucket on the device."""
+    """All pictures encoded, stacked by bucket on the device; one that stands in several samples is encoded once."""
     identity, variants = family.picture_identity(), (False, True) if mirrored else (False,)
-    wanted: dict[str, tuple[int, bool]] = {}
-    names: dict[tuple[int, bool], str] = {}
-    for index, item in enumerate(items):
-        for flipped in variants:
-            key = compute_key(FORMAT, "picture", identity, item.id, placements[index], flipped, *item.pictures)
-            wanted[key], names[index, flipped] = (index, flipped), key
+    wanted: dict[str, tuple[Shown, Placement, bool]] = {}
+
+    def name(index: int, role: str, flipped: bool) -> str:
+        shown, placement = items[index].pictures[role], placements[index][role]
+        key = compute_key(FORMAT, "picture", identity, shown.id, placement, flipped)
+        wanted[key] = (shown, placement, flipped)
+        return key
+
+    names = {(i, role, f): name(i, role, f) for i, item in enumerate(items) for role in item.pictures for f in variants}
 
     def encode(key: str) -> Tensors:
-        index, flipped = wanted[key]
-        entry: Tensors = {}
-        for role, file in items[index].pictures.items():
-            mean, deviation = family.encode_pictures(read_pixels(file, placements[index], flipped=flipped)[None])
-            entry |= {f"{role}.mean": mean[0], f"{role}.deviation": deviation[0]}
-        return entry
+        shown, placement, flipped = wanted[key]
+        mean, deviation = family.encode_pictures(read_pixels(shown.file, placement, flipped=flipped)[None])
+        return {"mean": mean[0], "deviation": deviation[0]}
 
     entries = fill_cache(cache, list(wanted), encode, **share)
     members: dict[Hashable, list[int]] = {}
-    for index, placement in enumerate(placements):
-        members.setdefault(placement.bucket, []).append(index)
-    places = {index: (bucket, row) for bucket, indices in members.items() for row, index in enumerate(indices)}
-    size = sum(t.numel() * t.element_size() for entry in entries.values() for t in entry.values())
-    home = device if size <= MAX_ON_DEVICE else torch.device("cpu")
-    groups = {}
-    for bucket, indices in members.items():
+    for index, item in enumerate(items):  # those that judge may lack a role, so that they never share a batch with the others
+        bucket = next(iter(placements[index].values())).bucket
+        members.setdefault((bucket, *item.pictures), []).append(index)
+    places = {index: (group, row) for group, indices in members.items() for row, index in enumerate(indices)}
+    home = choose_home((t for entry in entries.values() for t in entry.values()), device)
+    groups: dict[Hashable, dict[str, Any]] = {}
+    for group, indices in members.items():
         ordered = [(i, f) for i in indices for f in variants]
-        found = [entries[names[pair]] for pair in ordered]
-        told = [_picture_conditions(family, items[i], placements[i], f) for i, f in ordered]
-        groups[bucket] = {
+        roles, captioned = items[indices[0]].pictures, items[indices[0]].captions
+        groups[group] = {
             "variants": len(variants),
-            "moments": {
-                role: tuple(torch.stack([e[f"{role}.{part}"] for e in found]).to(home) for part in ("mean", "deviation"))
-                for role in items[indices[0]].pictures
-            },
-            "conditions": {name: torch.stack([t[name] for t in told]).to(home) for name in told[0]},
+            "moments": {role: _stack_moments([entries[names[i, role, f]] for i, f in ordered], home) for role in roles},
+            "conditions": {role: _stack_sizes(family, items, placements, role=role, ordered=ordered, home=home) for role in captioned},
         }
     return EncodedPictures(items, prompts, groups=groups, places=places, device=device)
 
 
-def _picture_conditions(family: Family, item: Item, placement: Placement, flipped: bool) -> Conditions:
-    return family.picture_conditions(item.width, item.height, placement, flipped)
+def choose_home(tensors: Iterable[torch.Tensor], device: torch.device) -> torch.device:
+    """The device, or the machine's memory where they would take too much of the device's."""
+    size = sum(t.numel() * t.element_size() for t in tensors)
+    return device if size <= MAX_ON_DEVICE else torch.device("cpu")
+
+
+def _stack_moments(found: list[Tensors], home: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, deviation = (torch.stack([entry[part] for entry in found]).to(home) for part in ("mean", "deviation"))
+    return mean, deviation
+
+
+def _stack_sizes(
+    family: Family, items: Sequence[Item], placements: Placements, *, role: str, ordered: list[tuple[int, bool]], home: torch.device
+) -> Conditions:
+    told = [_picture_conditions(family, items[i].pictures[role], placements[i][role], f) for i, f in ordered]
+    return {name: torch.stack([t[name] for t in told]).to(home) for name in told[0]}
+
+
+def _picture_conditions(family: Family, shown: Shown, placement: Placement, flipped: bool) -> Conditions:
+    return family.picture_conditions(shown.width, shown.height, placement, flipped)

@@ -13,20 +13,24 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 
 from backends.contract.errors import DarkroomError
 from backends.families.protocol import LoadOptions
+from backends.families.quantizing import build_quantization
 
 FIELD = "pretrained_model_name_or_path"
 
 
-def load_pipeline(kind: type[Any], options: LoadOptions) -> Any:
-    """The whole pipeline, its weights in the options' dtype.
+def load_pipeline(kind: type[Any], options: LoadOptions, *, denoiser: str = "unet") -> Any:
+    """The whole pipeline, its weights in the options' dtype; the denoiser in float32 where it is trained, or quantised.
 
     Raises:
         DarkroomError: When it cannot be had; the text says what to do.
     """
-    arguments = {"revision": options.revision, "variant": options.variant, "cache_dir": options.cache_dir}
+    arguments: dict[str, Any] = {"revision": options.revision, "variant": options.variant, "cache_dir": options.cache_dir}
+    arguments["dtype"] = {denoiser: torch.float32, "default": options.dtype} if options.trains_denoiser else options.dtype
+    if options.quantize != "none":
+        arguments["quantization_config"] = build_quantization(options, denoiser)
     try:
         _check_class(kind, options.source)
-        return kind.from_pretrained(options.source, dtype=options.dtype, use_safetensors=True, **arguments)
+        return kind.from_pretrained(options.source, use_safetensors=True, **arguments)
     except DarkroomError:
         raise
     except (OSError, ValueError, HfHubHTTPError) as error:

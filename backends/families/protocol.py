@@ -16,11 +16,31 @@ Conditions = dict[str, torch.Tensor]
 """What the model is told beside the noisy latents, by name; the first axis is the batch."""
 
 
+EXTRA_CHANNELS = "extra_channels"
+"""The condition that stands beside the noisy latents as further channels, (B, C, h, w): the picture that is edited."""
+
+
+@dataclass(frozen=True)
+class NoiseOptions:
+    """What the settings say about noise while training; each family reads its own. Names are those of the settings."""
+
+    prediction_type: str | None = None
+    snr_gamma: float | None = None
+    noise_offset: float = 0.0
+    do_edm_style_training: bool = False
+    weighting_scheme: str = "none"
+    logit_mean: float = 0.0
+    logit_std: float = 1.0
+    mode_scale: float = 1.29
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """Where and how a base model is loaded.
 
-    `source` is a folder or a hub id; `dtype` that of the frozen weights (the VAE stays float32 unless another VAE is given).
+    `source` is a folder, a hub id or one .safetensors file; `dtype` that of the frozen weights (the VAE stays float32 unless
+    another VAE is given). `trains_denoiser` loads the denoiser in float32, because its own weights will be trained.
+    `quantize` is none, int8, float8 or nf4. `guidance_scale` and `max_sequence_length` are told to those models that know them.
     """
 
     source: str
@@ -30,12 +50,20 @@ class LoadOptions:
     revision: str | None = None
     variant: str | None = None
     cache_dir: str | None = None
-    prediction_type: str | None = None
+    noise: NoiseOptions = NoiseOptions()
+    trains_denoiser: bool = False
+    quantize: str = "none"
+    guidance_scale: float = 1.0
+    max_sequence_length: int = 512
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One batch of pictures of one size: a row of `conditions` and of `negative` and one seed a picture."""
+    """One batch of pictures of one size: a row of `conditions` and of `negative` and one seed a picture.
+
+    `inputs` are the pictures to be edited, one a row, or empty; `image_guidance_scale` says how closely they are kept. `dtype` is what
+    is computed in, by default that of the frozen weights.
+    """
 
     conditions: Conditions
     negative: Conditions
@@ -45,26 +73,33 @@ class SampleRequest:
     steps: int
     guidance_scale: float
     is_cancelled: Callable[[], bool]
+    inputs: Sequence[Image] = ()
+    image_guidance_scale: float = 1.5
+    dtype: torch.dtype | None = None
 
 
 class NoiseSchedule(Protocol):
     """The training side of a noise schedule: pure functions of latents, noise and timesteps."""
 
     num_timesteps: int
+    prediction_type: str
 
     def draw_timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Timesteps of one batch, shape (count,)."""
 
-    def fixed_timesteps(self, levels: int) -> list[int]:
+    def draw_noise(self, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Noise for latents of this shape."""
+
+    def fixed_timesteps(self, levels: int) -> list[float]:
         """Evenly spread timesteps for the held-out loss."""
 
     def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """Noisy latents of the same shape."""
+        """What the model is given, of the same shape."""
 
     def compute_target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """What the model should predict."""
+        """What the model should give back."""
 
-    def compute_weights(self, timesteps: torch.Tensor, snr_gamma: float | None) -> torch.Tensor | None:
+    def compute_weights(self, timesteps: torch.Tensor) -> torch.Tensor | None:
         """Weight of each sample's loss, shape (B,), or None for 1."""
 
 
@@ -73,10 +108,20 @@ class Family(Protocol):
 
     name: str
     schedule: NoiseSchedule
-    latent_scale: float
+    quantized: bool
 
-    def adapter_targets(self, layers: Sequence[str], *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
-        """Component name -> (module, target modules of its LoRA)."""
+    def adapter_targets(self, layers: str, *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
+        """Component name -> (module, target modules of its LoRA); `layers` is a choice of the settings."""
+
+    def denoiser(self) -> tuple[str, torch.nn.Module]:
+        """Component name and module of what predicts: the UNet or the transformer."""
+
+    def widen_input(self) -> None:
+        """Makes room for `EXTRA_CHANNELS`: as many input channels again, whose weights are 0.
+
+        Raises:
+            DarkroomError: When this family has no such training.
+        """
 
     def picture_identity(self) -> str:
         """Changes whenever encoded pictures would."""
@@ -86,6 +131,9 @@ class Family(Protocol):
 
     def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of the latents' distribution, unscaled float32, from pixels (B, 3, H, W) in -1..1."""
+
+    def scale_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """The VAE's latents brought to the scale that the model knows."""
 
     def tokenize(self, texts: Sequence[str]) -> Conditions:
         """Token ids, for when the text encoders are trained."""
@@ -103,10 +151,10 @@ class Family(Protocol):
         """Gives back the memory of what encodes prompts and pictures; sampling from embeddings still works."""
 
     def sample(self, request: SampleRequest) -> list[Image]:
-        """Pictures with the adapters as they are now."""
+        """Pictures with the weights as they are now."""
 
     def metadata(self) -> dict[str, str]:
-        """What other programs read in a LoRA's header about its base model."""
+        """What other programs read in a file's header about its base model; the architecture without what was trained."""
 
     def save_gradients_memory(self) -> None:
         """Computes parts of the forward pass twice instead of keeping them."""

@@ -2,83 +2,48 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLInstructPix2PixPipeline, StableDiffusionXLPipeline
 from PIL.Image import Image
 
 from backends.contract.buckets import Placement
-from backends.families.loading import compute_identity, load_pipeline, load_vae
-from backends.families.noise import DiscreteSchedule
-from backends.families.protocol import Conditions, LoadOptions, SampleRequest, name_of_source
+from backends.families.common import quiet, read_token_ids
+from backends.families.loading import compute_identity
+from backends.families.protocol import Conditions, SampleRequest, name_of_source
+from backends.families.unet import TEXT_LAYERS, UnetFamily
 
 EMBEDDING, POOLED, TOKENS, TOKENS_2, TIME_IDS = "prompt_embeds", "pooled_prompt_embeds", "input_ids", "input_ids_2", "time_ids"
 
 
-class Sdxl:
+class Sdxl(UnetFamily):
     """One loaded SDXL-shaped base model."""
 
     name = "sdxl"
+    kind = StableDiffusionXLPipeline
+    edit_kind = StableDiffusionXLInstructPix2PixPipeline
+    encoders = ("text_encoder", "text_encoder_2")
 
-    def __init__(self, pipeline: StableDiffusionXLPipeline, options: LoadOptions) -> None:
-        self._options = options
-        self._pipeline = pipeline
-        self._pipeline.set_progress_bar_config(disable=True)
-        self.unet, self.vae = pipeline.unet, pipeline.vae
-        for module in (self.unet, self.vae, pipeline.text_encoder, pipeline.text_encoder_2):
-            module.requires_grad_(False).eval().to(options.device)
-        noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-        prediction_type = options.prediction_type or noise_scheduler.config.prediction_type
-        pipeline.scheduler.register_to_config(prediction_type=prediction_type)
-        self.schedule = DiscreteSchedule(noise_scheduler.alphas_cumprod, prediction_type=prediction_type, device=options.device)
-        self.latent_scale = float(self.vae.config.scaling_factor)
-
-    @classmethod
-    def load(cls, options: LoadOptions) -> Sdxl:
-        """The base model on its device, frozen.
-
-        Raises:
-            DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
-        """
-        pipeline = load_pipeline(StableDiffusionXLPipeline, options)
-        pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
-        return cls(pipeline, options)
-
-    def adapter_targets(self, layers: Sequence[str], *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
-        """LoRA on the UNet and, where asked, on the attention of both text encoders.
+    def text_targets(self) -> dict[str, tuple[torch.nn.Module, Any]]:
+        """The attention of both text encoders.
 
         The first encoder's last layer is left out: SDXL reads the layer before it, so it would never get a gradient.
         """
-        targets: dict[str, tuple[torch.nn.Module, Any]] = {"unet": (self.unet, list(layers))}
-        if text_encoders:
-            read = self._pipeline.text_encoder.config.num_hidden_layers - 1
-            numbers = "|".join(str(i) for i in range(read))
-            first = rf".*layers\.({numbers})\.self_attn\.(q_proj|k_proj|v_proj|out_proj)"
-            targets["text_encoder"] = (self._pipeline.text_encoder, first)
-            targets["text_encoder_2"] = (self._pipeline.text_encoder_2, ["q_proj", "k_proj", "v_proj", "out_proj"])
-        return targets
-
-    def picture_identity(self) -> str:
-        """Fingerprint of the VAE's weights and settings."""
-        return compute_identity(self.vae)
+        first, second = self._pipeline.text_encoder, self._pipeline.text_encoder_2
+        numbers = "|".join(str(i) for i in range(first.config.num_hidden_layers - 1))
+        read = rf".*layers\.({numbers})\.self_attn\.({'|'.join(TEXT_LAYERS)})"
+        return {"text_encoder": (first, read), "text_encoder_2": (second, list(TEXT_LAYERS))}
 
     def prompt_identity(self) -> str:
         """Fingerprint of both text encoders and of what an empty caption means."""
         p = self._pipeline
         return compute_identity(p.text_encoder, p.text_encoder_2, extra=f"{p.tokenizer.vocab_size} {p.config.force_zeros_for_empty_prompt}")
 
-    @torch.no_grad()
-    def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of the VAE's posterior."""
-        posterior = self.vae.encode(pixels.to(self._options.device, self.vae.dtype)).latent_dist
-        return posterior.mean.float(), posterior.std.float()
-
     def tokenize(self, texts: Sequence[str]) -> Conditions:
         """Token ids for both encoders, cut and padded to their length."""
-        return {TOKENS: self._token_ids(self._pipeline.tokenizer, texts), TOKENS_2: self._token_ids(self._pipeline.tokenizer_2, texts)}
+        return {TOKENS: read_token_ids(self._pipeline.tokenizer, texts), TOKENS_2: read_token_ids(self._pipeline.tokenizer_2, texts)}
 
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
@@ -101,70 +66,47 @@ class Sdxl:
         if TOKENS in conditions:
             conditions = {**conditions, **self._embed(conditions)}
         added = {"text_embeds": conditions[POOLED], "time_ids": conditions[TIME_IDS]}
-        dtype = self._options.dtype
-        return self.unet(noisy.to(dtype), timesteps, conditions[EMBEDDING], added_cond_kwargs=added, return_dict=False)[0]
+        joined = self.join_input(noisy, conditions)
+        return self.unet(joined, timesteps, conditions[EMBEDDING], added_cond_kwargs=added, return_dict=False)[0]
 
-    def free_encoders(self) -> None:
-        """Drops both text encoders; the VAE stays, because sampling decodes with it."""
-        self._pipeline.text_encoder = self._pipeline.text_encoder_2 = None
-        gc.collect()
-        if self._options.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    @torch.no_grad()
     def sample(self, request: SampleRequest) -> list[Image]:
-        """Pictures by the base model's own sampler; one picture's noise does not depend on its neighbours."""
-        p, scale = self._pipeline, int(self._pipeline.vae_scale_factor)  # pixels a latent stands for along one side
-        shape = (1, self.unet.config.in_channels, request.height // scale, request.width // scale)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
+        """Pictures by the base model's own sampler."""
+        return self.sample_with(
+            request,
+            prompt_embeds=request.conditions[EMBEDDING],
+            pooled_prompt_embeds=request.conditions[POOLED],
+            negative_prompt_embeds=request.negative[EMBEDDING],
+            negative_pooled_prompt_embeds=request.negative[POOLED],
+        )
 
-        def on_step_end(pipeline: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            pipeline._interrupt = request.is_cancelled()
-            return values
-
-        with torch.autocast(self._options.device.type, dtype=self._options.dtype, enabled=self._options.dtype != torch.float32):
-            return p(
-                prompt_embeds=request.conditions[EMBEDDING],
-                pooled_prompt_embeds=request.conditions[POOLED],
-                negative_prompt_embeds=request.negative[EMBEDDING],
-                negative_pooled_prompt_embeds=request.negative[POOLED],
-                width=request.width,
-                height=request.height,
-                num_inference_steps=request.steps,
-                guidance_scale=request.guidance_scale,
-                latents=torch.cat(noise).to(self._options.device, self._options.dtype),
-                callback_on_step_end=on_step_end,
-            ).images
+    def build_editor(self) -> Any:
+        """InstructPix2Pix over the same modules."""
+        p = self._pipeline
+        zeros = p.config.force_zeros_for_empty_prompt
+        return quiet(
+            self.edit_kind(
+                p.vae,
+                p.text_encoder,
+                p.text_encoder_2,
+                p.tokenizer,
+                p.tokenizer_2,
+                p.unet,
+                p.scheduler,
+                force_zeros_for_empty_prompt=zeros,
+                add_watermarker=False,
+            )  # fmt: skip
+        )
 
     def metadata(self) -> dict[str, str]:
         """Keys that A1111, ComfyUI and the model spec (v1.0.1) read."""
-        name = name_of_source(self._options.source)
         return {
             "ss_base_model_version": "sdxl_base_v1-0",
-            "ss_sd_model_name": name,
+            "ss_sd_model_name": name_of_source(self._options.source),
             "ss_v2": "False",
-            "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
+            "modelspec.architecture": "stable-diffusion-xl-v1-base",
             "modelspec.implementation": "diffusers",
             "modelspec.prediction_type": "v" if self.schedule.prediction_type == "v_prediction" else "epsilon",
         }
-
-    def save_gradients_memory(self) -> None:
-        """Gradient checkpointing in the UNet and the text encoders."""
-        self.unet.enable_gradient_checkpointing()
-        for encoder in (self._pipeline.text_encoder, self._pipeline.text_encoder_2):
-            encoder.gradient_checkpointing_enable()
-
-    def use_xformers(self) -> str:
-        """Switches the UNet to xFormers; the reason why not, or an empty text."""
-        try:
-            self.unet.enable_xformers_memory_efficient_attention()
-        except (ImportError, ModuleNotFoundError, ValueError, NotImplementedError, RuntimeError) as error:
-            return str(error).splitlines()[0]
-        return ""
-
-    def _token_ids(self, tokenizer: Any, texts: Sequence[str]) -> torch.Tensor:
-        padded = tokenizer(list(texts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt")
-        return padded.input_ids
 
     def _embed(self, tokens: Conditions) -> Conditions:
         """Second to last hidden states of both encoders side by side, and the second one's pooled output."""

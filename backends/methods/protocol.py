@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
 from backends.families.protocol import Conditions
 
+CAPTION = "caption"
+"""What is dropped when a sample's words are left out; any other name is that of a picture's role."""
+
 
 @dataclass(frozen=True)
 class Row:
-    """One picture of the frozen data set, as the manifest has it."""
+    """One line of the frozen data set, as the manifest has it; `extra` has what only some methods read."""
 
     id: str
     file: Path
@@ -26,14 +29,26 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One training sample: its pictures by role (all of one size), its caption, and whether it only judges."""
+class Shown:
+    """One picture of a sample; `id` stands for its content."""
 
     id: str
-    pictures: dict[str, Path]
-    caption: str
+    file: Path
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training sample.
+
+    Its pictures by role: the first decides the bucket, and all are cut to it. Its captions by the role that they describe; a
+    role with a caption is one that the model predicts. `held_out` ones only judge.
+    """
+
+    id: str
+    pictures: dict[str, Shown]
+    captions: dict[str, str]
     held_out: bool
 
 
@@ -41,31 +56,63 @@ class Item:
 class Batch:
     """Samples of one size.
 
-    `moments` has mean and deviation of each role's latents, (B, C, h, w) float32, unscaled; `indices` the items.
+    `moments` has mean and deviation of each role's latents, (B, C, h, w) float32, unscaled, 0 where a role was dropped;
+    `conditions` what the model is told of each role that has a caption; `indices` the items.
     """
 
     indices: list[int]
     moments: dict[str, tuple[torch.Tensor, torch.Tensor]]
-    conditions: Conditions
+    conditions: dict[str, Conditions]
 
 
 @dataclass
 class Draws:
-    """Everything random in one loss: timesteps (B,), noise, and the noise that picks a fresh VAE sample of each role."""
+    """Everything random in one loss, by role: timesteps (B,), noise, and the noise that picks a fresh VAE sample."""
 
-    timesteps: torch.Tensor
-    noise: torch.Tensor
+    timesteps: dict[str, torch.Tensor]
+    noise: dict[str, torch.Tensor]
     posterior: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """One picture to draw while training: its words, how many seeds, and for an edit the picture before and the wanted one."""
+
+    text: str
+    seeds: int
+    before: Path | None = None
+    target: Path | None = None
+
+
+@dataclass(frozen=True)
+class PictureWish:
+    """Pictures that the base model draws before training, as many as a folder lacks.
+
+    `folder` is a person's own, or None for one of the studio's; `precision` no, fp32, fp16, bf16 or None for the run's.
+    """
+
+    prompt: str
+    count: int
+    folder: Path | None
+    batch_size: int
+    precision: str | None
+    extra: dict[str, Any]
 
 
 class Method(Protocol):
     """One way of training; made with the family and its settings."""
 
+    trains: Literal["lora", "denoiser"]
+
     def build_items(self, rows: Sequence[Row]) -> list[Item]:
         """The samples that the manifest's rows make."""
 
-    def adapters(self) -> dict[str, tuple[torch.nn.Module, Any]]:
-        """Component name -> (module, target modules of its LoRA)."""
+    @staticmethod
+    def wish_pictures(config: Any) -> PictureWish | None:
+        """Pictures of the base model's own drawing that become rows with the wish's `extra`, or None."""
+
+    def plan_drops(self) -> Callable[[float], frozenset[str]]:
+        """What is left out of a training sample, as a function of one number drawn from 0..1; it travels to other processes."""
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
         """Fresh draws for a batch; a function of the generator's seed only."""
@@ -75,3 +122,9 @@ class Method(Protocol):
 
     def compute_losses(self, batch: Batch, draws: Draws, *, weighted: bool = True) -> torch.Tensor:
         """The loss of each sample, (B,) float32; `weighted` off gives the plain squared error that judges."""
+
+    def plan_samples(self, items: Sequence[Item]) -> list[SamplePlan]:
+        """What is drawn every so many steps."""
+
+    def plan_validation(self, items: Sequence[Item]) -> list[SamplePlan]:
+        """What is drawn every so many passes."""

@@ -3,78 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 
-from backends.contract.text_to_image import LORA_LAYERS, TextToImageConfig
-from backends.families.protocol import Conditions, Family, NoiseSchedule
-from backends.methods.protocol import Batch, Draws, Item, Row
+from backends.families.protocol import Family
+from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
+from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
+from backends.methods.protocol import Batch, Draws, Item, PictureWish, Row, SamplePlan, Shown
 
 PICTURE = "image"
 
 
-def compute_losses(
-    schedule: NoiseSchedule,
-    predict: Callable[[torch.Tensor, torch.Tensor, Conditions], torch.Tensor],
-    *,
-    latents: torch.Tensor,
-    noise: torch.Tensor,
-    timesteps: torch.Tensor,
-    conditions: Conditions,
-    snr_gamma: float | None = None,
-) -> torch.Tensor:
-    """Mean squared error of each sample, shape (B,), float32; a pure function of what it is given.
-
-    Epsilon as in DDPM (arXiv 2006.11239, eq. 14), v-prediction as in arXiv 2202.00512 (section 4); with `snr_gamma`
-    weighted by min-SNR (arXiv 2303.09556, eq. 4).
-    """
-    target = schedule.compute_target(latents, noise, timesteps)
-    predicted = predict(schedule.add_noise(latents, noise, timesteps), timesteps, conditions)
-    losses = (predicted.float() - target.float()).square().flatten(1).mean(1)
-    weights = schedule.compute_weights(timesteps, snr_gamma)
-    return losses if weights is None else losses * weights
-
-
 class TextToImage:
-    """LoRA on the denoiser (and the text encoders, where asked) from pictures with captions."""
+    """LoRA on what predicts (and the text encoders, where asked) from pictures with captions."""
 
-    def __init__(self, family: Family, config: TextToImageConfig) -> None:
+    trains: Literal["lora", "denoiser"] = "lora"
+
+    def __init__(self, family: Family, config: Any) -> None:
         self._family = family
         self._config = config
 
     def build_items(self, rows: Sequence[Row]) -> list[Item]:
         """One sample a picture."""
-        return [Item(r.id, {PICTURE: r.file}, r.caption, r.width, r.height, r.held_out) for r in rows]
+        return [Item(r.id, {PICTURE: Shown(r.id, r.file, r.width, r.height)}, {PICTURE: r.caption}, r.held_out) for r in rows]
 
-    def adapters(self) -> dict[str, tuple[torch.nn.Module, Any]]:
-        """LoRA in the layers that the settings name."""
-        return self._family.adapter_targets(LORA_LAYERS[self._config.lora_layers], text_encoders=self._config.train_text_encoder)
+    @staticmethod
+    def wish_pictures(config: Any) -> PictureWish | None:
+        """None."""
+        return None
+
+    def plan_drops(self) -> Callable[[float], frozenset[str]]:
+        """The caption, as often as the settings say."""
+        return partial(drop_caption, self._config.caption_dropout)
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
-        """Timesteps, noise (with the offset of the settings) and a fresh sample of the VAE's posterior."""
-        mean, _ = batch.moments[PICTURE]
-        posterior = torch.randn(mean.shape, generator=generator, device=mean.device)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        if self._config.noise_offset:  # https://www.crosslabs.org/blog/diffusion-with-offset-noise
-            shift = torch.randn((*mean.shape[:2], 1, 1), generator=generator, device=mean.device)
-            noise += self._config.noise_offset * shift
-        timesteps = self._family.schedule.draw_timesteps(len(mean), generator)
-        return Draws(timesteps, noise, {PICTURE: posterior})
+        """Timesteps, noise and a fresh sample of the VAE's posterior."""
+        return draw_roles(self._family, batch, (PICTURE,), generator)
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """The given timesteps and noise, and the latents' mean."""
-        return Draws(timesteps, noise, {PICTURE: torch.zeros_like(noise)})
+        return fix_role(PICTURE, timesteps, noise)
 
     def compute_losses(self, batch: Batch, draws: Draws, *, weighted: bool = True) -> torch.Tensor:
         """The loss of each sample of the batch."""
-        mean, deviation = batch.moments[PICTURE]
         return compute_losses(
             self._family.schedule,
             self._family.predict,
-            latents=torch.addcmul(mean, deviation, draws.posterior[PICTURE]) * self._family.latent_scale,
-            noise=draws.noise,
-            timesteps=draws.timesteps,
-            conditions=batch.conditions,
-            snr_gamma=self._config.snr_gamma if weighted else None,
+            latents=take_latents(self._family, batch, draws, PICTURE),
+            noise=draws.noise[PICTURE],
+            timesteps=draws.timesteps[PICTURE],
+            conditions=batch.conditions[PICTURE],
+            weighted=weighted,
         )
+
+    def plan_samples(self, items: Sequence[Item]) -> list[SamplePlan]:
+        """The sample prompts."""
+        return plan_prompts(self._config)
+
+    def plan_validation(self, items: Sequence[Item]) -> list[SamplePlan]:
+        """The validation prompt."""
+        return plan_validation(self._config)
+
+
+class FullTextToImage(TextToImage):
+    """All weights of what predicts, from pictures with captions."""
+
+    trains: Literal["lora", "denoiser"] = "denoiser"

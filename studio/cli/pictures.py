@@ -136,7 +136,7 @@ def export(
         studio = open_studio(workspace)
         info, folder = studio.runs.get(run), RunDir(studio.workspace.run(run))
         chosen = step if step is not None else info.kept_step
-        source = folder.lora if chosen is None else folder.adapter(chosen)
+        source = folder.result if chosen is None else folder.weights(chosen)
         if not source.is_file():
             raise DarkroomError(f"The run {run} has no LoRA {'yet' if chosen is None else f'at step {chosen}'}.")
         command = [sys.executable, "-m", "backends.engine.export", str(source), str(out), "--layout", layout]

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from backends.contract.config import parse_config
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.datasets import captions
 from studio.datasets.rows import Picture
 from studio.datasets.tokens import Counter, load_counter

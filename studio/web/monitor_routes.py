@@ -163,7 +163,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
     base = find_base_model(run.base_model)
     digest = digests.of(root.events)
     losses = {e["step"]: e.get("heldout_loss") for e in digest.others if e["t"] == "checkpoint"}
-    lora = root.lora if root.lora.is_file() else None
+    lora = root.result if root.result.is_file() else None
     return {
         "id": run.id,
         "name": run.name,
@@ -250,7 +250,7 @@ def _lora_file(context: Context, run_id: str, step: int) -> FileResponse:
     root = RunDir(context.workspace.run(run_id))
     if step and step not in complete_checkpoints(root):
         raise DarkroomError(f"Step {step} of this run has no complete checkpoint.")
-    path = root.adapter(step) if step else root.lora
+    path = root.weights(step) if step else root.result
     if not path.is_file():
         raise DarkroomError("This run has no LoRA yet. It is written when the run ends or is stopped.")
     name = f"{run_id}-{step}.safetensors" if step else f"{run_id}.safetensors"

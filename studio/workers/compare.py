@@ -180,7 +180,7 @@ def _build_plan(run: RunDir, chosen: dict[str, Any], scale: float, values: dict[
     side = settings.get("resolution")
     asked = {"base_model": base_model, "seed": chosen["seed"], "width": side, "height": side}
     asked |= {"guidance_scale": settings.get("sample_guidance_scale"), "num_inference_steps": settings.get("sample_steps")}
-    config = parse_config(DrawConfig, {**asked, **values, "loras": [{"path": str(run.adapter(steps[0])), "weight": scale}]})
+    config = parse_config(DrawConfig, {**asked, **values, "loras": [{"path": str(run.weights(steps[0])), "weight": scale}]})
     columns = [BASE, *steps]
     cells = [[_cell_name(run, config, prompt, step, scale) for step in columns] for prompt in prompts]
     best = likely_best(run, steps, read_losses(run))
@@ -204,14 +204,14 @@ def _missing_columns(run: RunDir, plan: Plan, folder: Path, scale: float) -> lis
             planned.add(row[index])
             wanted.append(folder / f"{row[index]}.png" if fresh else None)
         if any(wanted):
-            loras = () if step == BASE or scale == 0 else (LoraUse(path=str(run.adapter(step)), weight=scale),)
+            loras = () if step == BASE or scale == 0 else (LoraUse(path=str(run.weights(step)), weight=scale),)
             columns.append(Column(loras, tuple(wanted)))
     return columns
 
 
 def _cell_name(run: RunDir, config: DrawConfig, prompt: str, step: int, scale: float) -> str:
     """A hash over everything that decides the pixels."""
-    adapter = None if step == BASE or scale == 0 else _identity(run.adapter(step))
+    adapter = None if step == BASE or scale == 0 else _identity(run.weights(step))
     settings = config.model_dump(mode="json", exclude={"loras", "prompt"})
     text = json.dumps([_VERSION, settings, prompt, adapter, scale if adapter else 0], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

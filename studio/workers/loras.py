@@ -73,7 +73,7 @@ class LoraShelf:
             path = self.folder / f"{safe_id(match[5], 'LoRA')}.safetensors"
         else:
             run = RunDir(self._workspace.run(match[2]))
-            path = run.adapter(int(match[3])) if match[3] else run.lora
+            path = run.weights(int(match[3])) if match[3] else run.result
         if not path.is_file():
             raise DarkroomError(f"The LoRA “{key.partition(':')[2]}” is not there any more.", field="loras")
         return path
@@ -100,7 +100,7 @@ class LoraShelf:
         steps = complete_checkpoints(run)
         kept = kept_step(run)
         found = [_describe(run, kept)] if kept in steps else []
-        if run.lora.is_file():
+        if run.result.is_file():
             found.append(_describe(run, None))
         if checkpoints or not found:
             wanted = steps if checkpoints else steps[-1:]

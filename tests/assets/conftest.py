@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from assets.build import base, blip, latents, vae
+from assets.build import base, blip, latents, stages, vae
 from assets.build.concepts import CONCEPTS, HELD_OUT
 from assets.build.figures import FIGURES
 from assets.build.render import VENDORS, load_drawings, render
-from assets.build.settings import BaseSettings, BlipSettings, Settings, VaeSettings
+from assets.build.settings import BaseSettings, BlipSettings, FluxSettings, Sd15Settings, Settings, VaeSettings
 from assets.build.tokenizer import build_tokenizer
 
 # thing -> the figure that stands for it
@@ -50,6 +50,22 @@ def tiny_settings(work: Path) -> Settings:
             channels=(32, 32, 32), text_widths=(32, 32), text_layers=2, num_merges=60, steps=40, batch=8, rate=3e-3, warmup_steps=5, views=1
         ),
         blip=BlipSettings(width=64, vision_layers=1, text_layers=1, steps=60, batch=8, rate=2e-3, warmup_steps=5),
+        sd15=Sd15Settings(steps=40, batch=8, rate=2e-3, warmup_steps=5, averaging=0.9),
+        flux=FluxSettings(
+            heads=1,
+            double_layers=1,
+            single_layers=1,
+            t5_width=32,
+            t5_layers=1,
+            steps=120,
+            batch=8,
+            rate=3e-3,
+            warmup_steps=5,
+            averaging=0.95,
+            distil_steps=40,
+            distil_rate=2e-3,
+            distil_averaging=0.9,
+        ),
     )
 
 
@@ -77,3 +93,11 @@ def built(drawings_folder):
     return SimpleNamespace(
         settings=settings, drawings=drawings, vae=autoencoder, latents=encoded, tokenizer=tokenizer, base=pocket, blip=captioner
     )
+
+
+@pytest.fixture(scope="session")
+def families(built):
+    """The two families on top of `built`, through their stages: the settings, with everything in `work` and `out`."""
+    for stage in (stages.make_things, stages.make_sd15, stages.make_flux):
+        stage(built.settings)
+    return built.settings

@@ -133,15 +133,15 @@ def test_a_stage_whose_result_is_there_is_skipped(built):
     assert {f: f.stat().st_mtime_ns for f in files} == before
 
 
-def test_new_models_take_the_place_of_the_old_ones_only_when_both_are_there(built, tmp_path):
+def test_new_models_take_the_place_of_the_old_ones_only_when_all_are_there(families, tmp_path):
     models = tmp_path / "models"
     (models / "pocket-sdxl").mkdir(parents=True)
     (models / "pocket-sdxl" / "old").touch()
     with pytest.raises(FileNotFoundError, match="Build it first"):
         install(tiny_settings(tmp_path), models)
     assert (models / "pocket-sdxl" / "old").exists()
-    install(built.settings, models)
-    assert sorted(p.name for p in models.iterdir()) == ["pocket-blip", "pocket-sdxl"]
+    install(families, models)
+    assert sorted(p.name for p in models.iterdir()) == ["pocket-blip", "pocket-flux", "pocket-sd15", "pocket-sdxl"]
     assert not (models / "pocket-sdxl" / "old").exists()
     assert (models / "pocket-sdxl" / "model_index.json").is_file()
 

@@ -99,7 +99,7 @@ def test_search_finds_a_setting_by_its_words_and_opens_its_group(page, server, z
 
 
 def test_every_setting_has_a_field_on_the_page(page, server, zog):
-    from backends.contract.text_to_image import TextToImageConfig
+    from backends.contract.methods.text_to_image import TextToImageConfig
 
     open_train(page, server, zog)
     shown = set(page.evaluate("[...document.querySelectorAll('[id^=f-]')].map((f) => f.id.slice(2))"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.contract.config import parse_config
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
 from studio.runs.presets import find_preset

@@ -68,7 +68,7 @@ def test_a_second_run_encodes_nothing_and_trains_the_same(finished, tmp_path):
     assert toy.train(run, DARKROOM_CACHE=str(cache)) == 0, run.log.read_text()
     assert {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")} == before
     assert not (run.root / "cache").exists()
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 def test_without_the_cache_the_same_is_learnt(finished, tmp_path):
@@ -79,4 +79,4 @@ def test_without_the_cache_the_same_is_learnt(finished, tmp_path):
     )
     assert toy.train(run) == 0, run.log.read_text()
     assert not (run.root / "cache").exists()
-    assert toy.difference(run.lora, finished.lora) < 1e-3
+    assert toy.difference(run.result, finished.result) < 1e-3

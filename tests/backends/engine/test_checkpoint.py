@@ -19,7 +19,7 @@ STAGES = ["begin", "after_adapter", "after_optimizer", "after_values", "before_m
 
 def make_checkpoint(step: int) -> Checkpoint:
     tensors = {"unet.a": torch.full((4, 4), float(step)), "unet.b": torch.arange(3.0)}
-    return Checkpoint(step, tensors, {"ss_steps": str(step)}, {"unet.a/exp_avg": torch.ones(4, 4)}, {"step": step})
+    return Checkpoint(step, "lora.safetensors", tensors, {"ss_steps": str(step)}, {"unet.a/exp_avg": torch.ones(4, 4)}, {"step": step})
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -31,7 +31,7 @@ def test_a_kill_at_any_stage_of_a_save_leaves_a_whole_checkpoint_and_an_equal_en
     for step in whole:
         checkpoints.read_checkpoint(run.checkpoint(step))
     assert toy.train(run, "--resume", "latest") == 0, run.log.read_text()
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
     assert not list(run.checkpoints.glob(".*"))
 
 
@@ -44,7 +44,7 @@ def test_a_kill_between_saving_and_ending_is_mended_by_resuming(finished, tmp_pa
     assert toy.train(run, fault=f"{stage}=kill9") == -9
     assert len(complete_checkpoints(run)) >= 2
     assert toy.train(run, "--resume", "latest") == 0, run.log.read_text()
-    assert run.lora.is_file()
+    assert run.result.is_file()
 
 
 @pytest.mark.parametrize("name", ["lora.safetensors", checkpoints.STATE_TENSORS, checkpoints.STATE_VALUES, COMPLETE])
@@ -100,7 +100,7 @@ def test_old_checkpoints_go_only_beyond_the_limit_and_never_the_best_or_the_kept
 
 def test_values_that_are_not_numbers_are_never_saved(tmp_path):
     bad = make_checkpoint(2)
-    bad.adapter["unet.b"][1] = float("nan")
+    bad.weights["unet.b"][1] = float("nan")
     with pytest.raises(DarkroomError, match="unet.b"):
         checkpoints.write_checkpoint(RunDir(tmp_path), bad)
     assert complete_checkpoints(RunDir(tmp_path)) == []
@@ -111,4 +111,4 @@ def test_a_full_disk_waits_and_goes_on_without_losing_a_step(finished, tmp_path)
     assert toy.train(run, fault="save.after_adapter=enospc@2") == 0, run.log.read_text()
     assert any("disk is full" in e["text"] and "MB" in e["text"] for e in toy.events_of(run, "notice"))
     assert complete_checkpoints(run) == [2, 4, 6]
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0

@@ -90,7 +90,7 @@ def test_samples_that_fail_never_end_the_training(finished, tmp_path):
     assert toy.train(run, fault="sample.batch=raise@2") == 0
     assert [e["step"] for e in toy.events_of(run, "sample")] == [0, 4, 6]
     assert any("step 2" in e["text"] and "goes on" in e["text"] for e in toy.events_of(run, "notice"))
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 def test_a_loss_that_is_not_a_number_is_left_out_and_ends_the_run_after_five(base, tmp_path):
@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_a_number_is_left_out_and_ends_the_run_after_five(bas
     assert toy.train(run) == 1
     assert "not a number 5 times" in reason_of(run)
     assert [e["loss"] for e in toy.events_of(run, "step")] == [None] * 5
-    untouched = safetensors.torch.load_file(run.adapter(4))
+    untouched = safetensors.torch.load_file(run.weights(4))
     assert all(not tensor.any() for name, tensor in untouched.items() if "lora_B" in name)
 
 

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 
-from backends.engine.optimizers import Updater, build_optimizer
+from backends.engine.optimizers import OptimizerPlan, Updater, build_optimizer
 
-SETTINGS = {"learning_rate": 1e-2, "betas": (0.9, 0.999), "weight_decay": 1e-2, "epsilon": 1e-8}
+PLAN = OptimizerPlan(learning_rate=1e-2, betas=(0.9, 0.999), weight_decay=1e-2, epsilon=1e-8)
 
 
 def parameters(seed=0):
@@ -41,7 +41,7 @@ def test_clipping_equals_torchs_own(fused, max_norm):
     ours = parameters()
     rounds = [gradients(3.0, seed) for seed in range(4)]
     expected = plain_adamw(ours, max_norm, rounds)
-    optimizer = build_optimizer(ours, **SETTINGS)
+    optimizer = build_optimizer(ours, PLAN)
     if not fused:
         optimizer = torch.optim.AdamW(ours, lr=1e-2, betas=(0.9, 0.999), weight_decay=1e-2, eps=1e-8, foreach=True)
     updater = Updater(optimizer, curve=lambda step: 1e-2, max_norm=max_norm, scaler=None)
@@ -58,7 +58,7 @@ def test_clipping_equals_torchs_own(fused, max_norm):
 @pytest.mark.parametrize("max_norm", [0.0, 1.0])
 def test_a_gradient_that_is_not_a_number_changes_nothing(bad, max_norm):
     ours = parameters()
-    updater = Updater(build_optimizer(ours, **SETTINGS), curve=lambda step: 1e-2, max_norm=max_norm, scaler=None)
+    updater = Updater(build_optimizer(ours, PLAN), curve=lambda step: 1e-2, max_norm=max_norm, scaler=None)
     for p, g in zip(ours, gradients(1.0), strict=True):
         p.grad = g
     updater.update(0)

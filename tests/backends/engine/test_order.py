@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from backends.contract.schedule import compute_epoch, compute_steps
 from backends.engine.order import SampleOrder
+from backends.methods.prompts import drop_caption
 
 GROUPS = ["square"] * 7 + ["wide"] * 3 + ["tall"]
 
 
 def test_any_position_can_be_asked_for_in_any_order():
-    forwards, backwards = (SampleOrder(GROUPS, seed=3, batch_size=2, flip_share=0.5, drop_share=0.5) for _ in range(2))
+    forwards, backwards = (SampleOrder(GROUPS, seed=3, batch_size=2, flip_share=0.5, dropped=partial(drop_caption, 0.5)) for _ in range(2))
     told = [forwards.pick(i) for i in range(60)]
     assert [backwards.pick(i) for i in reversed(range(60))] == told[::-1]
 
@@ -52,10 +54,10 @@ def test_ranks_share_a_batch_without_overlap():
 
 
 def test_flips_and_drops_come_as_often_as_asked():
-    order = SampleOrder(["square"] * 8, seed=0, batch_size=4, flip_share=0.5, drop_share=0.1)
+    order = SampleOrder(["square"] * 8, seed=0, batch_size=4, flip_share=0.5, dropped=partial(drop_caption, 0.1))
     picks = [order.pick(p) for p in range(1000)]
     assert 0.45 < sum(sum(p.flips) for p in picks) / 4000 < 0.55
-    assert 0.07 < sum(sum(p.drops) for p in picks) / 4000 < 0.13
+    assert 0.07 < sum(len(dropped) for p in picks for dropped in p.drops) / 4000 < 0.13
 
 
 def test_passes_become_steps_and_steps_passes():

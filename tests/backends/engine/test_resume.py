@@ -19,7 +19,7 @@ def test_a_run_killed_in_a_step_ends_as_if_it_had_not_been(finished, tmp_path, f
     run = toy.copy_run(finished, tmp_path / "run")
     assert toy.train(run, fault=fault) == -9
     assert toy.train(run, "--resume", "latest") == 0, run.log.read_text()
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
     assert toy.last_state(run)["state"] == "finished"
 
 
@@ -43,7 +43,7 @@ def test_a_run_that_draws_samples_trains_the_same(finished, base, tmp_path):
     run.config.write_text(text)
     assert toy.train(run) == 0, run.log.read_text()
     assert len(toy.events_of(run, "sample")) == 7
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_is_taken(finished, tmp_path):
@@ -58,7 +58,7 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_is_taken(fin
     told = [e["text"] for e in toy.events_of(run, "notice")]
     assert any("step_000004" in text and "damaged" in text and "step 2" in text for text in told)
     assert (run.checkpoints / "step_000004.damaged").is_dir()
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 def test_other_settings_are_refused_with_both_values(finished, tmp_path):
@@ -95,5 +95,5 @@ def test_two_ranks_killed_and_resumed_end_as_two_ranks_undisturbed(finished, tmp
     codes = toy.train_ranks(runs[1], fault="step.after_backward=kill9@7#0")
     assert codes[0] == -9 and codes[1] != 0
     assert toy.train_ranks(runs[1], "--resume", "latest") == [0, 0], runs[1].log.read_text()
-    assert toy.difference(runs[1].lora, runs[0].lora) == 0
-    assert toy.difference(runs[0].lora, finished.lora) > 0  # two ranks take twice the pictures a step
+    assert toy.difference(runs[1].result, runs[0].result) == 0
+    assert toy.difference(runs[0].result, finished.result) > 0  # two ranks take twice the pictures a step

@@ -54,7 +54,7 @@ def test_events_tell_the_whole_run(base, tmp_path):
 
 def test_the_lora_tells_its_recipe_and_not_where_it_was_made(base, tmp_path):
     run = run_with(base, tmp_path, trigger_word="zog", rank=3, alpha=6)
-    with safetensors.safe_open(run.lora, "pt") as file:
+    with safetensors.safe_open(run.result, "pt") as file:
         header = file.metadata()
     assert header["ss_network_dim"] == "3" and header["ss_network_alpha"] == "6"
     assert header["modelspec.trigger_phrase"] == "zog" and header["modelspec.prediction_type"] == "v"
@@ -62,7 +62,7 @@ def test_the_lora_tells_its_recipe_and_not_where_it_was_made(base, tmp_path):
     recipe = json.loads(header["darkroom.recipe"])
     assert recipe["config"]["learning_rate"] == 1e-2 and recipe["dataset"]["pictures"] == 5
     assert str(tmp_path) not in json.dumps(header) and str(base.parent) not in json.dumps(header)
-    assert run.lora.stat().st_mode & 0o044 == 0o044
+    assert run.result.stat().st_mode & 0o044 == 0o044
 
 
 def test_passes_decide_where_steps_are_left_open(base, tmp_path):
@@ -80,7 +80,7 @@ def test_a_folder_with_captions_beside_the_pictures_is_enough(base, tmp_path):
     rows = [json.loads(line) for line in run.manifest.read_text().splitlines()]
     assert len(rows) == 4 and sum(row["held_out"] for row in rows) == 1
     assert all(row["caption"].startswith("zog on a") for row in rows)
-    with safetensors.safe_open(run.lora, "pt") as file:
+    with safetensors.safe_open(run.result, "pt") as file:
         assert json.loads(file.metadata()["darkroom.recipe"])["dataset"] | {"hash": ""} == {"hash": "", "pictures": 2, "held_out": 1}
 
 
@@ -117,7 +117,7 @@ def test_pictures_of_many_shapes_keep_theirs_or_are_cut_square(base, tmp_path):
 
     def shapes(run):
         files = [safetensors.torch.load_file(p) for p in (run.root / "cache").rglob("*.safetensors")]
-        return {tuple(f["image.mean"].shape[1:]) for f in files if "image.mean" in f}
+        return {tuple(f["mean"].shape[1:]) for f in files if "mean" in f}
 
     assert shapes(own) == {(24, 24), (16, 32), (32, 16)}
     assert shapes(cut) == {(24, 24)}
@@ -137,12 +137,12 @@ def test_the_loss_of_each_picture_is_logged_where_asked(base, tmp_path):
 
 def test_text_encoders_are_trained_and_saved(base, tmp_path):
     run = run_with(base, tmp_path, train_text_encoder=True, sample_every=4, sample_prompts=["zog"])
-    state = safetensors.torch.load_file(run.lora)
+    state = safetensors.torch.load_file(run.result)
     for prefix in ("unet.", "text_encoder.", "text_encoder_2."):
         trained = [t for n, t in state.items() if n.startswith(prefix) and "lora_B" in n]
         assert trained and all(t.any() for t in trained), prefix
     pipeline = StableDiffusionXLPipeline.from_pretrained(base)
-    pipeline.load_lora_weights(run.lora.parent, weight_name=run.lora.name)
+    pipeline.load_lora_weights(run.result.parent, weight_name=run.result.name)
     modules = (pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2)
     assert sum("lora_" in n for m in modules for n, _ in m.named_parameters()) == len(state)
 
@@ -169,7 +169,7 @@ def test_nothing_held_out_is_said_and_gives_no_verdict(base, tmp_path):
 )
 def test_what_changes_the_arithmetic_changes_the_result_and_what_does_not_does_not(base, finished_four, tmp_path, settings):
     run = run_with(base, tmp_path, **settings)
-    changed = toy.difference(run.lora, finished_four.lora)
+    changed = toy.difference(run.result, finished_four.result)
     assert changed < 1e-5 if "gradient_checkpointing" in settings else changed > 0
 
 

@@ -15,9 +15,9 @@ def test_a_signal_finishes_the_step_saves_and_ends_well(finished, tmp_path, sign
     assert toy.last_state(run)["state"] == "stopped"
     assert toy.last_state(run)["step"] == 3
     assert complete_checkpoints(run) == [2, 3]
-    assert run.lora.is_file()
+    assert run.result.is_file()
     assert toy.train(run, "--resume", "latest") == 0
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_file_stop_ends_the_run_before_its_first_step(finished, tmp_path):
     assert toy.last_state(run)["state"] == "stopped"
     run.stop_request.unlink()
     assert toy.train(run, "--resume", "latest") == 0
-    assert toy.difference(run.lora, finished.lora) == 0
+    assert toy.difference(run.result, finished.result) == 0
 
 
 def test_samples_are_drawn_on_request_and_the_request_is_gone(finished, tmp_path):

@@ -11,9 +11,9 @@ from diffusers import StableDiffusionXLPipeline
 
 from backends.contract.base_models import MODELS
 from backends.contract.buckets import Bucket, compute_placement
-from backends.contract.text_to_image import LORA_LAYERS
-from backends.engine.adapters import Adapters
-from backends.engine.checkpoint import write_adapter
+from backends.contract.settings.lora import UNET_LORA_LAYERS
+from backends.engine.adapters import Adapters, AdapterShape
+from backends.engine.checkpoint import write_weights
 from backends.families.protocol import LoadOptions, SampleRequest
 from backends.families.sdxl import EMBEDDING, POOLED, TIME_IDS, Sdxl
 
@@ -70,14 +70,14 @@ def test_another_vae_or_encoder_changes_the_identity(family):
 
 
 @pytest.mark.parametrize("text_encoders", [False, True])
-@pytest.mark.parametrize("layers", list(LORA_LAYERS))
+@pytest.mark.parametrize("layers", list(UNET_LORA_LAYERS))
 def test_every_saved_tensor_is_loaded_with_its_strength(tmp_path, layers, text_encoders):
     """A LoRA whose alpha is not its rank, reloaded by diffusers, predicts what it predicted in training."""
     trained = load()
-    adapters = Adapters(trained.adapter_targets(LORA_LAYERS[layers], text_encoders=text_encoders), rank=4, alpha=8.0, dropout=0.0, seed=0)
+    adapters = Adapters(trained.adapter_targets(layers, text_encoders=text_encoders), AdapterShape(4, 8.0), seed=0)
     for number, parameter in enumerate(adapters.parameters()):
         torch.nn.init.normal_(parameter, std=0.02, generator=torch.Generator().manual_seed(number))
-    write_adapter(tmp_path / "lora.safetensors", adapters.state(), {**trained.metadata(), "lora_adapter_metadata": adapters.header()})
+    write_weights(tmp_path / "lora.safetensors", adapters.state(), {**trained.metadata(), **adapters.notes()})
 
     reloaded = load()
     base = reloaded.predict(*question(reloaded))
@@ -100,7 +100,7 @@ def question(family: Sdxl):
 def test_every_trained_part_gets_a_gradient_with_text_encoders():
     """A part without one would stop distributed training."""
     family = load()
-    adapters = Adapters(family.adapter_targets(LORA_LAYERS["everything"], text_encoders=True), rank=2, alpha=2.0, dropout=0.0, seed=0)
+    adapters = Adapters(family.adapter_targets("everything", text_encoders=True), AdapterShape(2, 2.0), seed=0)
     noisy, timesteps, _ = question(family)
     conditions = family.tokenize(["zog on a red background"]) | {TIME_IDS: torch.tensor([[128.0, 128, 0, 0, 128, 128]])}
     family.predict(noisy, timesteps, conditions).sum().backward()
@@ -108,8 +108,8 @@ def test_every_trained_part_gets_a_gradient_with_text_encoders():
 
 
 def test_the_header_has_the_recipe_and_no_path(tmp_path):
-    adapters = Adapters(load().adapter_targets(LORA_LAYERS["attention"], text_encoders=False), rank=4, alpha=4.0, dropout=0.0, seed=0)
-    write_adapter(tmp_path / "a.safetensors", adapters.state(), {"lora_adapter_metadata": adapters.header()})
+    adapters = Adapters(load().adapter_targets("attention", text_encoders=False), AdapterShape(4, 4.0), seed=0)
+    write_weights(tmp_path / "a.safetensors", adapters.state(), {**adapters.notes()})
     with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
         header = json.loads(file.metadata()["lora_adapter_metadata"])
     assert header["unet.r"] == 4 and header["unet.lora_alpha"] == 4.0

@@ -8,14 +8,17 @@ from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 
 from backends.families.noise import DiscreteSchedule
-from backends.methods.text_to_image import compute_losses
+from backends.families.protocol import NoiseOptions
+from backends.methods.denoising import compute_losses
 
 CPU = torch.device("cpu")
 
 
-def make_case(prediction_type: str, *, zero_snr: bool):
+def make_case(prediction_type: str, *, zero_snr: bool, snr_gamma: float | None = None):
     reference = DDPMScheduler(prediction_type=prediction_type, beta_schedule="scaled_linear", rescale_betas_zero_snr=zero_snr)
-    schedule = DiscreteSchedule(reference.alphas_cumprod, prediction_type=prediction_type, device=CPU)
+    schedule = DiscreteSchedule(
+        reference.alphas_cumprod, prediction_type=prediction_type, device=CPU, options=NoiseOptions(snr_gamma=snr_gamma)
+    )
     random = torch.Generator().manual_seed(0)
     latents, noise = (torch.randn(4, 3, 5, 5, generator=random) for _ in range(2))
     timesteps = torch.tensor([0, 250, 700, 999 if zero_snr and prediction_type == "v_prediction" else 998])
@@ -29,9 +32,9 @@ def predict(noisy: torch.Tensor, timesteps: torch.Tensor, conditions: dict[str, 
 @pytest.mark.parametrize("snr_gamma", [None, 5.0])
 @pytest.mark.parametrize(("prediction_type", "zero_snr"), [("epsilon", False), ("v_prediction", False), ("v_prediction", True)])
 def test_the_loss_is_that_of_the_diffusers_script(prediction_type, zero_snr, snr_gamma):
-    reference, schedule, latents, noise, timesteps = make_case(prediction_type, zero_snr=zero_snr)
+    reference, schedule, latents, noise, timesteps = make_case(prediction_type, zero_snr=zero_snr, snr_gamma=snr_gamma)
     conditions = {"bias": torch.tensor(0.3)}
-    found = compute_losses(schedule, predict, latents=latents, noise=noise, timesteps=timesteps, conditions=conditions, snr_gamma=snr_gamma)
+    found = compute_losses(schedule, predict, latents=latents, noise=noise, timesteps=timesteps, conditions=conditions)
     noisy = reference.add_noise(latents, noise, timesteps)
     target = noise if prediction_type == "epsilon" else reference.get_velocity(latents, noise, timesteps)
     expected = torch.nn.functional.mse_loss(predict(noisy, timesteps, conditions), target, reduction="none").mean((1, 2, 3))
@@ -43,8 +46,8 @@ def test_the_loss_is_that_of_the_diffusers_script(prediction_type, zero_snr, snr
 
 
 def test_a_zero_signal_weighs_as_its_limit_and_not_as_nothing():
-    schedule = DiscreteSchedule(torch.tensor([0.9, 0.5, 0.0]), prediction_type="epsilon", device=CPU)
-    weights = schedule.compute_weights(torch.tensor([0, 1, 2]), 5.0)
+    schedule = DiscreteSchedule(torch.tensor([0.9, 0.5, 0.0]), prediction_type="epsilon", device=CPU, options=NoiseOptions(snr_gamma=5.0))
+    weights = schedule.compute_weights(torch.tensor([0, 1, 2]))
     torch.testing.assert_close(weights, torch.tensor([5 / 9, 1.0, 1.0]))
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from backends.contract import files
 from backends.contract.config import write_config
+from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import RunDir
-from backends.contract.text_to_image import TextToImageConfig
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
 from studio.runs.processes import TOKEN, find_members

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.runs.advice import compute_advice, compute_sentence
 
 CONFIG = TextToImageConfig(resolution=128, learning_rate=1e-4, rank=16, train_batch_size=4, max_train_steps=300, trigger_word="zog")

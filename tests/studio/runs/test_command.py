@@ -7,8 +7,8 @@ import shlex
 import subprocess
 import sys
 
+from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import COMPLETE
-from backends.contract.text_to_image import TextToImageConfig
 from studio.runs.command import build_command, build_environment, build_resume_command, flags_of, format_command
 from studio.runs.hardware import Gpu, describe_hardware
 

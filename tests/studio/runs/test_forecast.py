@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from backends.contract.base_models import MODELS
-from backends.contract.text_to_image import LORA_LAYERS, TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.settings.lora import UNET_LORA_LAYERS
 from studio.runs.cost import COSTS
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Gpu, describe_hardware
@@ -47,13 +48,13 @@ def test_one_in_ten_is_held_out_at_least_one_and_never_the_last(pictures, share,
     assert compute_forecast(pocket(held_out_share=share), pictures, SMALL, 50e9).num_held_out == held_out
 
 
-@pytest.mark.parametrize("layers", LORA_LAYERS)
+@pytest.mark.parametrize("layers", UNET_LORA_LAYERS)
 def test_the_lora_size_of_pocket_is_counted_from_its_own_weights(layers):
     shapes = read_shapes(MODELS / "pocket-sdxl" / "unet" / "diffusion_pytorch_model.safetensors")
     counted = 0
     for name, shape in shapes.items():
         module = name.removesuffix(".weight")
-        if name.endswith(".weight") and any(module.endswith("." + t) for t in LORA_LAYERS[layers]):
+        if name.endswith(".weight") and any(module.endswith("." + t) for t in UNET_LORA_LAYERS[layers]):
             outside, inside, *kernel = shape
             area = kernel[0] * kernel[1] if kernel else 1
             counted += inside * area + outside

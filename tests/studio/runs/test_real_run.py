@@ -44,5 +44,5 @@ def test_a_killed_trainer_is_resumed_and_leaves_a_lora(workspace, zog):
     assert wait_for_state(run, "stopped", "crashed", "failed", limit_s=60).state == "stopped"
     after = RunStore(workspace).get(info.id)
     assert after.step == max(complete_checkpoints(run)) > before
-    assert run.lora.is_file()
+    assert run.result.is_file()
     assert processes_of(run) == []

@@ -6,7 +6,7 @@ import pytest
 
 from backends.contract import files
 from backends.contract.events import EventWriter
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.runs.progress import read_progress
 from studio.runs.speeds import find_speed, record_run
 

@@ -11,8 +11,8 @@ import pytest
 from backends.contract import files
 from backends.contract.config import parse_config, read_config_document
 from backends.contract.errors import DarkroomError
+from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import COMPLETE, RunDir
-from backends.contract.text_to_image import TextToImageConfig
 from studio.datasets.captions import set_caption
 from studio.datasets.store import DatasetStore
 from studio.runs.manifest import choose_held_out, read_manifest

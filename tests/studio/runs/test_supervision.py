@@ -13,8 +13,8 @@ import pytest
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
+from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import complete_checkpoints
-from backends.contract.text_to_image import TextToImageConfig
 from studio.runs.command import flags_of
 from studio.runs.control import begin_run, find_busy_run, reconcile, request_sample, resume_run, start_run, stop_run
 from studio.runs.hardware import describe_hardware, probe_hardware

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from backends.contract.config import GROUPS, ConfigFaults, parse_config
-from backends.contract.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.registry import BACKENDS
 from studio.ui.form import EMPTY_CHOICE, draw_field, fields_of_group, from_form, list_fields, read_values, same_value, to_form
 

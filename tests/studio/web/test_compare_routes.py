@@ -19,7 +19,7 @@ def run_id(client):
     """A finished run whose checkpoints at 80 and 160 are real LoRAs."""
     writer = finished_run(client.app.state.context.workspace, "strip")
     for step in (80, 160):
-        write_adapter(writer.run.adapter(step), step)
+        write_adapter(writer.run.weights(step), step)
     return writer.run_id
 
 

@@ -20,7 +20,7 @@ def run(client):
     """A finished run with real LoRAs, its step 80 kept."""
     context = client.app.state.context
     writer = finished_run(context.workspace, "mix")
-    for path in (writer.run.adapter(80), writer.run.adapter(160), writer.run.lora):
+    for path in (writer.run.weights(80), writer.run.weights(160), writer.run.result):
         write_adapter(path, len(str(path)))
     context.runs.keep("mix", 80)
     return writer

@@ -30,8 +30,8 @@ def make_run(workspace):
         writer.begin()
         writer.train(1, 200)
         for step in (80, 160):
-            write_adapter(writer.run.adapter(step), step)
-        write_adapter(writer.run.lora, 200)
+            write_adapter(writer.run.weights(step), step)
+        write_adapter(writer.run.result, 200)
         writer.end("stopped", step=200)
         return writer
 

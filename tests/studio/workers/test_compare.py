@@ -81,7 +81,7 @@ def test_another_seed_scale_or_adapter_is_another_cell(store, make_run):
     for wish in ({}, {"seed": 7}, {"scale": 0.5}, {"values": {"negative_prompt": "snow"}}):
         names.append(store.start("names", **wish)["cells"][0][1]["name"])
         finish(store, "names")
-    write_adapter(writer.run.adapter(80), 999)
+    write_adapter(writer.run.weights(80), 999)
     names.append(store.start("names")["cells"][0][1]["name"])
     finish(store, "names")
     assert len(set(names)) == 5

@@ -1,42 +1,27 @@
-"""Settings of text-to-image LoRA on SDXL, under the names and defaults of the diffusers 0.42 script.
-
-Ours beside the script's own: alpha, lora_layers, trigger_word, caption_dropout, held_out_share, held_out_every,
-sample_prompts, sample_every, sample_seed, num_sample_seeds, sample_steps, sample_guidance_scale, log_every, cache_latents,
-early_stopping_patience, and the names below that start a comment with "ours".
-"""
+"""What every training is told: how long, how fast, where it is judged, what is kept; names and defaults of the diffusers scripts."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from backends.contract.base_models import find_base_model
+from backends.contract.base_models import BASE_MODELS, find_base_model
 from backends.contract.config import Config, setting
 
 LrScheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
-LORA_LAYERS = {
-    "attention": ["to_q", "to_k", "to_v", "to_out.0"],
-    "attention+ff": ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"],
-    "everything": [
-        *("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"),
-        *("conv1", "conv2", "conv_shortcut"),
-    ],
-}
 
 
-class TextToImageConfig(Config):
-    """Every setting of one text-to-image LoRA run on SDXL."""
+class TrainingSettings(Config):
+    """Settings that mean the same in every training; `family` is that of the base models which fit."""
 
-    # What stands open in the form.
+    family: ClassVar[str] = "sdxl"
+
     max_train_steps: int | None = setting(
         None, "Steps", "1 to 1,000,000. One step is one update of the weights. Empty: passes decide.",
-        group="main", unit="steps", ge=1, le=1_000_000)  # fmt: skip
+        group="main", unit="steps", place=1, ge=1, le=1_000_000)  # fmt: skip
     learning_rate: float = setting(
-        1e-4, "Learning rate", "1e-7 to 1. Higher learns faster and forgets more.", group="main", ge=1e-7, le=1.0
-    )
-    rank: int = setting(
-        4, "LoRA rank", "1 to 256. Higher learns more detail and makes a larger file.", group="main", widget="slider", ge=1, le=256
+        1e-4, "Learning rate", "1e-7 to 1. Higher learns faster and forgets more.", group="main", place=1, ge=1e-7, le=1.0
     )
     resolution: int = setting(
         1024,
@@ -96,65 +81,21 @@ class TextToImageConfig(Config):
         group="learning",
         widget="switch",
     )
-    snr_gamma: float | None = setting(
-        None,
-        "Min-SNR gamma",
-        "0.1 to 100, or empty for off; 5 is usual. Evens out easy and hard noise levels.",
-        group="learning",
-        ge=0.1,
-        le=100,
-    )
-    noise_offset: float = setting(0.0, "Noise offset", "0 to 1. Helps very dark and very bright pictures.", group="learning", ge=0, le=1)
-    prediction_type: Literal["epsilon", "v_prediction"] | None = setting(
-        None, "What the model predicts", "epsilon or v_prediction. Empty: as the base model was trained.", group="learning", widget="choice"
-    )
     max_grad_norm: float = setting(
         1.0, "Gradient limit", "0 to 1,000; 0 is no limit. Cuts single wild updates.", group="learning", ge=0, le=1000
     )
-    adam_beta1: float = setting(0.9, "Adam beta 1", "0 to 0.9999. Memory of the direction.", group="learning", ge=0, le=0.9999)
-    adam_beta2: float = setting(0.999, "Adam beta 2", "0 to 0.99999. Memory of the size.", group="learning", ge=0, le=0.99999)
-    adam_weight_decay: float = setting(1e-2, "Weight decay", "0 to 1. Pulls the LoRA towards doing nothing.", group="learning", ge=0, le=1)
-    adam_epsilon: float = setting(1e-8, "Adam epsilon", "1e-12 to 1e-2. Guards a division.", group="learning", ge=1e-12, le=1e-2)
+    use_ema: bool = setting(
+        False,
+        "Average of the weights",
+        "On or off. Keeps a slow average and uses that; steadier on long runs.",
+        group="learning",
+        widget="switch",
+    )
+    ema_decay: float = setting(
+        0.9999, "Slowness of the average", "0.5 to 0.99999. Only with the average; it begins faster.", group="learning", ge=0.5, le=0.99999
+    )
     seed: int | None = setting(
         None, "Seed", "0 to 4,294,967,295, or empty for a new one. The same seed gives the same run.", group="learning", ge=0, le=2**32 - 1
-    )
-
-    # LoRA
-    alpha: float | None = setting(
-        None, "LoRA alpha", "0.01 to 1,024, or empty for the rank. Strength is alpha over rank.", group="lora", ge=0.01, le=1024
-    )
-    lora_layers: Literal["attention", "attention+ff", "everything"] = setting(
-        "attention", "Trained layers", "One of three. More layers learn more and make a larger file.", group="lora", widget="choice"
-    )
-    lora_dropout: float = setting(
-        0.0, "LoRA dropout", "0 to 0.9. Switches parts off at random, against copying.", group="lora", ge=0, le=0.9
-    )
-    train_text_encoder: bool = setting(
-        False, "Train the text encoders", "On or off. Learns new words better; needs more memory.", group="lora", widget="switch"
-    )
-
-    # Pictures and captions
-    train_data_dir: str | None = setting(
-        None, "Folder with pictures", "A folder, or empty for the studio's data set.", group="pictures", widget="path"
-    )
-    dataset_name: str | None = setting(None, "Data set of the hub", "owner/name or a folder saved by datasets, or empty.", group="pictures")
-    dataset_config_name: str | None = setting(None, "Data set configuration", "A name, or empty.", group="pictures")
-    image_column: str = setting("image", "Picture column", "A name. Only for data sets of the hub.", group="pictures", min_length=1)
-    caption_column: str = setting("text", "Caption column", "A name. Only for data sets of the hub.", group="pictures", min_length=1)
-    max_train_samples: int | None = setting(
-        None, "At most this many pictures", "1 to 100,000,000, or empty for all.", group="pictures", ge=1, le=100_000_000
-    )
-    trigger_word: str = setting(
-        "", "Trigger word", "Up to 60 characters. The word that calls what was learnt.", group="pictures", max_length=60
-    )
-    caption_dropout: float = setting(
-        0.0, "Caption dropout", "0 to 0.9. How often a caption is left out; 0.05 is usual.", group="pictures", ge=0, le=0.9
-    )
-    center_crop: bool = setting(
-        False, "Cut to a square", "On or off. Off keeps each picture's shape as near as possible.", group="pictures", widget="switch"
-    )
-    random_flip: bool = setting(
-        False, "Mirror at random", "On or off. Not for faces, text or anything with a left and a right.", group="pictures", widget="switch"
     )
 
     # Memory and speed
@@ -178,9 +119,6 @@ class TextToImageConfig(Config):
         "On or off. Encodes every picture and caption once, before training.",
         group="memory",
         widget="switch",
-    )
-    use_8bit_adam: bool = setting(
-        False, "8-bit Adam", "On or off. Saves optimizer memory; needs bitsandbytes.", group="memory", widget="switch"
     )
     enable_xformers_memory_efficient_attention: bool = setting(
         False,
@@ -246,9 +184,6 @@ class TextToImageConfig(Config):
     early_stopping_patience: int = setting(
         0, "Stop early after", "0 to 1,000 judgements without a better one; 0 is never.", group="samples", ge=0, le=1000
     )
-    debug_loss: bool = setting(
-        False, "Loss of each picture", "On or off. Logs which picture is hard; costs a little time.", group="samples", widget="switch"
-    )
 
     # Saving and resuming
     output_dir: str = setting(
@@ -311,18 +246,6 @@ class TextToImageConfig(Config):
         optional = field.default is None
         return None if optional and isinstance(value, str) and not value.strip() else value
 
-    @field_validator("trigger_word")
-    @classmethod
-    def _one_word(cls, value: str) -> str:
-        word = value.strip()
-        if any(c.isspace() or c in "\"'“”‘’`,;" for c in word):
-            raise ValueError(
-                f"Trigger word is “{value}”; it must be one word without spaces, quotes or commas. For example: "
-                + ("".join(c for c in word if c.isalnum()) or "zog")
-                + "."
-            )
-        return word
-
     @model_validator(mode="after")
     def _across_fields(self) -> Self:
         base = find_base_model(self.pretrained_model_name_or_path)
@@ -332,11 +255,12 @@ class TextToImageConfig(Config):
             raise ValueError(
                 f"resolution: Resolution is {self.resolution}; it must be a multiple of {step}. Nearest: {below} or {below + step}."
             )
+        if base and base.family != self.family:
+            fitting = " or ".join(m.key for m in BASE_MODELS.values() if m.family == self.family)
+            raise ValueError(
+                f"pretrained_model_name_or_path: {base.name} is a base of the family {base.family}; this training is for {self.family}. "
+                f"Choose {fitting}, or a training for {base.family}."
+            )
         if self.push_to_hub and not self.hub_model_id:
             raise ValueError("hub_model_id: Name on the hub is empty; to publish, give one of the form owner/name.")
         return self
-
-    @property
-    def lora_alpha(self) -> float:
-        """Alpha with its default, the rank."""
-        return float(self.rank if self.alpha is None else self.alpha)

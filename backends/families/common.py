@@ -1,0 +1,132 @@
+"""What all families share: a diffusers pipeline, loaded once, frozen, with its VAE and its sampling."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from backends.families.loading import compute_identity, load_pipeline, load_vae
+from backends.families.protocol import LoadOptions, SampleRequest
+
+
+class LoadedPipeline:
+    """One loaded base model; a family adds how it reads prompts and predicts.
+
+    `kind` is its pipeline's class, `encoders` the names of what reads prompts, `denoiser_name` of what predicts.
+    """
+
+    kind: ClassVar[Any]
+    encoders: ClassVar[tuple[str, ...]]
+    denoiser_name: ClassVar[str]
+
+    def __init__(self, pipeline: Any, options: LoadOptions) -> None:
+        self._pipeline, self._options = pipeline, options
+        pipeline.set_progress_bar_config(disable=True)
+        self.vae = pipeline.vae
+        self.quantized = options.quantize != "none"
+        for name in (self.denoiser_name, "vae", *self.encoders):
+            module = getattr(pipeline, name)
+            module.requires_grad_(False).eval()
+            if name != self.denoiser_name or not self.quantized:  # quantised weights are where they belong
+                module.to(options.device)
+
+    @classmethod
+    def load(cls, options: LoadOptions) -> Any:
+        """The base model on its device, frozen.
+
+        Raises:
+            DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
+        """
+        pipeline = load_pipeline(cls.kind, options, denoiser=cls.denoiser_name)
+        pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
+        return cls(pipeline, options)
+
+    def denoiser(self) -> tuple[str, torch.nn.Module]:
+        """Component name and module of what predicts."""
+        return self.denoiser_name, getattr(self._pipeline, self.denoiser_name)
+
+    def picture_identity(self) -> str:
+        """Fingerprint of the VAE's weights and settings."""
+        return compute_identity(self.vae)
+
+    @torch.no_grad()
+    def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation of the VAE's posterior."""
+        posterior = self.vae.encode(pixels.to(self._options.device, self.vae.dtype)).latent_dist
+        return posterior.mean.float(), posterior.std.float()
+
+    def free_encoders(self) -> None:
+        """Drops what reads prompts; the VAE stays, because sampling decodes with it."""
+        for name in self.encoders:
+            setattr(self._pipeline, name, None)
+        gc.collect()
+        if self._options.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def save_gradients_memory(self) -> None:
+        """Gradient checkpointing in what predicts and in the text encoders."""
+        module: Any = self.denoiser()[1]
+        module.enable_gradient_checkpointing()
+        for name in self.encoders:
+            getattr(self._pipeline, name).gradient_checkpointing_enable()
+
+    def use_xformers(self) -> str:
+        """Switches the denoiser to xFormers; the reason why not, or an empty text."""
+        try:
+            module: Any = self.denoiser()[1]
+            module.enable_xformers_memory_efficient_attention()
+        except (ImportError, ModuleNotFoundError, ValueError, NotImplementedError, RuntimeError) as error:
+            return str(error).splitlines()[0]
+        return ""
+
+    def draw_start(self, request: SampleRequest, channels: int, shrink: int) -> torch.Tensor:
+        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing.
+
+        Args:
+            request: Seeds and size.
+            channels: Of the latents.
+            shrink: Pixels that one latent stands for along a side.
+        """
+        shape = (1, channels, request.height // shrink, request.width // shrink)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
+        return torch.cat(noise).to(self._options.device, request.dtype or self._options.dtype)
+
+    def run_pipeline(self, pipeline: Any, request: SampleRequest, **arguments: Any) -> list[Any]:
+        """Pictures by a pipeline; none where somebody asked for an end meanwhile."""
+
+        def leave_if_cancelled(*_step: Any) -> dict[str, Any]:
+            if request.is_cancelled():
+                raise _Cancelled
+            return {}
+
+        # the SDXL pipeline for edits knows the older of diffusers' two names only
+        newer = "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters
+        arguments["callback_on_step_end" if newer else "callback"] = leave_if_cancelled
+        dtype = request.dtype or self._options.dtype
+        try:
+            with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):
+                return pipeline(num_inference_steps=request.steps, **arguments).images
+        except _Cancelled:
+            return []
+
+
+class _Cancelled(Exception):
+    """Somebody asked for an end between two steps; the pipelines for edits know no other way out."""
+
+
+def read_token_ids(tokenizer: Any, texts: Sequence[str], *, length: int | None = None) -> torch.Tensor:
+    """Token ids (B, length), cut and padded to what the encoder reads."""
+    padded = tokenizer(
+        list(texts), padding="max_length", max_length=length or tokenizer.model_max_length, truncation=True, return_tensors="pt"
+    )
+    return padded.input_ids
+
+
+def quiet(pipeline: Any) -> Any:
+    """The pipeline without its progress bar: the log is a file."""
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,59 @@
+"""The loss that all methods share: how far the model's prediction is from its target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from backends.families.protocol import Conditions, Family, NoiseSchedule
+from backends.methods.protocol import Batch, Draws
+
+Predict = Callable[[torch.Tensor, torch.Tensor, Conditions], torch.Tensor]
+
+
+def compute_losses(
+    schedule: NoiseSchedule,
+    predict: Predict,
+    *,
+    latents: torch.Tensor,
+    noise: torch.Tensor,
+    timesteps: torch.Tensor,
+    conditions: Conditions,
+    weighted: bool = True,
+) -> torch.Tensor:
+    """Mean squared error of each sample, shape (B,), float32; a pure function of what it is given.
+
+    Epsilon as in DDPM (arXiv 2006.11239, eq. 14), v-prediction as in arXiv 2202.00512 (section 4), rectified flow as in
+    arXiv 2403.03206 (eq. 13), each weighted as its schedule says.
+    """
+    target = schedule.compute_target(latents, noise, timesteps)
+    predicted = predict(schedule.add_noise(latents, noise, timesteps), timesteps, conditions)
+    losses = (predicted.float() - target.float()).square().flatten(1).mean(1)
+    weights = schedule.compute_weights(timesteps) if weighted else None
+    return losses if weights is None else losses * weights
+
+
+def draw_role(family: Family, batch: Batch, role: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(timesteps, noise, posterior noise) for one role of a batch, in the order that resumed runs rely on."""
+    mean, _ = batch.moments[role]
+    posterior = torch.randn(mean.shape, generator=generator, device=mean.device)
+    noise = family.schedule.draw_noise(mean, generator)
+    return family.schedule.draw_timesteps(len(mean), generator), noise, posterior
+
+
+def draw_roles(family: Family, batch: Batch, roles: Sequence[str], generator: torch.Generator) -> Draws:
+    """Fresh draws for several roles, one after the other."""
+    drawn = {role: draw_role(family, batch, role, generator) for role in roles}
+    return Draws(*({role: values[part] for role, values in drawn.items()} for part in range(3)))
+
+
+def fix_role(role: str, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
+    """The given timesteps and noise for one role, and the latents' mean."""
+    return Draws({role: timesteps}, {role: noise}, {role: torch.zeros_like(noise)})
+
+
+def take_latents(family: Family, batch: Batch, draws: Draws, role: str) -> torch.Tensor:
+    """A sample of the VAE's posterior, at the scale that the model knows."""
+    mean, deviation = batch.moments[role]
+    return family.scale_latents(torch.addcmul(mean, deviation, draws.posterior[role]))

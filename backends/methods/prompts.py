@@ -1,0 +1,23 @@
+"""What is drawn from words while training, and when they are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backends.methods.protocol import CAPTION, SamplePlan
+
+
+def plan_prompts(config: Any, before: Path | None = None) -> list[SamplePlan]:
+    """The sample prompts, each from as many seeds as the settings say; `before` is the picture that they edit."""
+    return [SamplePlan(text, config.num_sample_seeds, before) for text in config.sample_prompts]
+
+
+def plan_validation(config: Any, before: Path | None = None) -> list[SamplePlan]:
+    """The validation prompt of the diffusers scripts, where there is one."""
+    return [SamplePlan(config.validation_prompt, config.num_validation_images, before)] if config.validation_prompt else []
+
+
+def drop_caption(share: float, chance: float) -> frozenset[str]:
+    """The caption, for a `chance` below the share."""
+    return frozenset({CAPTION}) if chance < share else frozenset()
