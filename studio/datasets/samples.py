@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,11 @@ PAIR_NAMES = {"edits": "Sample edits"}
 
 @dataclass(frozen=True)
 class SamplePairs:
-    """Sample pairs that are there: the folder's name, their name on screen, how many they are, and one of their instructions."""
+    """Sample pairs that are there: the folder's name, their name on screen, and how many they are."""
 
     key: str
     name: str
     count: int
-    instruction: str
 
 
 def find_sample_pairs() -> list[SamplePairs]:
@@ -31,15 +29,8 @@ def find_sample_pairs() -> list[SamplePairs]:
     for folder in sorted(SAMPLES.iterdir()) if SAMPLES.is_dir() else []:
         listed = folder / "metadata.jsonl"
         if (folder / "input_images").is_dir() and listed.is_file() and not folder.name.endswith("held_out"):
-            lines = [json.loads(line) for line in listed.read_text("utf-8").splitlines() if line.strip()]
-            found.append(
-                SamplePairs(
-                    folder.name,
-                    PAIR_NAMES.get(folder.name, folder.name.replace("_", " ").capitalize()),
-                    len(lines),
-                    str(lines[0]["instruction"]) if lines else "",
-                )
-            )
+            count = sum(bool(line.strip()) for line in listed.read_text("utf-8").splitlines())
+            found.append(SamplePairs(folder.name, PAIR_NAMES.get(folder.name, folder.name.replace("_", " ").capitalize()), count))
     return found
 
 

@@ -129,8 +129,11 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/api/datasets/{dataset_id}/remove")
     def remove(dataset_id: str, body: Chosen) -> JSONResponse:
-        awaited = pairs.forget_awaited(store, safe_id(dataset_id, "data set")) if body.awaited else 0
+        safe_id(dataset_id, "data set")
+        if not body.ids and not body.awaited:
+            raise DarkroomError("Choose at least one picture to remove.")
         token = store.remove(dataset_id, [safe_id(i, "picture") for i in body.ids]) if body.ids else ""
+        awaited = pairs.forget_awaited(store, dataset_id) if body.awaited else 0
         return _answer({"token": token, "awaited": awaited})
 
     @routes.post("/api/datasets/{dataset_id}/undo")
