@@ -57,7 +57,13 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
     info = studio.runs.get(run_id)
     result: dict[str, Any] = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
     keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
-    value: dict[str, Any] = {"run": run_id, "state": info.state, "step": info.step, "job": read_job(run).get("id"), **{k: result.get(k) for k in keys}}
+    value: dict[str, Any] = {
+        "run": run_id,
+        "state": info.state,
+        "step": info.step,
+        "job": read_job(run).get("id"),
+        **{k: result.get(k) for k in keys},
+    }
     value["lora"] = str(run.result) if run.result.exists() else None
     value["checkpoints"] = complete_checkpoints(run)
     return value

@@ -34,11 +34,14 @@ def preflight_launch(
         launch = parse_config(LaunchSettings, launch_values)
     except ConfigFaults as wrong:
         return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
-    if found.config is None:
+    config = found.config
+    if config is None:
         return found, launch
     if not launch.is_local:
         found = _look_there(workspace, dataset_id, found, launch)
-    return replace(found, faults=[*found.faults, *check_launch(found.config, launch)]), launch
+    elif launch.num_machines > 1:  # the processes are shared, so this machine needs fewer GPUs than there are processes
+        found = replace(found, faults=[f for f in found.faults if f.field != "num_processes"])
+    return replace(found, faults=[*found.faults, *check_launch(config, launch)]), launch
 
 
 def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch: LaunchSettings) -> Preflight:
