@@ -17,8 +17,9 @@ from studio.cli.output import emit, escape, parse_settings, people, plain_errors
 from studio.datasets.samples import create_sample_dataset
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
-from studio.runs.preflight import run_preflight
+from studio.runs.launch_preflight import preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
+from studio.runs.state import read_job
 from studio.runs.store import RunInfo
 
 runs_app = typer.Typer(help="Runs: list, show, stop, resume.", no_args_is_help=True)
@@ -26,15 +27,17 @@ RunArgument = Annotated[str, typer.Argument(help="Id of the run (see: runs list)
 DEMO_PRESET = "text_to_image/pocket_subject"
 
 
-def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str) -> RunInfo:
-    """Checks everything, freezes the settings, starts the trainer.
+def begin_run(
+    studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str, launch: dict[str, Any] | None = None
+) -> RunInfo:
+    """Checks everything, freezes the settings, starts the trainer where `launch` says, else on this machine.
 
     Raises:
         ConfigFaults: With every fault at once, before anything starts.
     """
     preset = find_preset(preset_key)
     values = {**preset.values_for(studio.datasets.info(dataset_id).trigger_word), **changes}
-    preflight = run_preflight(studio.workspace, dataset_id, preset.backend, values)
+    preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {})
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
     return control.begin_run(
@@ -44,6 +47,7 @@ def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[st
         name=name or dataset_id,
         backend=preset.backend,
         config=preflight.config,
+        launch=where,
     )
 
 
@@ -53,7 +57,13 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
     info = studio.runs.get(run_id)
     result: dict[str, Any] = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
     keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
-    value: dict[str, Any] = {"run": run_id, "state": info.state, "step": info.step, **{k: result.get(k) for k in keys}}
+    value: dict[str, Any] = {
+        "run": run_id,
+        "state": info.state,
+        "step": info.step,
+        "job": read_job(run).get("id"),
+        **{k: result.get(k) for k in keys},
+    }
     value["lora"] = str(run.result) if run.result.exists() else None
     value["checkpoints"] = complete_checkpoints(run)
     return value
@@ -63,6 +73,9 @@ def train(
     dataset: Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")],
     preset: Annotated[str, typer.Option(help="Preset (see: backends).")] = DEMO_PRESET,
     setting: Annotated[list[str], typer.Option("--set", "-s", help="A setting to change, as name=value. Repeat for more.")] = [],  # noqa: B006
+    launch: Annotated[
+        list[str], typer.Option("--launch", "-l", help="Where it runs, as name=value: launcher=slurm, num_machines=2. Repeat for more.")
+    ] = [],  # noqa: B006
     name: Annotated[str, typer.Option(help="Name of the run.")] = "",
     wait: Annotated[bool, typer.Option(help="Follow the run until it ends. Leaving with Ctrl+C does not stop it.")] = True,
     workspace: WorkspaceOption = None,
@@ -71,7 +84,7 @@ def train(
     """Trains on a data set: a LoRA of a subject or a style, a whole model, or edits from pairs; the preset decides."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        run = begin_run(studio, dataset, preset, parse_settings(setting), name)
+        run = begin_run(studio, dataset, preset, parse_settings(setting), name, parse_settings(launch))
         if not wait:
             emit({"run": run.id}, f"The run {run.id} has started. Follow it with: runs show {run.id}", as_json=as_json)
             return
