@@ -12,6 +12,7 @@ import pytest
 
 from studio.workspace import Workspace, open_workspace
 from tests.browser.find_chromium import find_chromium
+from tests.slurm.cluster import Cluster, find_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -72,6 +73,20 @@ def browser():
         sync_api.expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[Cluster]:
+    """A real Slurm, where its packages are installed; the same for all tests."""
+    missing = find_missing()
+    if missing:
+        pytest.skip(missing)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture

@@ -21,6 +21,16 @@ class RunDir:
         return self.root / "config.yaml"
 
     @property
+    def launch(self) -> Path:
+        """launch.yaml: where and over how many machines it runs (see `launch.py`). Frozen beside the settings."""
+        return self.root / "launch.yaml"
+
+    @property
+    def job(self) -> Path:
+        """job.json: how its job stands with Slurm or a cloud; written by who follows the job, absent for a run of this machine."""
+        return self.root / "job.json"
+
+    @property
     def manifest(self) -> Path:
         """The frozen data set, one JSON line a picture: `id` (content hash), `file` (absolute path), `caption`,
         `width`, `height`, `held_out` (bool).

@@ -16,6 +16,7 @@ from backends.contract.errors import DarkroomError
 from studio.datasets import ingest
 from studio.datasets.export import export_dataset
 from studio.datasets.trigger import suggest_trigger_word
+from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
@@ -137,7 +138,7 @@ def take_files(context: Context, dataset_id: str, files: list[Received]) -> dict
 
 def _refuse_in_use(context: Context, dataset_id: str) -> None:
     for run in context.runs.list():
-        if run.dataset_id == dataset_id and run.state in ("starting", "running", "stopping"):
+        if run.dataset_id == dataset_id and run.state in ACTIVE:
             raise DarkroomError(f"“{run.name}” is training with these pictures. Stop it first, then delete the data set.")
 
 

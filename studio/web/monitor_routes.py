@@ -21,7 +21,7 @@ from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
-from studio.runs.state import read_run_config
+from studio.runs.state import read_job, read_run_config
 from studio.web.brand import FOREVER
 from studio.web.context import Context
 from studio.web.media_routes import scaled_webp
@@ -48,6 +48,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
 
     @api.get("/api/runs/{run_id}")
     def facts(run_id: str) -> JSONResponse:
+        control.reconcile_run(context.workspace, run_id)  # a cluster's job is followed again where its follower has died
         return JSONResponse(describe_run(context, run_id, digests), headers=_NO_STORE)
 
     @api.get("/api/runs/{run_id}/events")
@@ -163,6 +164,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
     base = find_base_model(run.base_model)
     digest = digests.of(root.events)
     losses = {e["step"]: e.get("heldout_loss") for e in digest.others if e["t"] == "checkpoint"}
+    where = _where(root)
     lora = root.result if root.result.is_file() else None
     return {
         "id": run.id,
@@ -186,9 +188,18 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "kept_step": run.kept_step,
         "checkpoints": [{"step": step, "loss": losses.get(step)} for step in complete_checkpoints(root)],
         "lora_mb": round(lora.stat().st_size / 1e6, 2) if lora else None,
-        "memory_gb": _memory_gb(_hardware()),
+        "memory_gb": _memory_gb(_hardware()) if where is None else 0,
+        "where": where,
         "others": [_brief(other) for other in context.runs.list() if other.id != run_id][:20],
     }
+
+
+def _where(root: RunDir) -> dict[str, str] | None:
+    """Which job of a cluster or a cloud the run is; None for one of this machine."""
+    job = read_job(root)
+    if not job:
+        return None
+    return {"job": str(job.get("id", "")), **{key: str(job.get(key, "")) for key in ("launcher", "nodes", "partition", "words", "silence")}}
 
 
 def _brief(run: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 import {api} from './core.js';
 
 const SMOOTH = 0.92;                       // as in studio/runs/digest.py
-export const BUSY = ['starting', 'running', 'stopping'];
+export const BUSY = ['queued', 'starting', 'running', 'stopping'];
 const COLUMNS = ['x', 'raw', 'ema', 'hi', 'lo', 'ho', 'lr'];
 const runs = new Map();
 

@@ -3,7 +3,7 @@ import {h, icon, fill, api} from './core.js';
 import {sampleUrl, count, BUSY} from './run.js';
 
 const MOST = 12;        // columns shown before "all"
-const STATES = {starting: 'Starts', running: 'Trains', stopping: 'Saves and stops', finished: 'Finished', stopped: 'Stopped', failed: 'Failed', crashed: 'Crashed', interrupted: 'Interrupted'};
+const STATES = {queued: 'Waits in the queue', starting: 'Starts', running: 'Trains', stopping: 'Saves and stops', finished: 'Finished', stopped: 'Stopped', failed: 'Failed', crashed: 'Crashed', interrupted: 'Interrupted'};
 
 export function makeWall(run, onPick) {
   const note = h('span.d-small.d-sub'), wall = h('div.d-wall'), all = h('button.d-btn.sm.quiet.d-push', {type: 'button', hidden: true, onclick: () => { everything = !everything; drawn = ''; show(); }});
