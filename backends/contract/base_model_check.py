@@ -97,7 +97,8 @@ def _check_parts(file: ModelFile, name: str, family: str, *, has_vae: bool) -> N
         has = "the transformer" if family == "flux" else "the UNet" if file.kind == "denoiser" else "a part"
         lacking = "the text encoders must" if "vae" in file.parts else "the text encoders and the VAE must"
         raise _refuse(
-            f"“{name}” holds only {has} of {FAMILY_NAMES[family]}; {lacking} come from elsewhere. Write where behind a plus: “{name}{WITH}{original}”, or a folder in the place of that name."
+            f"“{name}” holds only {has} of {FAMILY_NAMES[family]}; {lacking} come from elsewhere. "
+            f"Write where behind a plus: “{name}{WITH}{original}”, or a folder in the place of that name."
         )
 
 
