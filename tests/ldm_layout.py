@@ -202,3 +202,66 @@ def to_open_clip(encoder: Any) -> dict[str, torch.Tensor]:
             own = own.replace(ours, theirs)
         state[own] = tensor
     return state
+
+
+_FLUX = {
+    "time_text_embed.timestep_embedder.linear_1": "time_in.in_layer",
+    "time_text_embed.timestep_embedder.linear_2": "time_in.out_layer",
+    "time_text_embed.guidance_embedder.linear_1": "guidance_in.in_layer",
+    "time_text_embed.guidance_embedder.linear_2": "guidance_in.out_layer",
+    "time_text_embed.text_embedder.linear_1": "vector_in.in_layer",
+    "time_text_embed.text_embedder.linear_2": "vector_in.out_layer",
+    "context_embedder": "txt_in",
+    "x_embedder": "img_in",
+    "proj_out": "final_layer.linear",
+}
+_DOUBLE = {
+    "norm1.linear": "img_mod.lin",
+    "norm1_context.linear": "txt_mod.lin",
+    "ff.net.0.proj": "img_mlp.0",
+    "ff.net.2": "img_mlp.2",
+    "ff_context.net.0.proj": "txt_mlp.0",
+    "ff_context.net.2": "txt_mlp.2",
+    "attn.to_out.0": "img_attn.proj",
+    "attn.to_add_out": "txt_attn.proj",
+}
+_NORMS = {"norm_q": "img_attn.norm.query_norm", "norm_k": "img_attn.norm.key_norm"}
+_NORMS |= {"norm_added_q": "txt_attn.norm.query_norm", "norm_added_k": "txt_attn.norm.key_norm"}
+
+
+def to_bfl(transformer: Any) -> dict[str, torch.Tensor]:
+    """A Flux transformer's weights under the names of Black Forest Labs: what reads the same input is one matrix there."""
+    source, state = dict(transformer.state_dict()), {}
+    for own, other in _FLUX.items():
+        for kind in ("weight", "bias"):
+            if f"{own}.{kind}" in source:
+                state[f"{other}.{kind}"] = source.pop(f"{own}.{kind}")
+    for kind in ("weight", "bias"):
+        scale, shift = source.pop(f"norm_out.linear.{kind}").chunk(2)
+        state[f"final_layer.adaLN_modulation.1.{kind}"] = torch.cat([shift, scale])
+    for block in range(transformer.config.num_layers):
+        _take_double(source, state, f"transformer_blocks.{block}.", f"double_blocks.{block}.")
+    for block in range(transformer.config.num_single_layers):
+        _take_single(source, state, f"single_transformer_blocks.{block}.", f"single_blocks.{block}.")
+    assert not source, sorted(source)
+    return state
+
+
+def _take_double(source: dict[str, torch.Tensor], state: dict[str, torch.Tensor], own: str, other: str) -> None:
+    for kind in ("weight", "bias"):
+        for ours, theirs in _DOUBLE.items():
+            state[f"{other}{theirs}.{kind}"] = source.pop(f"{own}{ours}.{kind}")
+        state[f"{other}img_attn.qkv.{kind}"] = torch.cat([source.pop(f"{own}attn.to_{p}.{kind}") for p in "qkv"])
+        state[f"{other}txt_attn.qkv.{kind}"] = torch.cat([source.pop(f"{own}attn.add_{p}_proj.{kind}") for p in "qkv"])
+    for ours, theirs in _NORMS.items():
+        state[f"{other}{theirs}.scale"] = source.pop(f"{own}attn.{ours}.weight")
+
+
+def _take_single(source: dict[str, torch.Tensor], state: dict[str, torch.Tensor], own: str, other: str) -> None:
+    for kind in ("weight", "bias"):
+        state[f"{other}modulation.lin.{kind}"] = source.pop(f"{own}norm.linear.{kind}")
+        names = (*(f"attn.to_{p}" for p in "qkv"), "proj_mlp")
+        state[f"{other}linear1.{kind}"] = torch.cat([source.pop(f"{own}{name}.{kind}") for name in names])
+        state[f"{other}linear2.{kind}"] = source.pop(f"{own}proj_out.{kind}")
+    for side, theirs in (("q", "query_norm"), ("k", "key_norm")):
+        state[f"{other}norm.{theirs}.scale"] = source.pop(f"{own}attn.norm_{side}.weight")

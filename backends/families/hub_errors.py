@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,18 +28,20 @@ from backends.contract.hub_token import find_token
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of whichever client the hub's library uses
 POCKET = "or start from a Pocket model, which came with the studio"
-_DISK = (errno.ENOSPC, errno.EDQUOT)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ABSENT_FILE = re.compile(r"(no file named|not appear to have a file named) (?P<name>[\w.-]+)")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was to be loaded; `label` is what a person is told it is called, `field` the setting that names it."""
+    """What was to be loaded; `label` is what a person is told it is called, `field` the setting that names it, `on_hub` where it is."""
 
     label: str
     field: str
     revision: str | None = None
     variant: str | None = None
     cache_dir: str | None = None
+    on_hub: bool = True
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def explaining(wanted: Wanted) -> Iterator[None]:
 def explain_load_error(error: BaseException, wanted: Wanted) -> DarkroomError:
     """What a person can do about it; the order follows the exceptions' inheritance."""
     chain = list_causes(error)
-    for explain in (_explain_disk, _explain_access, _explain_missing, _explain_refusal, _explain_distance):
+    for explain in (_explain_disk, _explain_access, _explain_missing, _explain_refusal, _explain_distance, _explain_part):
         text = explain(chain, wanted)
         if text:
             return DarkroomError(text, field=wanted.field)
@@ -78,8 +81,8 @@ def _explain_disk(chain: list[BaseException], wanted: Wanted) -> str:
         return ""
     folder = wanted.cache_dir or constants.HF_HUB_CACHE
     return (
-        f"The disk is full: “{wanted.label}” could not be fetched whole into {folder}. Free some space there, or name another place under "
-        "“Download folder”; what has been fetched is kept."
+        f"The disk is full or takes no file so large: “{wanted.label}” could not be fetched whole into {folder}. Free some space there, or "
+        "name another place under “Download folder”; what has been fetched is kept."
     )
 
 
@@ -121,6 +124,14 @@ def _explain_missing(chain: list[BaseException], wanted: Wanted) -> str:
             "file, fetch that and give its path; else choose another."
         )
     return ""
+
+
+def _explain_part(chain: list[BaseException], wanted: Wanted) -> str:
+    match = next((found for e in chain if (found := _ABSENT_FILE.search(str(e)))), None)
+    if not match:
+        return ""
+    way = "Look whether the hub can be reached and the token still holds, then start again" if wanted.on_hub else "Fetch the folder anew"
+    return f"“{wanted.label}” is on this machine only in part: {match['name']} is missing. {way}, or choose another."
 
 
 def _speaks_of_variant(text: str, variant: str) -> bool:

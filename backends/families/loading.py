@@ -72,7 +72,8 @@ def load_vae(options: LoadOptions, family: str, *, configs: Path = CONFIGS) -> A
     """
     name = str(options.vae_source)
     source = parse_vae_source(name)
-    with explaining(Wanted(name, VAE_FIELD, cache_dir=options.cache_dir)):
+    label = Path(name).name if source.kind != "hub" else name
+    with explaining(Wanted(label, VAE_FIELD, cache_dir=options.cache_dir, on_hub=source.kind == "hub")):
         if source.kind == "file":
             vae = load_file_vae(Path(source.place), configs / family, options.dtype, field=VAE_FIELD)
         else:
@@ -145,7 +146,7 @@ def _load_file(
     file = read_model_file(source.path)
     described = source.rest.path if source.rest and source.rest.kind == "folder" else config
     dtype = torch.float32 if options.trains_denoiser else options.dtype
-    with explaining(Wanted(source.path.name, FIELD)):
+    with explaining(Wanted(source.path.name, FIELD, on_hub=False)):
         components[denoiser] = load_denoiser(source.path, file, described, dtype=dtype, quantization=quantization)
         if "vae" in file.parts and "vae" not in components:
             components["vae"] = load_file_vae(source.path, described, options.dtype)
@@ -182,7 +183,8 @@ def _find_subfolder(source: VaeSource, options: LoadOptions) -> str:
 
 
 def _want(source: ModelSource, options: LoadOptions) -> Wanted:
-    return Wanted(source.label, FIELD, revision=options.revision, variant=options.variant, cache_dir=options.cache_dir)
+    on_hub = source.kind == "hub"
+    return Wanted(source.label, FIELD, revision=options.revision, variant=options.variant, cache_dir=options.cache_dir, on_hub=on_hub)
 
 
 def _count_channels(denoiser: Any) -> int:
