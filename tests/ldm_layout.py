@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 import transformers
 
-from backends.families.clip_vocabulary import CONFIGS, build_tokenizer
+from backends.contract.clip_vocabulary import CONFIGS
+from backends.families.clip_tokenizer import build_tokenizer
 
 CLIP_L = {"hidden_size": 32, "intermediate_size": 64, "projection_dim": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
 BIG_G = {**CLIP_L, "hidden_size": 64, "intermediate_size": 128, "projection_dim": 64}

@@ -15,11 +15,11 @@ from huggingface_hub.errors import EntryNotFoundError
 
 from backends.contract.base_model_check import PIPELINES, check_base_model, check_index
 from backends.contract.base_models import FIELD, ModelSource
+from backends.contract.clip_vocabulary import CONFIGS
 from backends.contract.errors import DarkroomError
 from backends.contract.model_file import FAMILY_NAMES, read_model_file
 from backends.contract.vae_source import FIELD as VAE_FIELD
 from backends.contract.vae_source import VaeSource, check_channels, parse_vae_source
-from backends.families.clip_vocabulary import CONFIGS
 from backends.families.hub_errors import Wanted, explaining
 from backends.families.protocol import LoadOptions
 from backends.families.quantizing import build_quantization

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from backends.contract.errors import DarkroomError
 from backends.contract.model_file import FAMILY_NAMES, ModelFile, read_model_file
-from backends.families.clip_vocabulary import build_tokenizer
+from backends.families.clip_tokenizer import build_tokenizer
 
 FIELD = "pretrained_model_name_or_path"
 _LDM_UNET = "model.diffusion_model."

@@ -13,8 +13,9 @@ import transformers
 from accelerate import init_empty_weights
 
 from assets.build.clip_vocabulary import NUM_MERGES, cut_vocabulary
+from backends.contract.clip_vocabulary import CONFIGS, MERGES, read_vocabulary
 from backends.contract.quantized import LINEAR_WEIGHTS
-from backends.families.clip_vocabulary import CONFIGS, MERGES, build_tokenizer, read_vocabulary
+from backends.families.clip_tokenizer import build_tokenizer
 
 # Weights as their authors and the libraries that host them state them.
 PUBLISHED = {

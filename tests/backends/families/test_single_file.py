@@ -19,9 +19,9 @@ from diffusers import (
 )
 
 from backends.contract.base_models import MODELS
+from backends.contract.clip_vocabulary import CONFIGS
 from backends.contract.errors import DarkroomError
 from backends.contract.model_file import read_model_file
-from backends.families.clip_vocabulary import CONFIGS
 from backends.families.flux import Flux
 from backends.families.loading import load_pipeline
 from backends.families.protocol import EXTRA_CHANNELS, LoadOptions
