@@ -27,11 +27,11 @@ class Server:
     process: subprocess.Popen
 
 
-def start_server(folder: Path, *flags: str) -> Server:
+def start_server(folder: Path, *flags: str, program: tuple[str, ...] = (str(ROOT / "app.py"),)) -> Server:
     """`python app.py` on a free port with its workspace in `folder`; waits for the line that says it is ready."""
     workspace = open_workspace(folder / "workspace")
     log = (folder / "server.log").open("wb")
-    command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
+    command = [sys.executable, *program, "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     line = process.stdout.readline().decode()

@@ -88,6 +88,11 @@ class RunDir:
         return self.control / "sample_now"
 
     @property
+    def picture_losses(self) -> Path:
+        """picture_losses.json: how well each training picture is learnt, where the settings ask for it."""
+        return self.root / "picture_losses.json"
+
+    @property
     def kept(self) -> Path:
         """kept.json: the step that the person chose to keep."""
         return self.root / "kept.json"
@@ -103,6 +108,10 @@ class RunDir:
     def sample(self, step: int, prompt: int, seed_index: int = 0) -> Path:
         """The picture of prompt number `prompt` at `step`."""
         return self.samples / f"step_{step:06d}" / f"p{prompt}_s{seed_index}.png"
+
+    def pair_side(self, prompt: int, side: str) -> Path:
+        """The picture before, or the wanted one, of an edit that is drawn as prompt number `prompt`."""
+        return self.samples / "pairs" / f"p{prompt}_{side}.png"
 
 
 WEIGHTS = ("lora.safetensors", "unet.safetensors", "transformer.safetensors")  # a LoRA, or all weights of what predicts

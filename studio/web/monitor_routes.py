@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
@@ -24,6 +24,7 @@ from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.state import read_job, read_run_config
 from studio.web.brand import FOREVER
 from studio.web.context import Context
+from studio.web.hardest import describe_pictures
 from studio.web.media_routes import scaled_webp
 from studio.web.nearest import find_nearest, manifest_files
 
@@ -67,6 +68,17 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     @api.get("/api/runs/{run_id}/nearest")
     def nearest(run_id: str, step: int) -> JSONResponse:
         return JSONResponse(find_nearest(run_dir(run_id), run_id, step), headers=_NO_STORE)
+
+    @api.get("/api/runs/{run_id}/pictures")
+    def pictures(run_id: str) -> JSONResponse:
+        return JSONResponse(describe_pictures(run_dir(run_id), run_id, _known_ids(context, run_id)), headers=_NO_STORE)
+
+    @api.get("/media/run/{run_id}/pair/{prompt}/{side}.webp")
+    def pair(run_id: str, prompt: int, side: Literal["before", "target"]) -> FileResponse:
+        path = run_dir(run_id).pair_side(prompt, side)
+        if not path.is_file():
+            raise DarkroomError("This picture is not there. It is kept when the first samples are drawn.")
+        return FileResponse(scaled_webp(context.workspace.cache, path, f"{run_id}-pair-{prompt}-{side}", 384), headers=FOREVER)
 
     @api.get("/media/run/{run_id}/picture/{number}.webp")
     def picture(run_id: str, number: int) -> FileResponse:
@@ -180,6 +192,8 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "resolution": config.get("resolution") or (base.resolution if base else 0),
         "trigger_word": config.get("trigger_word", ""),
         "sample_every": config.get("sample_every", 0),
+        "draws": len(run.prompts) + int(config.get("num_sample_pairs") or 0),
+        "what": "LoRA" if "rank" in config else "model",
         "seeds": config.get("num_sample_seeds", 1),
         "seconds": run.seconds,
         "eta_s": run.eta_s,
@@ -228,6 +242,14 @@ def _latest_run(context: Context, dataset: str) -> str | None:
     runs = context.runs.list()
     own = [r for r in runs if r.dataset_id == dataset] if dataset else runs
     return max(own, key=lambda r: str(r.created)).id if own else None
+
+
+def _known_ids(context: Context, run_id: str) -> set[str]:
+    """Ids of the pictures that the run's data set has now; none where it is gone."""
+    try:
+        return {p.id for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+    except DarkroomError:
+        return set()
 
 
 def _config(root: RunDir) -> dict[str, Any]:
