@@ -40,10 +40,7 @@ class LoadedPipeline:
         Raises:
             DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
         """
-        pipeline = load_pipeline(cls.kind, options, denoiser=cls.denoiser_name)
-        if not options.vae_source:
-            pipeline.vae.float()
-        return cls(pipeline, options)
+        return cls(load_pipeline(cls.kind, options, denoiser=cls.denoiser_name, vae_dtype=torch.float32), options)
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""

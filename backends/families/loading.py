@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, PipelineQuantizationConfig
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
@@ -28,7 +28,9 @@ from backends.families.single_file import load_denoiser, load_file_vae, load_who
 SAFE_VAE = "madebyollin/sdxl-vae-fp16-fix"
 
 
-def load_pipeline(kind: type[Any], options: LoadOptions, *, denoiser: str = "unet", configs: Path = CONFIGS) -> Any:
+def load_pipeline(
+    kind: type[Any], options: LoadOptions, *, denoiser: str = "unet", vae_dtype: torch.dtype | None = None, configs: Path = CONFIGS
+) -> Any:
     """The whole pipeline, its weights in the options' dtype; the denoiser in float32 where it is trained, or quantised.
 
     What can be refused without loading is refused first: what the machine cannot do, then what is in files here, then what the
@@ -38,6 +40,7 @@ def load_pipeline(kind: type[Any], options: LoadOptions, *, denoiser: str = "une
         kind: The pipeline's class, one of `PIPELINES`.
         options: What to load and how.
         denoiser: Component name of what predicts.
+        vae_dtype: Of the base model's own VAE, by default the options' dtype; it is not rounded to that on the way.
         configs: A folder for each family, with the architectures for single files.
 
     Raises:
@@ -48,14 +51,16 @@ def load_pipeline(kind: type[Any], options: LoadOptions, *, denoiser: str = "une
     source = check_base_model(options.source, family, edits=options.edits, vae=options.vae_source)
     _check_on_hub(source, family, options)
     components = {"vae": load_vae(options, family, configs=configs)} if options.vae_source else {}
+    dtypes = {"default": options.dtype, "vae": vae_dtype or options.dtype}
+    if options.trains_denoiser:
+        dtypes[denoiser] = torch.float32
     if source.kind == "file":
-        pipeline = _load_file(kind, source, options, quantization, denoiser=denoiser, config=configs / family, **components)
+        pipeline = _load_file(kind, source, options, quantization, denoiser=denoiser, config=configs / family, dtypes=dtypes, **components)
     else:
-        dtype: Any = {denoiser: torch.float32, "default": options.dtype} if options.trains_denoiser else options.dtype
-        pipeline = _load_folder(kind, source, options, dtype, {denoiser: quantization} if quantization else {}, **components)
-    check_channels(
-        str(options.vae_source), pipeline.vae.config.latent_channels, _count_channels(getattr(pipeline, denoiser)), FAMILY_NAMES[family]
-    )
+        pipeline = _load_folder(kind, source, options, dtypes, {denoiser: quantization} if quantization else {}, **components)
+    if options.vae_source:
+        read = _count_channels(getattr(pipeline, denoiser))
+        check_channels(options.vae_source, pipeline.vae.config.latent_channels, read, FAMILY_NAMES[family])
     return pipeline
 
 
@@ -75,12 +80,12 @@ def load_vae(options: LoadOptions, family: str, *, configs: Path = CONFIGS) -> A
     label = Path(name).name if source.kind != "hub" else name
     with explaining(Wanted(label, VAE_FIELD, cache_dir=options.cache_dir, on_hub=source.kind == "hub")):
         if source.kind == "file":
-            vae = load_file_vae(Path(source.place), configs / family, options.dtype, field=VAE_FIELD)
+            vae = load_file_vae(Path(source.place), configs / family, torch.float32, field=VAE_FIELD)
         else:
             subfolder = _find_subfolder(source, options)
             where: dict[str, Any] = {"subfolder": subfolder} if subfolder else {}
-            vae = AutoencoderKL.from_pretrained(source.place, dtype=options.dtype, cache_dir=options.cache_dir, **where)
-    return vae.float() if vae.config.force_upcast else vae
+            vae = AutoencoderKL.from_pretrained(source.place, dtype=torch.float32, cache_dir=options.cache_dir, **where)
+    return vae if vae.config.force_upcast else vae.to(options.dtype)
 
 
 def check_latents(latents: torch.Tensor, vae: Any) -> None:
@@ -118,20 +123,23 @@ def compute_identity(*modules: torch.nn.Module, extra: str = "") -> str:
 
 
 def _load_folder(
-    kind: type[Any], source: ModelSource, options: LoadOptions, dtype: Any, quantization: dict[str, Any], **components: Any
+    kind: type[Any],
+    source: ModelSource,
+    options: LoadOptions,
+    dtypes: dict[str, torch.dtype],
+    quantization: dict[str, Any],
+    **components: Any,
 ) -> Any:
     """From a folder or the hub; a safety checker is never fetched."""
     if "safety_checker" in inspect.signature(kind.__init__).parameters:
         components |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     if quantization:
-        from diffusers import PipelineQuantizationConfig
-
         components["quantization_config"] = PipelineQuantizationConfig(quant_mapping=quantization)
     with explaining(_want(source, options)):
         return kind.from_pretrained(
             source.place,
             use_safetensors=True,
-            dtype=dtype,
+            dtype=dtypes,
             revision=options.revision if source.kind == "hub" else None,
             variant=options.variant,
             cache_dir=options.cache_dir,
@@ -140,20 +148,28 @@ def _load_folder(
 
 
 def _load_file(
-    kind: type[Any], source: ModelSource, options: LoadOptions, quantization: Any, *, denoiser: str, config: Path, **components: Any
+    kind: type[Any],
+    source: ModelSource,
+    options: LoadOptions,
+    quantization: Any,
+    *,
+    denoiser: str,
+    config: Path,
+    dtypes: dict[str, torch.dtype],
+    **components: Any,
 ) -> Any:
     """From one file, and from elsewhere what it lacks."""
     file = read_model_file(source.path)
     described = source.rest.path if source.rest and source.rest.kind == "folder" else config
-    dtype = torch.float32 if options.trains_denoiser else options.dtype
+    dtype = dtypes.get(denoiser, options.dtype)
     with explaining(Wanted(source.path.name, FIELD, on_hub=False)):
         components[denoiser] = load_denoiser(source.path, file, described, dtype=dtype, quantization=quantization)
         if "vae" in file.parts and "vae" not in components:
-            components["vae"] = load_file_vae(source.path, described, options.dtype)
+            components["vae"] = load_file_vae(source.path, described, dtypes["vae"])
         if source.rest is None:
             pipeline = load_whole_file(kind, source.path, file, config, dtype=options.dtype, **components)
     if source.rest is not None:
-        pipeline = _load_folder(kind, source.rest, options, options.dtype, {}, **components)
+        pipeline = _load_folder(kind, source.rest, options, dtypes, {}, **components)
     tell_scheduler(pipeline, file)
     return pipeline
 

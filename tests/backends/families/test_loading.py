@@ -40,6 +40,22 @@ def test_a_vae_computes_in_the_runs_precision_only_where_it_says_that_it_can(tmp
     assert dtypes == [torch.float16, torch.float32, torch.float32]
 
 
+def test_the_vae_is_not_rounded_to_the_runs_precision_on_its_way(tmp_path):
+    """Its weights in bfloat16 would have three digits, and every latent be a little off."""
+    weights = AutoencoderKL.from_pretrained(POCKET / "vae")
+    weights.register_to_config(force_upcast=True)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in weights.parameters():
+            parameter.add_(torch.rand_like(parameter) * 1e-4)  # what half precision cannot hold
+    folder = shutil.copytree(POCKET, tmp_path / "model")
+    weights.save_pretrained(folder / "vae")
+    for more in ({}, {"vae_source": str(folder)}):
+        loaded = Sdxl.load(options(folder, dtype=torch.bfloat16, **more)).vae
+        wanted = weights.state_dict()
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in loaded.state_dict().items())
+
+
 def test_latents_that_would_be_black_pictures_are_refused_with_the_vae_that_was_mended(tmp_path):
     family = Sdxl.load(options(POCKET, vae_source=save_vae(tmp_path / "a", force_upcast=False)))
     family.vae.encoder.conv_in.weight.data.fill_(float("inf"))

@@ -53,7 +53,7 @@ def small(tmp_path_factory) -> Path:
 def load_small(small: Path, family: str, source: object, **more: Any) -> Any:
     """A family over a file of a small model, through the same path as a large one."""
     kind, chosen = KINDS[family], options(source, **more)
-    return kind(load_pipeline(kind.kind, chosen, denoiser="unet", configs=small / "configs"), chosen)
+    return kind(load_pipeline(kind.kind, chosen, vae_dtype=FLOAT, configs=small / "configs"), chosen)
 
 
 @torch.no_grad()
