@@ -160,7 +160,7 @@ def _load_file(
 ) -> Any:
     """From one file, and from elsewhere what it lacks."""
     file = read_model_file(source.path)
-    described = source.rest.path if source.rest and source.rest.kind == "folder" else config
+    described = _find_description(source.rest, options, denoiser) if source.rest else config
     dtype = dtypes.get(denoiser, options.dtype)
     with explaining(Wanted(source.path.name, FIELD, on_hub=False)):
         components[denoiser] = load_denoiser(source.path, file, described, dtype=dtype, quantization=quantization)
@@ -172,6 +172,16 @@ def _load_file(
         pipeline = _load_folder(kind, source.rest, options, dtypes, {}, **components)
     tell_scheduler(pipeline, file)
     return pipeline
+
+
+def _find_description(rest: ModelSource, options: LoadOptions, denoiser: str) -> Path:
+    """The folder that describes the build of a file, which is that of the model whose rest it takes."""
+    if rest.kind == "folder":
+        return rest.path
+    with explaining(_want(rest, options)):
+        for part in ("vae", denoiser):
+            path = hf_hub_download(rest.place, f"{part}/config.json", revision=options.revision, cache_dir=options.cache_dir)
+    return Path(path).parents[1]
 
 
 def _check_on_hub(source: ModelSource, family: str, options: LoadOptions) -> None:
