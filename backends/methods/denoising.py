@@ -20,9 +20,11 @@ def compute_losses(
     noise: torch.Tensor,
     timesteps: torch.Tensor,
     conditions: Conditions,
-    weighted: bool = True,
+    weighted: bool | torch.Tensor = True,
 ) -> torch.Tensor:
     """Mean squared error of each sample, shape (B,), float32; a pure function of what it is given.
+
+    `weighted` says whether, or which (B,) of them, are weighted.
 
     Epsilon as in DDPM (arXiv 2006.11239, eq. 14), v-prediction as in arXiv 2202.00512 (section 4), rectified flow as in
     arXiv 2403.03206 (eq. 13), each weighted as its schedule says.
@@ -30,8 +32,10 @@ def compute_losses(
     target = schedule.compute_target(latents, noise, timesteps)
     predicted = predict(schedule.add_noise(latents, noise, timesteps), timesteps, conditions)
     losses = (predicted.float() - target.float()).square().flatten(1).mean(1)
-    weights = schedule.compute_weights(timesteps) if weighted else None
-    return losses if weights is None else losses * weights
+    weights = None if weighted is False else schedule.compute_weights(timesteps)
+    if weights is None:
+        return losses
+    return losses * (weights if weighted is True else torch.where(weighted, weights, 1.0))
 
 
 def draw_role(family: Family, batch: Batch, role: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

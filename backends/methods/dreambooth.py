@@ -71,8 +71,14 @@ class DreamBooth:
         return fix_role(SUBJECT, timesteps, noise)
 
     def compute_losses(self, batch: Batch, draws: Draws, *, weighted: bool = True) -> torch.Tensor:
-        """The loss of each sample of the batch, its class's weighted and added (eq. 2); both go through the model at once."""
+        """The loss of each sample of the batch, its class's weighted and added (eq. 2); both go through the model at once.
+
+        As in the diffusers scripts min-SNR weighs the subject alone; what weighs by how the base was trained, weighs both.
+        """
         roles = [role for role in (SUBJECT, CLASS) if role in draws.noise]
+        which: bool | torch.Tensor = weighted
+        if weighted and len(roles) == 2 and getattr(self._config, "snr_gamma", None) is not None:
+            which = torch.cat([torch.full_like(draws.timesteps[role], role == SUBJECT, dtype=torch.bool) for role in roles])
         losses = compute_losses(
             self._family.schedule,
             self._family.predict,
@@ -80,7 +86,7 @@ class DreamBooth:
             noise=torch.cat([draws.noise[role] for role in roles]),
             timesteps=torch.cat([draws.timesteps[role] for role in roles]),
             conditions=_join([batch.conditions[role] for role in roles]),
-            weighted=weighted,
+            weighted=which,
         ).chunk(len(roles))
         return losses[0] if len(roles) == 1 else losses[0] + self._config.prior_loss_weight * losses[1]
 

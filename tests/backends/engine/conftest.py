@@ -8,9 +8,9 @@ from tests.backends.engine import toy
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory) -> Path:
-    """A random base model, made once."""
-    return toy.build_base(tmp_path_factory.mktemp("base") / "toy")
+def base(toy_base) -> Path:
+    """The random base model of SDXL's shape."""
+    return toy_base("sdxl")
 
 
 @pytest.fixture(scope="session")
