@@ -13,7 +13,7 @@ from backends.contract.errors import DarkroomError
 from backends.families.protocol import Conditions, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
-from backends.methods.protocol import Batch, Draws, Item, PictureWish, Row, SamplePlan, Shown
+from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
 
 SUBJECT, CLASS = "image", "class"
 
@@ -62,9 +62,9 @@ class DreamBooth:
         """The caption, as often as the settings say."""
         return partial(drop_caption, self._config.caption_dropout)
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
+    def draw(self, batch: Batch, generator: torch.Generator, share: Share = ALONE) -> Draws:
         """Timesteps, noise and a fresh sample of the VAE's posterior, for the subject and for its class."""
-        return draw_roles(self._family, batch, [role for role in (SUBJECT, CLASS) if role in batch.moments], generator)
+        return draw_roles(self._family, batch, [role for role in (SUBJECT, CLASS) if role in batch.moments], generator, share)
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """The given timesteps and noise, and the latents' mean."""

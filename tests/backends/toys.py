@@ -35,7 +35,11 @@ UNET: dict[str, Any] = {
     "attention_head_dim": (1, 2),
     "transformer_layers_per_block": 1,
 }
-TIMES: dict[str, Any] = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4, "projection_class_embeddings_input_dim": 8 + 6 * 4}
+TIMES: dict[str, Any] = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 4,
+    "projection_class_embeddings_input_dim": 8 + 6 * 4,
+}
 
 
 def build_base(folder: Path, family: str = "sdxl", *, prediction_type: str = "v_prediction", seed: int = 0, vae: Any = None) -> Path:

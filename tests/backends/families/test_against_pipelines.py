@@ -97,4 +97,6 @@ def test_an_empty_caption_with_trained_text_encoders_is_told_as_without(toy_base
     sizes = {n: t.expand(2, -1) for n, t in family.picture_conditions(64, 64, placement, False).items()}
     with torch.no_grad():
         told, tokens = ({**words(["", PROMPT]), **sizes} for words in (family.encode_prompts, family.tokenize))
-        torch.testing.assert_close(family.predict(noisy, torch.tensor([9, 500]), tokens), family.predict(noisy, torch.tensor([9, 500]), told))
+        torch.testing.assert_close(
+            family.predict(noisy, torch.tensor([9, 500]), tokens), family.predict(noisy, torch.tensor([9, 500]), told)
+        )

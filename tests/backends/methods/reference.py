@@ -39,7 +39,9 @@ def end_in_noise(alphas: Array) -> Array:
     return ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
 
 
-def ddpm_losses(model: Model, alphas: Array, x: Array, noise: Array, t: NDArray[np.int64], *, predicts: str, gamma: float | None = None) -> Array:
+def ddpm_losses(
+    model: Model, alphas: Array, x: Array, noise: Array, t: NDArray[np.int64], *, predicts: str, gamma: float | None = None
+) -> Array:
     """Equation 14 of arXiv 2006.11239 for epsilon; for v = alpha epsilon - sigma x appendix D of arXiv 2202.00512.
 
     With gamma the weights of arXiv 2303.09556: min(SNR, gamma) on the error of the picture. The error of epsilon is that of the
@@ -109,7 +111,9 @@ def flow_share_below(sigma: Array, scheme: str, *, mean: float = 0.0, deviation:
     level = 1 - np.asarray(sigma, np.float64)
     if scheme == "logit_normal":
         grid = np.linspace(1e-9, 1 - 1e-9, 200_001)
-        density = np.exp(-((np.log(grid / (1 - grid)) - mean) ** 2) / (2 * deviation**2)) / (deviation * np.sqrt(2 * np.pi) * grid * (1 - grid))
+        density = np.exp(-((np.log(grid / (1 - grid)) - mean) ** 2) / (2 * deviation**2)) / (
+            deviation * np.sqrt(2 * np.pi) * grid * (1 - grid)
+        )
         return 1 - np.interp(level, grid, np.cumsum(density) * (grid[1] - grid[0]))
     if scheme == "mode":
         u = np.linspace(0, 1, 200_001)

@@ -145,7 +145,9 @@ def test_what_the_model_predicts_may_be_set_against_the_base(bases, asked):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize(("name", "settings"), [("sd15", {}), ("sdxl", {}), ("sdxl", {"snr_gamma": 5.0}), ("flux", {"weighting_scheme": "cosmap"})])
+@pytest.mark.parametrize(
+    ("name", "settings"), [("sd15", {}), ("sdxl", {}), ("sdxl", {"snr_gamma": 5.0}), ("flux", {"weighting_scheme": "cosmap"})]
+)
 def test_the_class_is_kept_by_its_own_weight(bases, name, settings, weight):
     prior = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "prior_loss_weight": weight}
     assert agree(load(f"{name}/dreambooth", bases[name, "v_prediction"], **prior, **settings)) <= LIMIT
