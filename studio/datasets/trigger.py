@@ -14,11 +14,21 @@ _ARTICLE = re.compile(r"(?:an?|the|one|two|three|this|that)\s", re.IGNORECASE)
 _KIND = r"(?:(?:an?|the)\s+(?:photo|photograph|picture|image|drawing|painting|illustration|cartoon|close-?up)\s+of\s+)?"
 _MORE = r"on|in|at|with|under|near|by|against|over|next|behind|beside|sitting|standing|lying|wearing|holding|looking|that|is|and"
 _SUBJECT = re.compile(rf"^({_KIND})(?:an?|the|one)\s+[\w'’-]+(?:\s+[\w'’-]+){{0,3}}?(?=\s+(?:{_MORE})\b|\s*,|\s*$)", re.IGNORECASE)
+_BARE = re.compile(rf"^[\w'’-]+(?:\s+[\w'’-]+){{0,2}}?(?=\s+(?:{_MORE})\b|\s*,|\s*$)", re.IGNORECASE)
 
 
 def has_trigger_word(text: str, word: str) -> bool:
     """Whether the word stands in the caption as a word of its own, in any case of letters."""
     return bool(word) and bool(_pattern(word).search(text))
+
+
+def find_subject(text: str) -> str:
+    """What a caption calls the thing in the picture: “a photo of a red bus on a road” -> `a red bus`, “cheese on a plate” -> `cheese`."""
+    found = _SUBJECT.match(text.strip())
+    if found:
+        return found[0].removeprefix(found[1])
+    bare = _BARE.match(text.strip())
+    return bare[0] if bare else ""
 
 
 def suggest_trigger_word(name: str) -> str:
