@@ -35,7 +35,7 @@ def compute_losses(
     weights = None if weighted is False else schedule.compute_weights(timesteps)
     if weights is None:
         return losses
-    return losses * (weights if weighted is True else torch.where(weighted, weights, 1.0))
+    return losses * (torch.where(weighted, weights, 1.0) if isinstance(weighted, torch.Tensor) else weights)
 
 
 def draw_role(
