@@ -16,10 +16,12 @@ from studio.runs.command import build_command, format_command
 from studio.runs.control import begin_run
 from studio.runs.data_faults import find_kind_fault, wants_pairs
 from studio.runs.forecast import Forecast
-from studio.runs.preflight import forecast_run, is_cached, run_preflight
+from studio.runs.launch_preflight import preflight_launch
+from studio.runs.preflight import forecast_run, is_cached
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
+from studio.web.launch_view import describe_launch
 from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
@@ -29,12 +31,13 @@ OWN_FIELDS = (BASE, "trigger_word", "sample_prompts")  # filled from the data se
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person has on the form at this moment. `values` are settings as the form reads them."""
+    """What a person has on the form at this moment. `values` are settings as the form reads them, `launch` where it shall run."""
 
     dataset_id: str
     preset_key: str
     name: str
     values: dict[str, Any] = field(default_factory=dict)
+    launch: dict[str, Any] = field(default_factory=dict)
 
 
 def offered_presets() -> list[Preset]:
@@ -156,7 +159,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "dataset": asked.dataset_id,
     }
     if insist:
-        checked = run_preflight(context.workspace, asked.dataset_id, backend.name, asked.values)
+        checked, _ = preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
         faults, config, forecast = list(checked.faults), checked.config, checked.forecast
         shown["warnings"] = [w.model_dump() for w in checked.warnings]
     else:
@@ -166,6 +169,16 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
         shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
     return shown
+
+
+def describe_place(context: Context, asked: Asked) -> dict[str, Any]:
+    """What the section “Where it runs” shows; one process on this machine needs no command of its own beside the page's."""
+    try:
+        config = parse_config(find_backend(find_preset(asked.preset_key).backend).config, asked.values)
+    except ConfigFaults:
+        config = None
+    found = describe_launch(context.workspace, config, asked.launch, asked.name)
+    return {**found, "commands": []} if found["launcher"] == "local" and not found["many"] else found
 
 
 def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[Fault], Config | None, Forecast | None]:
@@ -214,12 +227,18 @@ class Starts:
 
     def _start(self, asked: Asked) -> str:
         context, preset = self._context, find_preset(asked.preset_key)
-        checked = run_preflight(context.workspace, asked.dataset_id, preset.backend, asked.values)
+        checked, where = preflight_launch(context.workspace, asked.dataset_id, preset.backend, asked.values, asked.launch)
         faults = [*checked.faults, *_name_faults(asked.name)]
         if faults or checked.config is None:
             raise ConfigFaults(faults)
         name = " ".join(asked.name.split())
         info = begin_run(
-            context.workspace, dataset_id=asked.dataset_id, preset_key=preset.key, name=name, backend=preset.backend, config=checked.config
+            context.workspace,
+            dataset_id=asked.dataset_id,
+            preset_key=preset.key,
+            name=name,
+            backend=preset.backend,
+            config=checked.config,
+            launch=where,
         )
         return info.id
