@@ -21,6 +21,7 @@ from studio.runs.preflight import forecast_run, is_cached
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
+from studio.web.launch_view import FIELDS as LAUNCH_FIELDS
 from studio.web.launch_view import describe_launch
 from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
@@ -154,7 +155,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
-        "fields": list(backend.config.model_fields),
+        "fields": [*backend.config.model_fields, *LAUNCH_FIELDS],
         "insist": insist,
         "dataset": asked.dataset_id,
     }

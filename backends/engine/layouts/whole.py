@@ -24,7 +24,7 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.engine.checkpoint import write_weights
 from backends.engine.layouts import original
-from backends.families.hub_errors import explain_load_error
+from backends.families.hub_errors import Wanted, explain_load_error
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
