@@ -101,9 +101,11 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
+        known = inspect.signature(pipeline.__call__).parameters
         # the SDXL pipeline for edits knows the older of diffusers' two names only
-        newer = "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters
-        arguments["callback_on_step_end" if newer else "callback"] = leave_if_cancelled
+        arguments["callback_on_step_end" if "callback_on_step_end" in known else "callback"] = leave_if_cancelled
+        if "width" in known:  # the SD 1.5 pipeline for edits takes its picture's size, that for SDXL would scale it to its own
+            arguments |= {"width": request.width, "height": request.height}
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):
