@@ -80,8 +80,8 @@ def _build_flux(_scheduler: Any, vae: dict[str, Any]) -> FluxPipeline:
     words = {"vocab_size": 309, "d_model": 24, "d_kv": 12, "d_ff": 32, "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
     transformer = FluxTransformer2DModel(
         in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
+        num_layers=2,
+        num_single_layers=2,
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=24,

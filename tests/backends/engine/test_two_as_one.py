@@ -17,7 +17,13 @@ from backends.engine.order import SampleOrder
 from backends.methods.instruct_pix2pix import drop_parts
 from tests.backends.engine import toy
 
-PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 4, "sample_batch_size": 2}
+PRIOR = {
+    "with_prior_preservation": True,
+    "class_prompt": "a dog",
+    "instance_prompt": "zog dog",
+    "num_class_images": 4,
+    "sample_batch_size": 2,
+}
 KINDS: dict[str, dict[str, Any]] = {
     "sdxl/text_to_image": {"random_flip": True, "caption_dropout": 0.5, "snr_gamma": 5.0, "noise_offset": 0.1},
     "sd15/text_to_image_full": {"use_ema": True},
@@ -86,7 +92,9 @@ def test_the_order_of_samples_is_that_of_one_rank_with_the_whole_batch(ranks):
 def test_ranks_share_the_drawing_of_class_pictures_and_one_draws_the_same(toy_base, tmp_path):
     settings = {**PRIOR, "max_train_steps": 1, "num_class_images": 5}
     runs = [
-        toy.make_run(tmp_path / f"{n}", toy_base("sd15"), "sd15/dreambooth", num_processes=n, class_data_dir=str(tmp_path / f"c{n}"), **settings)
+        toy.make_run(
+            tmp_path / f"{n}", toy_base("sd15"), "sd15/dreambooth", num_processes=n, class_data_dir=str(tmp_path / f"c{n}"), **settings
+        )
         for n in (1, 2)
     ]
     assert toy.train(runs[0]) == 0 and toy.train_ranks(runs[1]) == [0, 0], runs[1].log.read_text()
@@ -110,4 +118,3 @@ def test_a_killed_drawing_is_completed_as_it_was_begun(toy_base, tmp_path):
     after = {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
     assert sorted(after) == ["drawn_00000.png", "drawn_00001.png", "drawn_00002.png", "mine.png"]
     assert before.items() <= after.items() | before.items() and all(after[name] == data for name, data in before.items() if name in after)
-
