@@ -24,7 +24,7 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.engine.checkpoint import write_weights
 from backends.engine.layouts import original
-from backends.families.loading import explain_load_error
+from backends.families.hub_errors import Wanted, explain_load_error
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -179,7 +179,7 @@ def _fetch(wanted: str, settings: dict[str, Any], *, known: bool) -> Path:
             return Path(found)
         return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors"], cache_dir=cache))
     except (OSError, ValueError) as error:
-        raise explain_load_error(error, source, "pretrained_model_name_or_path") from error
+        raise explain_load_error(error, Wanted(source, "pretrained_model_name_or_path")) from error
 
 
 def _choose_weights(folder: Path) -> list[Path]:
