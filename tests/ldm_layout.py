@@ -12,6 +12,7 @@ import diffusers
 import safetensors.torch
 import torch
 import transformers
+from accelerate import init_empty_weights
 
 from backends.contract.clip_vocabulary import CONFIGS
 from backends.families.clip_tokenizer import build_tokenizer
@@ -83,6 +84,16 @@ _OPEN_CLIP = {
 _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
+def build_empty(place: str) -> torch.nn.Module:
+    """The model that a shipped config describes, without numbers."""
+    config = json.loads((CONFIGS / place / "config.json").read_text())
+    with init_empty_weights():
+        if "_class_name" in config:
+            return getattr(diffusers, config["_class_name"]).from_config(config)
+        kind = getattr(transformers, config["architectures"][0])
+        return kind(kind.config_class(**config))
+
+
 def write_small_configs(folder: Path) -> Path:
     """The shipped configs with smaller numbers, in the same folders."""
     for family, parts in SMALL.items():
@@ -119,9 +130,15 @@ def _build_part(folder: Path, name: str, changes: dict[str, Any]) -> Any:
 
 
 def write_checkpoint(path: Path, pipeline: Any, *, extra: dict[str, torch.Tensor] | None = None, leave_out: str = "-") -> Path:
-    """The pipeline as one file in the layout of CompVis (one text encoder) or Stability AI (two)."""
-    state: dict[str, torch.Tensor] = {}
-    state |= {f"model.diffusion_model.{name}": t for name, t in to_ldm_unet(pipeline.unet).items()}
+    """The pipeline as one file, with `extra` tensors beside its own, without those whose names begin with `leave_out`."""
+    state = lay_out(pipeline) | (extra or {})
+    safetensors.torch.save_file({n: t.contiguous().clone() for n, t in state.items() if not n.startswith(leave_out)}, str(path))
+    return path
+
+
+def lay_out(pipeline: Any) -> dict[str, torch.Tensor]:
+    """A pipeline's weights in the layout of CompVis (one text encoder) or Stability AI (two)."""
+    state = {f"model.diffusion_model.{name}": t for name, t in to_ldm_unet(pipeline.unet).items()}
     state |= {f"first_stage_model.{name}": t for name, t in to_ldm_vae(pipeline.vae).items()}
     second, first = getattr(pipeline, "text_encoder_2", None), pipeline.text_encoder
     if first is not None:
@@ -131,9 +148,7 @@ def write_checkpoint(path: Path, pipeline: Any, *, extra: dict[str, torch.Tensor
     if second is not None:
         prefix = f"conditioner.embedders.{int(first is not None)}.model."
         state |= {prefix + name: t for name, t in to_open_clip(second).items()}
-    state |= extra or {}
-    safetensors.torch.save_file({n: t.contiguous().clone() for n, t in state.items() if not n.startswith(leave_out)}, str(path))
-    return path
+    return state
 
 
 def to_ldm_unet(unet: Any) -> dict[str, torch.Tensor]:

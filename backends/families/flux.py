@@ -72,7 +72,7 @@ class Flux(LoadedPipeline):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """T5's states (B, tokens, width) and CLIP's pooled output (B, width)."""
-        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
+        return self.embed_on_encoders(texts)
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """Nothing: this model sees sizes by the places of its patches."""

@@ -51,6 +51,13 @@ def explaining(wanted: Wanted) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, HTTPError, EntryNotFoundError, SafetensorError, SingleFileComponentError) as error:
         raise explain_load_error(error, wanted) from error
+    except RuntimeError as error:  # of torch: out of memory is told elsewhere
+        if "mismatch" not in str(error):
+            raise
+        text = (
+            f"“{wanted.label}” does not fit together: weights of a part are of other shapes than its config.json says, or that is missing."
+        )
+        raise DarkroomError(f"{text} Fetch it anew, or choose another.", field=wanted.field) from error
 
 
 def explain_load_error(error: BaseException, wanted: Wanted) -> DarkroomError:

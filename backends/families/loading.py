@@ -22,7 +22,7 @@ from backends.contract.vae_source import FIELD as VAE_FIELD
 from backends.contract.vae_source import VaeSource, check_channels, parse_vae_source
 from backends.families.hub_errors import Wanted, explaining
 from backends.families.protocol import LoadOptions
-from backends.families.quantizing import build_quantization
+from backends.families.quantizing import build_quantization, store_small
 from backends.families.single_file import load_denoiser, load_file_vae, load_whole_file, tell_scheduler
 
 SAFE_VAE = "madebyollin/sdxl-vae-fp16-fix"
@@ -55,7 +55,7 @@ def load_pipeline(
     if options.trains_denoiser:
         dtypes[denoiser] = torch.float32
     if source.kind == "file":
-        pipeline = _load_file(kind, source, options, quantization, denoiser=denoiser, config=configs / family, dtypes=dtypes, **components)
+        pipeline = _load_file(kind, source, options, denoiser=denoiser, config=configs / family, dtypes=dtypes, **components)
     else:
         pipeline = _load_folder(kind, source, options, dtypes, {denoiser: quantization} if quantization else {}, **components)
     if options.vae_source:
@@ -151,7 +151,6 @@ def _load_file(
     kind: type[Any],
     source: ModelSource,
     options: LoadOptions,
-    quantization: Any,
     *,
     denoiser: str,
     config: Path,
@@ -163,7 +162,9 @@ def _load_file(
     described = _find_description(source.rest, options, denoiser) if source.rest else config
     dtype = dtypes.get(denoiser, options.dtype)
     with explaining(Wanted(source.path.name, FIELD, on_hub=False)):
-        components[denoiser] = load_denoiser(source.path, file, described, dtype=dtype, quantization=quantization)
+        components[denoiser] = load_denoiser(source.path, file, described, dtype=dtype)
+        if options.quantize != "none":
+            store_small(components[denoiser], options.quantize, options.dtype)
         if "vae" in file.parts and "vae" not in components:
             components["vae"] = load_file_vae(source.path, described, dtypes["vae"])
         if source.rest is None:

@@ -113,6 +113,9 @@ class Family(Protocol):
     schedule: NoiseSchedule
     quantized: bool
 
+    def wake(self) -> None:
+        """Brings what predicts to its device; until then only encoding works."""
+
     def adapter_targets(self, layers: str, *, text_encoders: bool) -> dict[str, tuple[torch.nn.Module, Any]]:
         """Component name -> (module, target modules of its LoRA); `layers` is a choice of the settings."""
 

@@ -52,7 +52,7 @@ class Sdxl(UnetFamily):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """Embeddings (B, tokens, width) and pooled embeddings (B, width)."""
-        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
+        return self.embed_on_encoders(texts)
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """SDXL's micro-conditioning (arXiv 2307.01952, section 2.2): original size, cut, target size, as (y, x)."""

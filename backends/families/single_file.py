@@ -21,7 +21,7 @@ FIELD = "pretrained_model_name_or_path"
 _LDM_UNET = "model.diffusion_model."
 
 
-def load_denoiser(path: Path, file: ModelFile, config: Path, *, dtype: torch.dtype, quantization: Any = None) -> torch.nn.Module:
+def load_denoiser(path: Path, file: ModelFile, config: Path, *, dtype: torch.dtype) -> torch.nn.Module:
     """The UNet or transformer in a file.
 
     Args:
@@ -29,7 +29,6 @@ def load_denoiser(path: Path, file: ModelFile, config: Path, *, dtype: torch.dty
         file: What its header says that it is.
         config: Folder of a whole model, in whose `unet` or `transformer` the architecture is described.
         dtype: Of its weights.
-        quantization: What `build_quantization` gave, or None.
 
     Raises:
         DarkroomError: When it has another number of weights than that architecture.
@@ -41,8 +40,7 @@ def load_denoiser(path: Path, file: ModelFile, config: Path, *, dtype: torch.dty
     kind = _read_class(config / name)
     _check_numbers(kind, config / name, changes, path, file)
     weights = _read_part(path, file.prefix, _LDM_UNET if file.layout == "ldm" and name == "unet" else "")
-    arguments: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
-    module = kind.from_single_file(weights, config=str(config), subfolder=name, dtype=dtype, local_files_only=True, **arguments, **changes)
+    module = kind.from_single_file(weights, config=str(config), subfolder=name, dtype=dtype, local_files_only=True, **changes)
     check_complete(module, path, name)
     return module
 

@@ -48,7 +48,7 @@ def test_events_tell_the_whole_run(base, tmp_path):
     assert all(Image.open(run.root / e["file"]).size == (64, 64) for e in drawn)
     result = toy.events_of(run, "result")[-1]
     assert result["steps"] == 4 and result["heldout_loss_ratio"] == judged[-1]["loss"] / judged[0]["loss"]
-    assert result["learned"] == (result["heldout_loss_ratio"] < 0.85)
+    assert result["learned"] is None, "the limit was calibrated on the bundled models alone"
     assert [e["phase"] for e in toy.events_of(run, "phase")][:2] == ["starting", "loading"]
     assert toy.events_of(run, "checkpoint")[-1]["heldout_loss"] == judged[-1]["loss"]
 

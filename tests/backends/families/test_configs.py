@@ -9,13 +9,12 @@ import json
 import diffusers
 import pytest
 import torch
-import transformers
-from accelerate import init_empty_weights
 
 from assets.build.clip_vocabulary import NUM_MERGES, cut_vocabulary
 from backends.contract.clip_vocabulary import CONFIGS, MERGES, read_vocabulary
 from backends.contract.quantized import LINEAR_WEIGHTS
 from backends.families.clip_tokenizer import build_tokenizer
+from tests.ldm_layout import build_empty
 
 # Weights as their authors and the libraries that host them state them.
 PUBLISHED = {
@@ -32,16 +31,6 @@ PUBLISHED = {
     "flux/transformer": 11_901_408_320,
     "flux/vae": 83_819_683,
 }
-
-
-def build_empty(place: str) -> torch.nn.Module:
-    """The model that a config describes, without numbers."""
-    config = json.loads((CONFIGS / place / "config.json").read_text())
-    with init_empty_weights():
-        if "_class_name" in config:
-            return getattr(diffusers, config["_class_name"]).from_config(config)
-        kind = getattr(transformers, config["architectures"][0])
-        return kind(kind.config_class(**config))
 
 
 def test_every_config_is_of_a_counted_model():

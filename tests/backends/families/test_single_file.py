@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers
@@ -18,6 +19,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 
+from backends.contract.base_model_check import PIPELINES
 from backends.contract.base_models import MODELS
 from backends.contract.clip_vocabulary import CONFIGS
 from backends.contract.errors import DarkroomError
@@ -28,7 +30,8 @@ from backends.families.protocol import EXTRA_CHANNELS, LoadOptions
 from backends.families.sd15 import Sd15
 from backends.families.sdxl import TIME_IDS, Sdxl
 from backends.families.single_file import load_denoiser
-from tests.ldm_layout import build_pipeline, to_bfl, to_ldm_unet, to_ldm_vae, write_checkpoint, write_small_configs
+from tests.ldm_layout import build_empty, build_pipeline, lay_out, to_bfl, to_ldm_unet, to_ldm_vae, write_checkpoint, write_small_configs
+from tests.tensor_files import write_holes
 
 KINDS: dict[str, Any] = {"sd15": Sd15, "sdxl": Sdxl}
 CPU, FLOAT = torch.device("cpu"), torch.float32
@@ -109,6 +112,27 @@ def test_a_checkpoint_that_edits_has_room_for_the_picture_before(family, small, 
     assert_same(ask(loaded), ask(KINDS[family].load(options(tmp_path / "folder", edits=True))))
     with pytest.raises(DarkroomError, match="for edits: it wants a picture beside the words"):
         load_small(small, family, file)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind", [StableDiffusionPipeline, StableDiffusionXLPipeline, StableDiffusionXLImg2ImgPipeline], ids=["sd15", "sdxl", "refiner"]
+)
+def test_a_file_of_the_published_size_loads_with_the_shipped_configs(kind, tmp_path):
+    """All names and shapes of the real architecture; the numbers are a hole in the disk, so that 7 GB take none."""
+    family, _ = PIPELINES[kind.__name__]
+    parts = ("unet", "vae", "text_encoder", "text_encoder_2")
+    made = SimpleNamespace(**{n: build_empty(f"{family}/{n}") if (CONFIGS / family / n).is_dir() else None for n in parts})
+    shapes = {name: tuple(tensor.shape) for name, tensor in lay_out(made).items()}
+    file = write_holes(tmp_path / "whole.safetensors", shapes)
+    assert file.stat().st_size > 2e9
+    found = load_pipeline(kind, options(file, dtype=torch.float16, edits=False))
+    for name in parts:
+        wanted, module = getattr(made, name), getattr(found, name, None)
+        assert (wanted is None) == (module is None)
+        if wanted is not None:
+            assert [p.shape for p in module.parameters()] == [p.shape for p in wanted.parameters()]
+            assert not any(p.is_meta for p in module.parameters())
 
 
 def test_old_weights_beside_the_checkpoints_own_are_left_where_they_are(small, tmp_path):
