@@ -70,7 +70,13 @@ class TrainingSettings(Config):
         "constant", "Learning rate curve", "One of six. How the learning rate changes over the run.", group="learning", widget="choice"
     )
     lr_warmup_steps: int = setting(
-        500, "Warm-up", "0 to 100,000 steps. The learning rate rises slowly at the start.", group="learning", unit="steps", ge=0, le=100_000
+        500,
+        "Warm-up",
+        "0 to 100,000 steps. The learning rate rises slowly at the start; not with constant.",
+        group="learning",
+        unit="steps",
+        ge=0,
+        le=100_000,
     )
     lr_num_cycles: int = setting(1, "Restarts", "1 to 1,000. Only for cosine with restarts.", group="learning", ge=1, le=1000)
     lr_power: float = setting(1.0, "Curve power", "0.1 to 10. Only for the polynomial curve.", group="learning", ge=0.1, le=10)
