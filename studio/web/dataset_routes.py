@@ -22,6 +22,7 @@ from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.rows import ImageFile, Picture, Side
 from studio.datasets.store import MAX_PICTURES
 from studio.datasets.trigger import suggest_trigger_word
+from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
@@ -228,7 +229,7 @@ def take_files(context: Context, dataset_id: str, files: list[Received], place: 
 
 def _refuse_in_use(context: Context, dataset_id: str) -> None:
     for run in context.runs.list():
-        if run.dataset_id == dataset_id and run.state in ("starting", "running", "stopping"):
+        if run.dataset_id == dataset_id and run.state in ACTIVE:
             raise DarkroomError(f"“{run.name}” is training with these pictures. Stop it first, then delete the data set.")
 
 

@@ -22,9 +22,10 @@ from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.presets import load_presets
+from studio.runs.state import ACTIVE
 from studio.runs.store import describe_base, format_duration
 from studio.web.context import Context
-from studio.web.rail_routes import ACTIVE, BROKEN, count_rows, sample_address
+from studio.web.rail_routes import BROKEN, count_rows, sample_address
 
 CARDS, STRIP, SAMPLE_PICTURES = 24, 7, 12
 
@@ -92,7 +93,10 @@ def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
 
 def _state_of_run(run: Any) -> tuple[dict[str, str], dict[str, str]]:
     if run.state in ACTIVE:
-        return {"kind": "live", "text": "Training"}, {"page": "monitor", "text": "Watch it develop"}
+        return {"kind": "live", "text": "In the queue" if run.state == "queued" else "Training"}, {
+            "page": "monitor",
+            "text": "Watch it develop",
+        }
     if run.state in BROKEN:
         word = "Failed" if run.state == "failed" else "Interrupted"
         return {"kind": "bad", "text": f"{word} at step {run.step}"}, {"page": "monitor", "text": "See why"}

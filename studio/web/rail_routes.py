@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from backends.contract import files
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from studio.runs.hardware import probe_hardware
+from studio.runs.state import ACTIVE
 from studio.web.context import Context
 
-ACTIVE = ("starting", "running", "stopping")
 BROKEN = ("failed", "crashed", "interrupted")
 _MANY = 40
 
@@ -125,8 +125,8 @@ def _run_entry(run: Any, on: bool) -> dict[str, Any]:
 
 def state_words(run: Any) -> str:
     """Where a run stands, in a few words."""
-    if run.state == "starting":
-        return "Starting"
+    if run.state in ("queued", "starting"):
+        return {"queued": "In the queue", "starting": "Starting"}[run.state]
     if run.state in ACTIVE:
         return f"Step {run.step} of {run.max_steps}"
     if run.state in BROKEN:
