@@ -131,9 +131,7 @@ class DatasetStore:
             raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
         with hold_lock(folder / ".lock"):
             if self.index(dataset_id).read() and self._head(folder)["kind"] != kind:
-                raise DarkroomError(
-                    "Its kind can be changed only while nothing is in it. Begin another data set.", field="kind"
-                )
+                raise DarkroomError("Its kind can be changed only while nothing is in it. Begin another data set.", field="kind")
             files.write_json(folder / "dataset.json", (files.read_json(folder / "dataset.json") or {}) | {"kind": kind})
 
     def decide_kind(self, dataset_id: str, guess: Callable[[], str]) -> str:

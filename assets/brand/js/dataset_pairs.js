@@ -134,8 +134,10 @@ export function makePairs(page) {
 /* Two folders whose names do not say which is before: asked once. null where the person changes their mind. */
 const SAID = /^(input|output|before|after|source|target|original|edited|in|out|a|b|src|orig|from|to|edit|result)(s|[\s_-]?(images?|pictures?|photos?))?$/i;
 export function askSides(got) {
+  const parts = new Map(got.files.map((file) => [file, pathOf(file).split('/')])), deep = [...parts.values()];
+  while (deep.length && deep.every((p) => p.length > 2 && p[0] === deep[0][0])) for (const p of deep) p.shift();    // one folder around both says nothing
   const folders = new Map();
-  for (const file of got.files) { const [top, ...rest] = pathOf(file).split('/'); if (rest.length) folders.set(top, (folders.get(top) || new Set()).add(rest.join('/').replace(/\.[^.]*$/, ''))); }
+  for (const [top, ...rest] of deep) if (rest.length) folders.set(top, (folders.get(top) || new Set()).add(rest.join('/').replace(/\.[^.]*$/, '')));
   const names = [...folders.keys()];
   if (names.length !== 2 || names.some((name) => SAID.test(name)) || ![...folders.get(names[0])].some((stem) => folders.get(names[1]).has(stem))) return got;
   return new Promise((resolve) => {
@@ -146,7 +148,7 @@ export function askSides(got) {
       dialog.remove();
       const before = dialog.returnValue;
       if (!before) return resolve(null);
-      for (const file of got.files) { const [top, ...rest] = pathOf(file).split('/'); if (rest.length && folders.has(top)) callIt(file, `${top === before ? 'input_images' : 'output_images'}/${rest.join('/')}`); }
+      for (const [file, [top, ...rest]] of parts) if (rest.length && folders.has(top)) callIt(file, `${top === before ? 'input_images' : 'output_images'}/${rest.join('/')}`);
       resolve(got);
     });
     document.body.append(dialog);
