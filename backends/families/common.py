@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from backends.families.loading import compute_identity, load_pipeline, load_vae
-from backends.families.protocol import LoadOptions, SampleRequest
+from backends.families.loading import check_latents, compute_identity, load_pipeline
+from backends.families.protocol import Conditions, LoadOptions, SampleRequest
+
+ENCODER_MARGIN = 1.15  # of the encoders' weights: their activations
 
 
 class LoadedPipeline:
@@ -29,10 +31,12 @@ class LoadedPipeline:
         self.vae = pipeline.vae
         self.quantized = options.quantize != "none"
         for name in (self.denoiser_name, "vae", *self.encoders):
-            module = getattr(pipeline, name)
-            module.requires_grad_(False).eval()
-            if name != self.denoiser_name or not self.quantized:  # quantised weights are where they belong
-                module.to(options.device)
+            getattr(pipeline, name).requires_grad_(False).eval()
+        self.vae.to(options.device)
+        # What predicts waits outside the GPU until `wake`, so that it and the text encoders need not find room there together.
+        self.encoder_device = self._find_room(options.device)
+        for name in self.encoders:
+            getattr(pipeline, name).to(self.encoder_device)
 
     @classmethod
     def load(cls, options: LoadOptions) -> Any:
@@ -41,9 +45,19 @@ class LoadedPipeline:
         Raises:
             DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
         """
-        pipeline = load_pipeline(cls.kind, options, denoiser=cls.denoiser_name)
-        pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
-        return cls(pipeline, options)
+        return cls(load_pipeline(cls.kind, options, denoiser=cls.denoiser_name, vae_dtype=torch.float32), options)
+
+    def wake(self) -> None:
+        """Brings what predicts to its device; called when the encoders have done their work, or must stay beside it."""
+        self.denoiser()[1].to(self._options.device)
+
+    def _find_room(self, device: torch.device) -> torch.device:
+        """Where the text encoders compute: on the GPU where they find room beside what is there already, else on the CPU."""
+        if device.type != "cuda":
+            return device
+        parameters = [p for name in self.encoders for p in getattr(self._pipeline, name).parameters()]
+        need, (free, _) = sum(p.numel() * p.element_size() for p in parameters), torch.cuda.mem_get_info(device)
+        return device if need * ENCODER_MARGIN <= free else torch.device("cpu")
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""
@@ -57,7 +71,20 @@ class LoadedPipeline:
     def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of the VAE's posterior."""
         posterior = self.vae.encode(pixels.to(self._options.device, self.vae.dtype)).latent_dist
+        check_latents(posterior.mean, self.vae)
         return posterior.mean.float(), posterior.std.float()
+
+    def embed_on_encoders(self, texts: Sequence[str]) -> Conditions:
+        """Embeddings, computed where the encoders are and brought to the device."""
+        tokens = {name: ids.to(self.encoder_device) for name, ids in self.tokenize(texts).items()}
+        return {name: tensor.to(self._options.device) for name, tensor in self._embed(tokens).items()}
+
+    def tokenize(self, texts: Sequence[str]) -> Conditions:
+        """Token ids; a family knows its tokenizers."""
+        raise NotImplementedError
+
+    def _embed(self, tokens: Conditions) -> Conditions:
+        raise NotImplementedError
 
     def free_encoders(self) -> None:
         """Drops what reads prompts; the VAE stays, because sampling decodes with it."""
@@ -103,9 +130,11 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
+        known = inspect.signature(pipeline.__call__).parameters
         # the SDXL pipeline for edits knows the older of diffusers' two names only
-        newer = "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters
-        arguments["callback_on_step_end" if newer else "callback"] = leave_if_cancelled
+        arguments["callback_on_step_end" if "callback_on_step_end" in known else "callback"] = leave_if_cancelled
+        if "width" in known:  # the SD 1.5 pipeline for edits takes its picture's size, that for SDXL would scale it to its own
+            arguments |= {"width": request.width, "height": request.height}
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):

@@ -41,7 +41,7 @@ class Sd15(UnetFamily):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """Embeddings (B, tokens, width)."""
-        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
+        return self.embed_on_encoders(texts)
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """Nothing: this model knows of no sizes."""

@@ -30,15 +30,9 @@ def draw(first: LaunchSettings | None = None) -> tuple[list[Any], gr.HTML]:
     with gr.Column(elem_classes="d-card frm", elem_id="launch"):
         shell.html(_HEAD)
         by_name = {f.name: f for f in FIELDS}
-        title, about = by_name["launcher"].title, by_name["launcher"].help
+        title = by_name["launcher"].title
         drawn["launcher"] = gr.Radio(
-            list(LAUNCHERS),
-            value=values["launcher"],
-            label=title,
-            info=about,
-            elem_id="f-launcher",
-            elem_classes="as-seg",
-            interactive=True,
+            list(LAUNCHERS), value=values["launcher"], label=title, elem_id="f-launcher", elem_classes="as-seg", interactive=True
         )
         for group in ("launch", "slurm", "cloud"):
             fields = [f for f in fields_of_group(LaunchSettings, group) if f.name not in drawn]

@@ -17,6 +17,7 @@ from studio.runs.launchers.slurm_script import format_script
 from studio.workspace import Workspace, new_id
 
 LAUNCHERS = (("This machine", "local"), ("Slurm cluster", "slurm"), ("Cloud", "skypilot"))
+UNFIT = {"num_machines", "machine_rank", "main_process_ip"}  # with these wrong there is no command to show
 FIELDS = tuple(LaunchSettings.model_fields)
 
 
@@ -51,6 +52,8 @@ def describe_launch(workspace: Workspace, config: Config | None, values: dict[st
     run = RunDir(workspace.runs / new_id(run_name or "run", workspace.runs))
     faults = [f.model_dump() for f in check_launch(config, launch)]
     shown = _shown(launch.launcher, many=launch.num_machines > 1, faults=faults)
+    if {f["field"] for f in faults} & UNFIT:
+        return shown
     try:
         return shown | _describe(workspace, run, config, launch)
     except DarkroomError as error:

@@ -29,9 +29,9 @@ cd {studio}
 {setup}
 
 # Machine 0 leads: all meet at its address, at a port of this job's own.
-MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
-MASTER_ADDR="$(scontrol show node "$MASTER_ADDR" -o | sed -n 's/.* NodeAddr=\\([^ ]*\\).*/\\1/p')"
-export MASTER_ADDR MASTER_PORT={port} SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
+FIRST="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+MASTER_ADDR="$(scontrol show node "$FIRST" -o | sed -n 's/.* NodeAddr=\\([^ ]*\\).*/\\1/p')"
+export MASTER_ADDR="${{MASTER_ADDR:-$FIRST}}" MASTER_PORT={port} SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
 
 # Near the time limit Slurm sends USR1 here: the file asks the trainer to save and to end.
 near_the_end() {{ touch "$LEFT.time" "$RUN/control/stop"; }}
