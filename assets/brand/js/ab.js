@@ -1,20 +1,14 @@
 // A | B: two cells under one slider, and what was measured of each. Only figures that exist are shown.
-import {h, icon, fill, drag} from './core.js';
+import {h, icon, fill} from './core.js';
 import {lossText} from './curve.js';
 import {count} from './run.js';
+import {makeSlider} from './slide.js';
 import {cellUrl, nameOf} from './strip.js';
 
 export function makeAb(given, onStar) {
-  const pane = h('div.d-ab', {role: 'slider', tabIndex: 0, hidden: true, aria: {label: 'Slide between A and B', valuemin: 0, valuemax: 100}}), side = h('div.abs'), el = h('aside.abp', {aria: {label: 'A and B'}}, pane, side);
-  let at = 50, drawn = '';
-
-  function slide(v) {
-    at = Math.max(0, Math.min(100, v));
-    pane.style.setProperty('--at', at + '%');
-    pane.setAttribute('aria-valuenow', Math.round(at)); pane.setAttribute('aria-valuetext', `${Math.round(at)} percent A`);
-  }
-  drag(pane, (f) => slide(f * 100));
-  pane.addEventListener('keydown', (e) => { const v = {ArrowLeft: at - 5, ArrowRight: at + 5, Home: 0, End: 100}[e.key]; if (v != null) { e.preventDefault(); slide(v); } });
+  const {pane} = makeSlider('Slide between A and B'), side = h('div.abs'), el = h('aside.abp', {aria: {label: 'A and B'}}, pane, side);
+  let drawn = '';
+  pane.hidden = true;
 
   function measures(s, a, b) {
     const near = (c) => s.closeness?.[String(c.step)] ?? null;
@@ -31,7 +25,6 @@ export function makeAb(given, onStar) {
     const a = s.columns[A[1]], b = s.columns[B[1]], label = (c) => (c.step ? count(c.step) : 'base');
     const image = (p, cls, l) => { const cell = s.cells[p[0]][p[1]]; return cell.ready ? h('img' + cls, {src: cellUrl(run, cell, 768), alt: `${l}: ${s.prompts[p[0]].text}, ${nameOf(s.columns[p[1]])}`, draggable: false}) : h('span.d-ph.still' + cls); };
     fill(pane, image(A, '', 'A'), h('div.b', image(B, '', 'B')), h('span.ln'), h('span.kn', icon('swap')), h('span.la', 'A \u00a0' + label(a)), h('span.lb', 'B \u00a0' + label(b)));
-    slide(at);
     const cell = (v, other, words, sign) => h('td' + (sign && v != null && other != null && (v - other) * sign > 0 ? '.w' : ''), v == null ? '–' : words(v));
     const rows = measures(s, a, b), texts = [...new Set([s.prompts[A[0]].text, s.prompts[B[0]].text])];
     fill(side, h('p', h('b.d-strong', texts.join(' | '))),
