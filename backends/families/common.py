@@ -11,6 +11,7 @@ import torch
 
 from backends.families.loading import compute_identity, load_pipeline, load_vae
 from backends.families.protocol import LoadOptions, SampleRequest
+from backends.families.samplers import Sampler
 
 
 class LoadedPipeline:
@@ -22,6 +23,8 @@ class LoadedPipeline:
     kind: ClassVar[Any]
     encoders: ClassVar[tuple[str, ...]]
     denoiser_name: ClassVar[str]
+    samplers: ClassVar[dict[str, Sampler]]
+    draw_dtype: ClassVar[torch.dtype] = torch.float16
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         self._pipeline, self._options = pipeline, options
@@ -44,6 +47,16 @@ class LoadedPipeline:
         pipeline = load_pipeline(cls.kind, options, denoiser=cls.denoiser_name)
         pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
         return cls(pipeline, options)
+
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline of diffusers, for drawing."""
+        return self._pipeline
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The components that a LoRA of this family may change."""
+        return (self.denoiser_name, *self.encoders)
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""
@@ -83,17 +96,12 @@ class LoadedPipeline:
             return str(error).splitlines()[0]
         return ""
 
-    def draw_start(self, request: SampleRequest, channels: int, shrink: int) -> torch.Tensor:
-        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing.
-
-        Args:
-            request: Seeds and size.
-            channels: Of the latents.
-            shrink: Pixels that one latent stands for along a side.
-        """
-        shape = (1, channels, request.height // shrink, request.width // shrink)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
-        return torch.cat(noise).to(self._options.device, request.dtype or self._options.dtype)
+    def draw_start(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing."""
+        shrink = int(self._pipeline.vae_scale_factor)
+        shape = (1, self.vae.config.latent_channels, height // shrink, width // shrink)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.cat(noise).to(self._options.device, dtype or self._options.dtype)
 
     def run_pipeline(self, pipeline: Any, request: SampleRequest, **arguments: Any) -> list[Any]:
         """Pictures by a pipeline; none where somebody asked for an end meanwhile."""
@@ -103,9 +111,7 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
-        # the SDXL pipeline for edits knows the older of diffusers' two names only
-        newer = "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters
-        arguments["callback_on_step_end" if newer else "callback"] = leave_if_cancelled
+        arguments[find_callback(pipeline)] = leave_if_cancelled
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -116,6 +122,11 @@ class LoadedPipeline:
 
 class _Cancelled(Exception):
     """Somebody asked for an end between two steps; the pipelines for edits know no other way out."""
+
+
+def find_callback(pipeline: Any) -> str:
+    """What a pipeline calls the function that it tells of each step; the one for edits with SDXL knows diffusers' older name only."""
+    return "callback_on_step_end" if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters else "callback"
 
 
 def read_token_ids(tokenizer: Any, texts: Sequence[str], *, length: int | None = None) -> torch.Tensor:
