@@ -21,6 +21,11 @@ from backends.generate.tensors import Identity, identify, read_tensors
 
 log = logging.getLogger(__name__)
 PEFT_NOTES, LORA_NOTES = "peft_adapter_metadata", "lora_adapter_metadata"
+_DENOISERS = ("unet", "transformer")
+_SIDES = {
+    ".lora_A.": 1, ".lora.down.": 1, ".lora_B.": 0, ".lora.up.": 0, ".lora_magnitude": None, ".hada_": None, ".lokr_": None
+}  # fmt: skip
+"""What stands behind a module's name, and the axis of its weight that the factor must have as its own; None is compared on loading."""
 _FACTORS = (".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector")
 _FAILURES = (ValueError, RuntimeError, KeyError, IndexError, AttributeError, NotImplementedError, TypeError, AssertionError)
 """What diffusers and peft raise for files that do not fit; each becomes one sentence."""
@@ -192,19 +197,16 @@ class AdapterRack:
             raise self._misfit(path, header)
         for key, shape in shapes.items():
             component, _, rest = key.partition(".")
-            side = next((s for s in (".lora_A.", ".lora.down.", ".lora_B.", ".lora.up.", ".lora_magnitude", ".hada_", ".lokr_") if s in rest), "")
+            side = next((s for s in _SIDES if s in rest), "")
+            if component not in self._components and component in _DENOISERS:
+                raise self._misfit(path, header)
             if component not in self._components or not side:
-                if component in ("transformer", "unet"):
-                    raise self._misfit(path, header)
                 continue
             module: Any = _find_module(getattr(self._pipeline, component), rest.split(side)[0])
             if module is None:
                 raise self._misfit(path, header)
-            if side.startswith(".lora_m") or side in (".hada_", ".lokr_"):
-                continue  # the shapes of these are compared where they are put in
-            weight = module.get_base_layer().weight if hasattr(module, "get_base_layer") else module.weight
-            axis = 1 if side in (".lora_A.", ".lora.down.") else 0
-            if len(shape) < 2 or weight.shape[axis] != shape[axis]:
+            axis, weight = _SIDES[side], module.get_base_layer().weight if hasattr(module, "get_base_layer") else module.weight
+            if axis is not None and (len(shape) < 2 or weight.shape[axis] != shape[axis]):
                 raise self._misfit(path, header)
 
     def _misfit(self, path: Path, header: AdapterHeader) -> DarkroomError:
