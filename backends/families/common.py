@@ -124,6 +124,12 @@ class _Cancelled(Exception):
     """Somebody asked for an end between two steps; the pipelines for edits know no other way out."""
 
 
+def tell_size(pipeline: Any, width: int, height: int) -> dict[str, int]:
+    """The size under the pipeline's names; the one for edits with SD 1.5 takes it from the picture and knows none."""
+    known = inspect.signature(pipeline.__call__).parameters
+    return {name: side for name, side in (("width", width), ("height", height)) if name in known}
+
+
 def find_callback(pipeline: Any) -> str:
     """What a pipeline calls the function that it tells of each step; the one for edits with SDXL knows diffusers' older name only."""
     return "callback_on_step_end" if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters else "callback"

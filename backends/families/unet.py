@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler, EDMEulerScheduler
 from PIL.Image import Image
 
 from backends.contract.settings.lora import UNET_LORA_LAYERS
-from backends.families.common import LoadedPipeline
+from backends.families.common import LoadedPipeline, tell_size
 from backends.families.noise import DiscreteSchedule, EdmSchedule
 from backends.families.protocol import EXTRA_CHANNELS, Conditions, LoadOptions, NoiseSchedule, SampleRequest
 from backends.families.samplers import DISCRETE
@@ -80,7 +80,8 @@ class UnetFamily(LoadedPipeline):
         editor = self.build_editor()
         size = (request.width, request.height)
         pictures = [picture if picture.size == size else picture.resize(size) for picture in request.inputs]
-        return self.run_pipeline(editor, request, image=pictures, image_guidance_scale=request.image_guidance_scale, **arguments)
+        arguments |= {"image": pictures, "image_guidance_scale": request.image_guidance_scale, **tell_size(editor, *size)}
+        return self.run_pipeline(editor, request, **arguments)
 
     def build_editor(self) -> Any:
         """The pipeline that edits, over the same modules."""

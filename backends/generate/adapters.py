@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from backends.generate.tensors import Identity, identify, read_tensors
 
 log = logging.getLogger(__name__)
 PEFT_NOTES, LORA_NOTES = "peft_adapter_metadata", "lora_adapter_metadata"
-_DENOISERS = ("unet", "transformer")
+_COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
 _SIDES = {
     ".lora_A.": 1, ".lora.down.": 1, ".lora_B.": 0, ".lora.up.": 0, ".lora_magnitude": None, ".hada_": None, ".lokr_": None
 }  # fmt: skip
 """What stands behind a module's name, and the axis of its weight that the factor must have as its own; None is compared on loading."""
+_OLD_ATTENTION = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
 _FACTORS = (".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector")
 _FAILURES = (ValueError, RuntimeError, KeyError, IndexError, AttributeError, NotImplementedError, TypeError, AssertionError)
 """What diffusers and peft raise for files that do not fit; each becomes one sentence."""
@@ -137,7 +139,9 @@ class AdapterRack:
         self.check(path, header)
         try:
             expected = (
-                self._load_by_peft(header, tensors, slot.name) if PEFT_NOTES in header.metadata else self._load_by_diffusers(path, slot.name)
+                self._load_by_peft(header, tensors, slot.name)
+                if PEFT_NOTES in header.metadata
+                else self._load_by_diffusers(path, slot.name)
             )
         except _FAILURES as error:
             log.warning("%s: %s", path.name, error)
@@ -196,9 +200,9 @@ class AdapterRack:
         if not any(key.partition(".")[0] in self._components for key in shapes):
             raise self._misfit(path, header)
         for key, shape in shapes.items():
-            component, _, rest = key.partition(".")
+            component, _, rest = _modernise(key).partition(".")
             side = next((s for s in _SIDES if s in rest), "")
-            if component not in self._components and component in _DENOISERS:
+            if component not in self._components and component in _COMPONENTS:
                 raise self._misfit(path, header)
             if component not in self._components or not side:
                 continue
@@ -254,6 +258,17 @@ def _peft_config(settings: dict[str, Any], component: str) -> Any:
     return kind(**{key: value for key, value in own.items() if key in known} | {"module_dropout": 0.0})
 
 
+def _modernise(key: str) -> str:
+    """The names that diffusers gives the attention of a converted file, as they stand in the modules."""
+    found = _OLD_ATTENTION.fullmatch(key)
+    if not found:
+        return key
+    before, name, side = found.groups()
+    text = before.startswith("text_encoder")
+    own = {"out": "out_proj" if text else "to_out.0"}.get(name, f"{name}_proj" if text else f"to_{name}")
+    return f"{before}.{own}.lora.{side}.weight"
+
+
 def _find_module(model: nn.Module, name: str) -> nn.Module | None:
     for candidate in (name, name.removeprefix("text_model."), f"text_model.{name}"):
         try:
@@ -289,4 +304,6 @@ def _check_notes(path: Path, header: AdapterHeader) -> None:
         try:
             json.loads(header.metadata.get(key) or "{}")
         except ValueError:
-            raise DarkroomError(f"“{path.name}” cannot be used as a LoRA: its notes on rank and alpha are no JSON.", field="loras") from None
+            raise DarkroomError(
+                f"“{path.name}” cannot be used as a LoRA: its notes on rank and alpha are no JSON.", field="loras"
+            ) from None

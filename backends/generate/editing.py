@@ -7,11 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from backends.contract.buckets import Bucket, compute_placement
 from backends.contract.draw import DrawConfig
 from backends.contract.drawing import describe_base, fit_size
 from backends.contract.errors import DarkroomError
-from backends.engine.pictures import cut_picture, open_picture
+from backends.contract.pictures import cover, open_picture
 
 
 def fit_batch(configs: Sequence[DrawConfig]) -> list[Image.Image]:
@@ -29,8 +28,7 @@ def fit_one(config: DrawConfig) -> Image.Image:
         picture = open_picture(Path(config.image or ""))
     except DarkroomError:
         raise DarkroomError("The picture to edit is not there any more. Choose it again.", field="image") from None
-    width, height = size_of(config, picture)
-    return cut_picture(picture, compute_placement(*picture.size, Bucket(width, height)))
+    return cover(picture, *size_of(config, picture))
 
 
 def size_of(config: DrawConfig, picture: Image.Image) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from backends.contract.draw import DrawConfig
 from backends.contract.errors import DarkroomError
-from backends.families.common import find_callback
+from backends.families.common import find_callback, tell_size
 from backends.families.protocol import Conditions, Drawing
 from backends.families.samplers import build_sampler
 from backends.generate.editing import fit_batch
@@ -51,7 +51,8 @@ class DrawPipeline:
         build_sampler(config.sampler, self._own_sampler, self._family.samplers, self.name)
         if config.image and not edits:
             raise DarkroomError(
-                f"{self.name} by itself does not edit pictures. Switch on a model that was trained on edits from it, or draw without a picture.",
+                f"{self.name} by itself does not edit pictures. Switch on a model that was trained on edits from it, "
+                "or draw without a picture.",
                 field="image",
             )
         if edits and not config.image:
@@ -72,10 +73,7 @@ class DrawPipeline:
         words = {name: torch.cat([e[name] for e in embeddings]) for name in embeddings[0]}
         arguments = {**words, **self._family.guide(first.guidance_scale or 0.0)}
         arguments["generator"] = [torch.Generator("cpu").manual_seed(first.seed) for _ in configs]
-        if first.image:
-            pixels = self._edit(configs, arguments, on_step)
-        else:
-            pixels = self._imagine(configs, arguments, on_step)
+        pixels = (self._edit if first.image else self._imagine)(configs, arguments, on_step)
         if not np.isfinite(pixels).all():
             raise DarkroomError(
                 "The picture came out as numbers that are not finite. Lower the LoRA weight or the guidance, "
@@ -133,9 +131,9 @@ class DrawPipeline:
         pictures = fit_batch(configs)
         width, height = pictures[0].size
         arguments["latents"] = self._family.start_latents([c.seed] * len(configs), width=width, height=height)
-        arguments |= {"image": pictures, "image_guidance_scale": c.image_guidance_scale}
         if self._editor is None:
             self._editor = self._family.build_editor()
+        arguments |= {"image": pictures, "image_guidance_scale": c.image_guidance_scale, **tell_size(self._editor, width, height)}
         return self._run(self._editor, c, arguments, on_step)
 
     def _run(self, pipeline: Any, config: DrawConfig, arguments: dict[str, Any], on_step: OnStep) -> Any:
@@ -171,4 +169,3 @@ def run(pipeline: Any, arguments: dict[str, Any], on_step: OnStep) -> Any:
 
     with torch.inference_mode():
         return pipeline(**arguments, **{find_callback(pipeline): after_step}).images
-

@@ -34,15 +34,14 @@ class Refiner:
         """
         module = family.denoiser()[1]
         try:
-            options = LoadOptions(source=resolve_source(source), device=module.device, dtype=module.dtype)
+            place = resolve_source(source)
+        except DarkroomError as error:
+            raise _unusable(source, "it is neither a folder on this machine nor a name of the hub") from error
+        try:
+            options = LoadOptions(source=place, device=module.device, dtype=module.dtype)
             pipeline = load_pipeline(StableDiffusionXLImg2ImgPipeline, options)
         except DarkroomError as error:
-            name = Path(source).name if Path(source).is_absolute() else source
-            raise DarkroomError(
-                f"The refiner “{name}” cannot be used: {_reason(error.text)} Give a folder that holds it or its name on the hub, "
-                "or leave the refiner empty.",
-                field=FIELD,
-            ) from error
+            raise _unusable(source, error.text.split(". ")[0].rstrip(".")) from error
         reads, given = pipeline.unet.config.in_channels, family.vae.config.latent_channels
         if (reads, given) != (LATENTS, LATENTS):  # diffusers takes anything else for a picture
             raise DarkroomError(
@@ -87,6 +86,9 @@ class Refiner:
             ).images
 
 
-def _reason(text: str) -> str:
-    """The first sentence of why it could not be loaded."""
-    return text.split(". ")[0].rstrip(".") + "."
+def _unusable(source: str, reason: str) -> DarkroomError:
+    name = Path(source).name if Path(source).is_absolute() else source
+    return DarkroomError(
+        f"The refiner “{name}” cannot be used: {reason}. Give a folder that holds it or its name on the hub, or leave the refiner empty.",
+        field=FIELD,
+    )

@@ -23,6 +23,7 @@ app.command("demo")(training.demo)
 app.command("backends")(training.backends)
 app.command("compare")(pictures.compare)
 app.command("generate")(pictures.generate)
+app.command("edit")(pictures.edit)
 app.command("export")(pictures.export)
 
 
