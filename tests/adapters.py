@@ -45,14 +45,13 @@ def write_adapter(
     alpha: float = 8,
     layers: tuple[str, ...] = ATTENTION,
     text: bool = False,
-    size: float = 0.05,
 ) -> Path:
-    """A LoRA with random numbers at `path`; a `size` of 0.05 changes every picture plainly."""
+    """A LoRA with random numbers at `path`, of a size that changes every picture plainly."""
     state, settings = _layout(base, variant, rank, alpha, layers, text)
     generator = torch.Generator().manual_seed(seed)
     numbers = {}
     for key, values in state.items():
-        drawn = torch.randn(values.shape, generator=generator) * size
+        drawn = torch.randn(values.shape, generator=generator) * 0.05
         numbers[key] = values * (1 + drawn) if "magnitude" in key else drawn * (4 if variant in LYCORIS else 1)
     notes = "peft_adapter_metadata" if variant in LYCORIS else "lora_adapter_metadata"
     header = {notes: settings, "modelspec.trigger_phrase": "zog", "format": "pt", **_origin(base, "/lora")}

@@ -12,6 +12,7 @@ import pytest
 
 from studio.workspace import Workspace, open_workspace
 from tests.browser.find_chromium import find_chromium
+from tests.slurm.cluster import Cluster, find_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -26,11 +27,11 @@ class Server:
     process: subprocess.Popen
 
 
-def start_server(folder: Path, *flags: str) -> Server:
+def start_server(folder: Path, *flags: str, program: tuple[str, ...] = (str(ROOT / "app.py"),)) -> Server:
     """`python app.py` on a free port with its workspace in `folder`; waits for the line that says it is ready."""
     workspace = open_workspace(folder / "workspace")
     log = (folder / "server.log").open("wb")
-    command = [sys.executable, str(ROOT / "app.py"), "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
+    command = [sys.executable, *program, "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     line = process.stdout.readline().decode()
@@ -72,6 +73,20 @@ def browser():
         sync_api.expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[Cluster]:
+    """A real Slurm, where its packages are installed; the same for all tests."""
+    missing = find_missing()
+    if missing:
+        pytest.skip(missing)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture

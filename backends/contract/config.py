@@ -30,6 +30,9 @@ GROUPS = {
     "saving": "Saving and resuming",
     "base": "Base model",
     "tracking": "Tracking",
+    "launch": "Where it runs",
+    "slurm": "Slurm",
+    "cloud": "Cloud",
 }
 
 

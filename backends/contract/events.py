@@ -2,11 +2,11 @@
 
 Every event has `t` (its kind) and `time` (seconds since 1970). Kinds and their other keys:
 
-phase       phase (starting | loading | caching | training | sampling | saving | exporting), done, total, note
-step        step, loss (None where it was not a number), lr, steps_per_s, epoch, memory_mib; with debug_loss also
-            pictures (file name -> loss)
+phase       phase (starting | loading | caching | drawing | training | sampling | saving | exporting), done, total, note
+step        step, loss (None where it was not a number), lr, steps_per_s, epoch, memory_mib
 eval        step, loss (held-out mean), se (its standard error), n (evaluations)
-sample      step, prompt (index), text, seed, file (relative to the run folder)
+pictures    step: picture_losses.json was written anew (with debug_loss)
+sample      step, prompt (index), text, seed, file (relative to the run folder); of an edit also before and target
 checkpoint  step, folder (relative), heldout_loss
 notice      level (info | warning), text: a fallback or a warning, value and reason together
 result      lora (relative path), steps, seconds, steps_per_s, heldout_loss_start, heldout_loss_end,
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-KINDS = ("phase", "step", "eval", "sample", "checkpoint", "notice", "result", "state")
+KINDS = ("phase", "step", "eval", "pictures", "sample", "checkpoint", "notice", "result", "state")
 
 
 class EventWriter:

@@ -21,6 +21,16 @@ class RunDir:
         return self.root / "config.yaml"
 
     @property
+    def launch(self) -> Path:
+        """launch.yaml: where and over how many machines it runs (see `launch.py`). Frozen beside the settings."""
+        return self.root / "launch.yaml"
+
+    @property
+    def job(self) -> Path:
+        """job.json: how its job stands with Slurm or a cloud; written by who follows the job, absent for a run of this machine."""
+        return self.root / "job.json"
+
+    @property
     def manifest(self) -> Path:
         """The frozen data set, one JSON line a picture: `id` (content hash), `file` (absolute path), `caption`,
         `width`, `height`, `held_out` (bool).
@@ -78,6 +88,11 @@ class RunDir:
         return self.control / "sample_now"
 
     @property
+    def picture_losses(self) -> Path:
+        """picture_losses.json: how well each training picture is learnt, where the settings ask for it."""
+        return self.root / "picture_losses.json"
+
+    @property
     def kept(self) -> Path:
         """kept.json: the step that the person chose to keep."""
         return self.root / "kept.json"
@@ -93,6 +108,10 @@ class RunDir:
     def sample(self, step: int, prompt: int, seed_index: int = 0) -> Path:
         """The picture of prompt number `prompt` at `step`."""
         return self.samples / f"step_{step:06d}" / f"p{prompt}_s{seed_index}.png"
+
+    def pair_side(self, prompt: int, side: str) -> Path:
+        """The picture before, or the wanted one, of an edit that is drawn as prompt number `prompt`."""
+        return self.samples / "pairs" / f"p{prompt}_{side}.png"
 
 
 WEIGHTS = ("lora.safetensors", "unet.safetensors", "transformer.safetensors")  # a LoRA, or all weights of what predicts

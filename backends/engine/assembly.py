@@ -13,10 +13,11 @@ from backends.engine.adapters import Adapters, AdapterShape
 from backends.engine.data import Data, build_data, list_run_buckets
 from backends.engine.drawn import ensure_drawn
 from backends.engine.ground import Ground, ensure_on_rank_0, lay_ground, load_class, load_family
-from backends.engine.heldout import HeldOut, plan_evaluations
+from backends.engine.heldout import FixedEvaluations, HeldOut, plan_evaluations
 from backends.engine.loop import Cadence, LossModule, Progress, Training
 from backends.engine.manifest import compute_dataset_hash, ensure_manifest, limit_rows, read_manifest
 from backends.engine.optimizers import OptimizerPlan, Updater, average_of, build_groups, build_lr_curve, build_optimizer
+from backends.engine.picture_losses import PictureLosses, plan_picture_evaluations
 from backends.engine.pictures import place_item
 from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter, StepLog
@@ -91,7 +92,7 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
         order=data.order,
         source=data.source,
         held_out=build_held_out(ground, family, method, items, data=data),
-        item_names=[next(iter(item.pictures.values())).file.name for item in items],
+        picture_losses=build_picture_losses(ground, family, method, items, data=data),
         sampler=build_sampler(ground, family, data) if a.is_main_process else None,
         sample_jobs=plan_jobs(plans, c.sample_seed),
         validation_jobs=plan_jobs(method.plan_validation(items), c.sample_seed, first_prompt=len(plans)),
@@ -104,7 +105,6 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
         average=lambda values: a.reduce(values, "mean") if a.num_processes > 1 else values,
         add_up=lambda values: a.reduce(values.to(a.device), "sum").cpu() if a.num_processes > 1 else values,
         track=open_tracker(a, c, run, ground.reporter),
-        debug_loss=getattr(c, "debug_loss", False),
     )
 
 
@@ -204,14 +204,30 @@ def build_held_out(ground: Ground, family: Family, method: Method, items: list[I
         ground.reporter.notice("No picture is held out, so this run is not judged: whether it learnt must be seen in its samples.")
         return None
     each = c.train_batch_size * c.gradient_accumulation_steps * ground.accelerator.num_processes
-    return HeldOut(
+    plan = plan_evaluations(held_out, samples_between=each * c.held_out_every)
+    return HeldOut(fix_evaluations(ground, family, method, data, plan))
+
+
+def build_picture_losses(ground: Ground, family: Family, method: Method, items: list[Item], *, data: Data) -> PictureLosses | None:
+    """What asks about each training picture, where the settings want it."""
+    if not getattr(ground.config, "debug_loss", False):
+        return None
+    plan = plan_picture_evaluations([i for i, item in enumerate(items) if not item.held_out], ground.seed)
+    asked = [items[i] for i in dict.fromkeys(sample for sample, _, _ in plan)]
+    evaluations = fix_evaluations(ground, family, method, data, plan)
+    return PictureLosses(evaluations, asked, ground.run, active=ground.accelerator.is_main_process)
+
+
+def fix_evaluations(ground: Ground, family: Family, method: Method, data: Data, plan: list[tuple[int, int, int]]) -> FixedEvaluations:
+    """The same questions at every judgement."""
+    return FixedEvaluations(
         data.judge_source,
         method,
-        evaluations=plan_evaluations(held_out, samples_between=each * c.held_out_every),
+        evaluations=plan,
         groups=data.groups,
         schedule=family.schedule,
         seed=ground.seed,
-        batch_size=max(8 if ground.accelerator.device.type == "cpu" else 2, c.train_batch_size),
+        batch_size=max(8 if ground.accelerator.device.type == "cpu" else 2, ground.config.train_batch_size),
     )
 
 

@@ -57,6 +57,7 @@ class Ground:
 def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None) -> Ground:
     """Processes, precision, the checkpoint to go on from, the seed."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    check_sharing(dict(os.environ))
     probe = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     check_ranks(config.num_processes, ranks, probe.num_processes)
     precision = choose_precision(config.mixed_precision, probe.device, reporter)
@@ -94,6 +95,20 @@ def check_ranks(asked: int, started: int, joined: int) -> None:
     )
 
 
+def check_sharing(environment: dict[str, str]) -> None:
+    """Refuses to train when the launcher was told to divide the model over GPUs: judging and saving need the whole of it.
+
+    Raises:
+        DarkroomError: With the way out.
+    """
+    for name, title in {"FSDP": "FSDP", "DEEPSPEED": "DeepSpeed", "MEGATRON_LM": "Megatron-LM"}.items():
+        if environment.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true", "yes"):
+            raise DarkroomError(
+                f"accelerate launch was told to use {title}, which divides the model over GPUs; this trainer needs the whole model on "
+                "each. Start without it: accelerate launch --multi_gpu, with a file made by “python -m studio accelerate-config”."
+            )
+
+
 def agree_on_seed(accelerator: Accelerator) -> int:
     """A fresh seed, the same on all ranks."""
     drawn = torch.tensor([secrets.randbits(31)], dtype=torch.int64, device=accelerator.device)
@@ -121,6 +136,7 @@ def load_family(ground: Ground, *, trains_denoiser: bool = False) -> Family:
         cache_dir=c.cache_dir,
         noise=NoiseOptions(**_named(c, NoiseOptions)),
         trains_denoiser=trains_denoiser,
+        edits=ground.backend.method == "instruct_pix2pix",
         quantize=getattr(c, "quantize_base", "none"),
         **{name: getattr(c, name) for name in ("guidance_scale", "max_sequence_length") if hasattr(c, name)},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -29,7 +30,7 @@ class Judgement:
 
 
 def plan_evaluations(held_out: Sequence[int], *, samples_between: int) -> list[tuple[int, int, int]]:
-    """(sample, level, draw) of every evaluation: levels and samples in turn, so that each gets its fair share.
+    """(sample, level, noise) of every evaluation: levels and samples in turn, so that each gets its fair share.
 
     So many that judging takes about 5 % of the time of the `samples_between` training samples, but one a level at
     least and `MAX_EVALUATIONS` at most.
@@ -38,11 +39,21 @@ def plan_evaluations(held_out: Sequence[int], *, samples_between: int) -> list[t
         return []
     wanted = round(TIME_SHARE * FORWARDS_A_SAMPLE * samples_between / LEVELS) * LEVELS
     count = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, wanted))
-    return [(held_out[(k + k // LEVELS) % len(held_out)], k % LEVELS, k // LEVELS) for k in range(count)]
+    return [(held_out[(k + k // LEVELS) % len(held_out)], k % LEVELS, k) for k in range(count)]
 
 
-class HeldOut:
-    """Judges the model on fixed evaluations."""
+class FixedEvaluations:
+    """Losses of chosen samples at fixed timesteps and fixed noise: the same question whenever it is asked.
+
+    Args:
+        source: Where the samples come from.
+        method: Whose loss it is.
+        evaluations: (sample, level, noise) of each; equal numbers for the noise mean equal noise.
+        groups: The bucket of each sample.
+        schedule: Gives the timesteps of the levels.
+        seed: Of the noise.
+        batch_size: Evaluations at once.
+    """
 
     def __init__(
         self,
@@ -63,24 +74,21 @@ class HeldOut:
             by_bucket.setdefault(groups[sample], []).append(number)
         self._chunks = [numbers[i : i + batch_size] for numbers in by_bucket.values() for i in range(0, len(numbers), batch_size)]
 
-    @property
-    def count(self) -> int:
-        """Evaluations of one judgement."""
+    def __len__(self) -> int:
+        """Evaluations of one asking."""
         return len(self._evaluations)
 
     @torch.no_grad()
-    def judge(
+    def measure(
         self, compute_losses: Callable[..., torch.Tensor], *, rank: int = 0, ranks: int = 1, add_up: Callable[[torch.Tensor], torch.Tensor]
-    ) -> Judgement:
-        """The held-out loss now; ranks share the evaluations and `add_up` sums their shares."""
-        losses = torch.zeros(self.count, dtype=torch.float64)
+    ) -> torch.Tensor:
+        """The loss of each evaluation now, float64; ranks share them and `add_up` sums their shares."""
+        losses = torch.zeros(len(self), dtype=torch.float64)
         for chunk in self._chunks[rank::ranks]:
             batch, timesteps, noise = self._prepare(chunk)
             found = compute_losses(batch, self._method.draw_fixed(batch, timesteps, noise), weighted=False)
             losses[chunk] = found.double().cpu()
-        values = add_up(losses)
-        error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
-        return Judgement(values.mean().item(), error, len(values))
+        return add_up(losses)
 
     def _prepare(self, chunk: list[int]) -> tuple[Batch, torch.Tensor, torch.Tensor]:
         rows = [self._evaluations[number] for number in chunk]
@@ -88,7 +96,25 @@ class HeldOut:
         batch = self._source.fetch(Pick(-1, [sample for sample, _, _ in rows], [False] * count, [frozenset()] * count))
         like = next(iter(batch.moments.values()))[0]
         noise = torch.stack(
-            [torch.randn(like.shape[1:], generator=build_generator("cpu", self._seed, "held out", number)) for number in chunk]
+            [torch.randn(like.shape[1:], generator=build_generator("cpu", self._seed, "held out", number)) for _, _, number in rows]
         )
         timesteps = torch.tensor([self._timesteps[level] for _, level, _ in rows], device=like.device)
         return batch, timesteps, noise.to(like.device)
+
+
+class HeldOut:
+    """Judges the model by pictures that it never trains on."""
+
+    def __init__(self, evaluations: FixedEvaluations) -> None:
+        self._evaluations = evaluations
+
+    @property
+    def count(self) -> int:
+        """Evaluations of one judgement."""
+        return len(self._evaluations)
+
+    def judge(self, compute_losses: Callable[..., torch.Tensor], **ranks: Any) -> Judgement:
+        """The held-out loss now."""
+        values = self._evaluations.measure(compute_losses, **ranks)
+        error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
+        return Judgement(values.mean().item(), error, len(values))

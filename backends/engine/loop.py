@@ -16,6 +16,7 @@ from backends.engine.faults import pass_failpoint
 from backends.engine.heldout import HeldOut, Judgement
 from backends.engine.optimizers import Updater
 from backends.engine.order import SampleOrder
+from backends.engine.picture_losses import PictureLosses
 from backends.engine.reporter import Reporter, StepLog
 from backends.engine.requests import Requests
 from backends.engine.sampling import Job, Sampler
@@ -23,7 +24,7 @@ from backends.engine.saving import Saver
 from backends.engine.seeds import build_generator, mix_seed
 from backends.engine.sources import Source
 from backends.engine.trained import Trained
-from backends.methods.protocol import Batch, Draws, Method
+from backends.methods.protocol import Batch, Draws, Method, Share
 
 BAD_STEPS_IN_A_ROW = 5
 
@@ -108,7 +109,7 @@ class Training:
     order: SampleOrder
     source: Source
     held_out: HeldOut | None
-    item_names: list[str]
+    picture_losses: PictureLosses | None
     sampler: Sampler | None
     sample_jobs: list[Job]
     validation_jobs: list[Job]
@@ -121,7 +122,6 @@ class Training:
     average: Callable[[torch.Tensor], torch.Tensor]
     add_up: Callable[[torch.Tensor], torch.Tensor]
     track: Callable[[dict[str, float], int], None]
-    debug_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ def train(t: Training) -> str:
     stop, samples_wanted = t.requests.agree()
     if p.step == 0 and not stop:
         judge(t)
+        judge_pictures(t)
     if not stop and (samples_wanted or (p.step == 0 and t.cadence.sample)):
         sample(t, t.sample_jobs)
     t.trained.train()
@@ -162,6 +163,7 @@ def train(t: Training) -> str:
             log(t)
         if due.judge:
             judge(t)
+            judge_pictures(t)
             due = end_early(t, due)
         if due.jobs:
             sample(t, due.jobs)
@@ -181,7 +183,8 @@ def accumulate_gradients(t: Training) -> torch.Tensor:
     total = torch.zeros((), device=t.device)
     for micro in range(count):
         batch = t.source.fetch(t.order.pick(step * count + micro, t.rank))
-        draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, t.rank))
+        share = Share(t.rank, t.cadence.ranks)
+        draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, 0), share)
         torch.manual_seed(mix_seed(t.seed, "dropout", step, micro, t.rank))
         with t.no_sync() if micro < count - 1 else nullcontext():
             losses = t.model(batch, draws)
@@ -190,8 +193,6 @@ def accumulate_gradients(t: Training) -> torch.Tensor:
             t.updater.backward(loss)
         pass_failpoint("step.after_backward")
         total += loss.detach()
-        if t.debug_loss:
-            t.step_log.pictures.append((step, batch.indices, losses.detach()))
     return total
 
 
@@ -230,7 +231,6 @@ def log(t: Training) -> None:
         t.progress.bad_in_a_row = 0 if finite else t.progress.bad_in_a_row + 1
         event = {"t": "step", "step": number, "loss": value if finite else None, "lr": lr, "steps_per_s": round(rate, 4)}
         events.append({**event, "epoch": t.cadence.epoch(number), "memory_mib": round(memory)})
-    _add_pictures(t, events)
     t.reporter.write_many(events)
     t.track({"train_loss": losses[-1], "lr": t.updater.curve(t.progress.step - 1)}, t.progress.step)
     _check_numbers(t)
@@ -252,23 +252,22 @@ def judge(t: Training) -> Judgement | None:
     return found
 
 
+def judge_pictures(t: Training) -> None:
+    """Measures how well each training picture is learnt, where the settings ask for it."""
+    if t.picture_losses is None:
+        return
+    t.trained.eval()
+    with t.autocast():
+        t.picture_losses.measure(t.progress.step, t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
+    t.reporter.write("pictures", step=t.progress.step)
+
+
 def sample(t: Training, jobs: list[Job]) -> None:
     """Draws pictures with the weights as they are now, on rank 0."""
     if t.sampler is None or not jobs:
         return
     t.trained.eval()
     t.sampler.draw(jobs, t.progress.step)
-
-
-def _add_pictures(t: Training, events: list[dict[str, Any]]) -> None:
-    """Adds each picture's loss to its step's event, where the settings ask for it."""
-    by_step: dict[int, dict[str, float]] = {}
-    for step, indices, losses in t.step_log.pictures:
-        by_step.setdefault(step + 1, {}).update(zip((t.item_names[i] for i in indices), losses.float().tolist(), strict=True))
-    t.step_log.pictures = []
-    for event in events:
-        if event["step"] in by_step:
-            event["pictures"] = {name: loss if math.isfinite(loss) else None for name, loss in by_step[event["step"]].items()}
 
 
 def _check_numbers(t: Training) -> None:

@@ -54,7 +54,6 @@ class StepLog:
     device: torch.device
     losses: list[torch.Tensor] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    pictures: list[tuple[int, list[int], torch.Tensor]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     def add(self, loss: torch.Tensor) -> None:

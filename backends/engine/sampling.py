@@ -144,7 +144,7 @@ class Sampler:
 
     def _show_side(self, job: Job, side: str, source: Path) -> str:
         """The picture before, or the wanted one, kept once beside the samples; its place in the run's folder."""
-        path = self._run.samples / "pairs" / f"p{job.prompt}_{side}.png"
+        path = self._run.pair_side(job.prompt, side)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             save_whole(fit_picture(source, self._settings.buckets), path)

@@ -107,7 +107,7 @@ class Flux(LoadedPipeline):
             embeddings |= {"negative_prompt_embeds": request.negative[EMBEDDING], "negative_pooled_prompt_embeds": request.negative[POOLED]}
         latents = self.start_latents(request.seeds, width=request.width, height=request.height, dtype=request.dtype)
         arguments = {**embeddings, **self.guide(request.guidance_scale), "latents": latents}
-        return self.run_pipeline(self._pipeline, request, width=request.width, height=request.height, **arguments)
+        return self.run_pipeline(self._pipeline, request, **arguments)
 
     @property
     def adapted(self) -> tuple[str, ...]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
 
-from backends.contract.base_models import resolve_source
-from backends.contract.drawing import PIPELINES, describe_base, find_folder, is_guided, read_pipeline_class
+from backends.contract.base_model_check import PIPELINES
+from backends.contract.base_models import ModelSource, parse_source
+from backends.contract.drawing import describe_base
 from backends.contract.errors import DarkroomError
-from backends.families.loading import explain_load_error, load_pipeline
+from backends.families.hub_errors import Wanted, explaining
+from backends.families.loading import load_pipeline
 from backends.families.protocol import LoadOptions
 from backends.generate.pipeline import DrawPipeline
 from backends.registry import BACKENDS
 
-_T5_SHORT = 256
-"""What Flux models that were not distilled for guidance read of a prompt (schnell)."""
+FIELD = "base_model"
+_T5, _T5_SHORT = 512, 256
+"""What T5 reads of a prompt: models that were distilled for guidance, and the others (schnell)."""
 
 
 def load_draw_pipeline(base_model: str) -> DrawPipeline:
@@ -29,27 +32,26 @@ def load_draw_pipeline(base_model: str) -> DrawPipeline:
         DarkroomError: When it cannot be found or reached, or is of a family that nothing here draws with.
     """
     try:
-        source = resolve_source(base_model)
-        facts = describe_base(base_model)
-        pipeline_class = read_pipeline_class(find_folder(base_model)) or _ask_hub(source)
-        family = load_family_class(facts.family or PIPELINES.get(pipeline_class, ""), source, pipeline_class)
+        source, facts = parse_source(base_model), describe_base(base_model)
+        kind = load_family_class(facts.family or _ask_hub(source), source.label)
+        facts = describe_base(base_model)  # now that the hub was asked
         cuda = torch.cuda.is_available()
         options = LoadOptions(
-            source=source,
+            source=source.text,
             device=torch.device("cuda" if cuda else "cpu"),
-            dtype=family.draw_dtype if cuda else torch.float32,
-            max_sequence_length=512 if is_guided(base_model, find_folder(base_model)) else _T5_SHORT,
+            dtype=kind.draw_dtype if cuda else torch.float32,
+            edits=True,
+            max_sequence_length=_T5 if facts.guided else _T5_SHORT,
         )
-        kind = family.edit_kind if facts.edits else family.kind
-        pipeline = load_pipeline(kind, options, denoiser=family.denoiser_name)
+        pipeline = load_pipeline(kind.kind, options, denoiser=kind.denoiser_name)
     except DarkroomError as error:
-        raise DarkroomError(error.text, field="base_model") from error
+        raise DarkroomError(error.text, field=FIELD) from error
     if pipeline.vae.config.sample_size > 256:
         pipeline.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
-    return DrawPipeline(family(pipeline, options), facts.name, base_model)
+    return DrawPipeline(kind(pipeline, options), facts.name, base_model)
 
 
-def load_family_class(family: str, source: str, pipeline_class: str = "") -> Any:
+def load_family_class(family: str, label: str) -> Any:
     """The class of a family by its name.
 
     Raises:
@@ -57,15 +59,16 @@ def load_family_class(family: str, source: str, pipeline_class: str = "") -> Any
     """
     path = next((b.family_class for b in BACKENDS.values() if b.family == family), "")
     if not path:
-        what = f"is a {pipeline_class}" if pipeline_class else "does not say what it is"
-        raise DarkroomError(f"“{source}” {what}; pictures are drawn with models of SD 1.5, SDXL and Flux. Choose one of them.")
+        raise DarkroomError(f"“{label}” is no base model of SD 1.5, SDXL or Flux, which pictures are drawn with. Choose one of them.")
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 
 
-def _ask_hub(source: str) -> str:
-    try:
-        with open(hf_hub_download(source, "model_index.json"), encoding="utf-8") as file:
-            return str(json.load(file).get("_class_name", ""))
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise explain_load_error(error, source, "base_model") from error
+def _ask_hub(source: ModelSource) -> str:
+    """The family of a base model that is not on this machine; empty where the hub's answer is none that is known."""
+    place = source.rest or source
+    if place.kind != "hub":
+        return ""
+    with explaining(Wanted(place.label, FIELD)):
+        index = json.loads(Path(hf_hub_download(place.place, "model_index.json")).read_text("utf-8"))
+    return PIPELINES.get(str(index.get("_class_name", "")), ("", False))[0]

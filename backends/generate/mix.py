@@ -25,9 +25,9 @@ class Mix:
         self._known: dict[Identity, ResultFacts] = {}
 
     @property
-    def edits(self) -> bool:
-        """Whether what is in place edits pictures."""
-        return self._whole.edits
+    def base_edits(self) -> bool:
+        """Whether the base model edits pictures as it came."""
+        return self._whole.base_edits
 
     def check(self, uses: Sequence[LoraUse]) -> bool:
         """Whether all of them fit, before anything is drawn; whether one of them edits pictures.

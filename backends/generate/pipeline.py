@@ -47,7 +47,7 @@ class DrawPipeline:
         Raises:
             DarkroomError: When a result does not fit, the sampler does not, or picture and model do not go together.
         """
-        edits = self._mix.check(config.loras) or self._family_edits()
+        edits = self._mix.check(config.loras) or self._mix.base_edits
         build_sampler(config.sampler, self._own_sampler, self._family.samplers, self.name)
         if config.image and not edits:
             raise DarkroomError(
@@ -151,10 +151,6 @@ class DrawPipeline:
                 self._embeddings.popitem(last=False)
         self._embeddings.move_to_end(key)
         return self._embeddings[key]
-
-    def _family_edits(self) -> bool:
-        """Whether the base model edits as it came."""
-        return "InstructPix2Pix" in type(self._pipeline).__name__
 
 
 def run(pipeline: Any, arguments: dict[str, Any], on_step: OnStep) -> Any:

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from backends.contract import files
 from backends.contract.draw import DrawConfig
+from backends.contract.drawing import name_publicly
 
 
 def write_png(path: Path, picture: Image.Image, settings: dict[str, Any]) -> None:
@@ -31,9 +32,7 @@ def describe(config: DrawConfig, size: tuple[int, int]) -> dict[str, Any]:
     values = config.model_dump(mode="json") | dict(zip(("width", "height"), size, strict=True))
     values["loras"] = [{**_name_file(Path(u.path)), "weight": u.weight} for u in config.loras]
     values["image"] = _name_file(Path(config.image)) if config.image else None
-    for model in ("base_model", "refiner"):
-        if values[model] and Path(values[model]).is_absolute():
-            values[model] = Path(values[model]).name
+    values |= {model: name_publicly(values[model]) for model in ("base_model", "refiner") if values[model]}
     return values | {"software": "Darkroom"}
 
 

@@ -77,7 +77,8 @@ class WholeWeights:
             DarkroomError: When the file is damaged, does not fit, or holds numbers that are not finite.
         """
         if use is None:
-            return self._apply(None, None, 0.0, wide=False)
+            self._apply(None, None, 0.0, wide=False)
+            return
         path = Path(use.path)
         header, facts = read_result(path)
         self.check(path, header, use.weight)
@@ -85,7 +86,7 @@ class WholeWeights:
 
     def will_widen(self, kind: str | None) -> bool:
         """Whether the first layer is about to change its width; LoRAs on it have to go before."""
-        return self._narrow is not None and not self._family_edits() and (kind == "edit") != self.edits
+        return self._narrow is not None and not self.base_edits and (kind == "edit") != self.edits
 
     def _apply(self, path: Path | None, state: tuple | None, weight: float, *, wide: bool) -> None:
         if state == self._active:
@@ -135,7 +136,7 @@ class WholeWeights:
         return wide
 
     def _set_width(self, wide: bool) -> None:
-        if self._narrow is None or self._family_edits() or wide == self.edits:
+        if self._narrow is None or self.base_edits or wide == self.edits:
             return
         module: Any = self._module
         if wide and self._wide is None:
@@ -144,7 +145,8 @@ class WholeWeights:
         module.conv_in = self._wide if wide else self._narrow
         module.register_to_config(in_channels=module.conv_in.in_channels)
 
-    def _family_edits(self) -> bool:
+    @property
+    def base_edits(self) -> bool:
         """Whether the base model itself was trained on edits, so that its first layer is wide as it came."""
         return self._narrow is not None and self._narrow.in_channels == 2 * self._module.config.out_channels
 

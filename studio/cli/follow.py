@@ -13,6 +13,7 @@ from backends.contract.events import read_bytes
 from backends.contract.rundir import RunDir
 from studio.cli.context import Studio
 from studio.cli.output import bar, escape, people
+from studio.runs.control import reconcile_run
 from studio.runs.store import RunInfo
 
 ENDED = ("finished", "stopped", "failed", "crashed", "interrupted")
@@ -33,7 +34,10 @@ def follow_run(studio: Studio, run_id: str, *, quiet: bool) -> RunInfo:
             data, offset = read_bytes(run.events, offset)
             for line in data.splitlines():
                 _show(progress, task, json.loads(line), quiet=quiet)
+            reconcile_run(studio.workspace, run_id)  # a cluster's job is followed again where its follower has died
             info = studio.runs.get(run_id)
+            if info.state == "queued":
+                progress.update(task, description="In the queue")
             if info.state in ENDED and not data:
                 break
             time.sleep(POLL_S)

@@ -26,7 +26,7 @@ def emit(value: dict[str, Any] | list[dict[str, Any]], text: str | Table, *, as_
     if as_json:
         sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
     else:
-        results.print(text)
+        results.print(text, soft_wrap=isinstance(text, str))  # a path or a command must come out in one piece
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import dataset, pictures, training
+from studio.cli import dataset, launching, pictures, training
 
 app = typer.Typer(
     name="studio",
@@ -21,6 +21,7 @@ app.command("check")(dataset.check)
 app.command("train")(training.train)
 app.command("demo")(training.demo)
 app.command("backends")(training.backends)
+app.command("accelerate-config")(launching.accelerate_config)
 app.command("compare")(pictures.compare)
 app.command("generate")(pictures.generate)
 app.command("edit")(pictures.edit)

@@ -10,15 +10,16 @@ import typer
 from backends.contract.config import ConfigFaults
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, complete_checkpoints
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, REFUSED
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
-from studio.cli.output import emit, parse_settings, people, plain_errors, table
+from studio.cli.output import emit, escape, parse_settings, people, plain_errors, table
 from studio.datasets.samples import create_sample_dataset
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
-from studio.runs.preflight import run_preflight
-from studio.runs.presets import find_preset, load_presets
+from studio.runs.launch_preflight import preflight_launch
+from studio.runs.presets import Preset, find_preset, load_presets
+from studio.runs.state import read_job
 from studio.runs.store import RunInfo
 
 runs_app = typer.Typer(help="Runs: list, show, stop, resume.", no_args_is_help=True)
@@ -26,15 +27,17 @@ RunArgument = Annotated[str, typer.Argument(help="Id of the run (see: runs list)
 DEMO_PRESET = "text_to_image/pocket_subject"
 
 
-def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str) -> RunInfo:
-    """Checks everything, freezes the settings, starts the trainer.
+def begin_run(
+    studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str, launch: dict[str, Any] | None = None
+) -> RunInfo:
+    """Checks everything, freezes the settings, starts the trainer where `launch` says, else on this machine.
 
     Raises:
         ConfigFaults: With every fault at once, before anything starts.
     """
     preset = find_preset(preset_key)
     values = {**preset.values_for(studio.datasets.info(dataset_id).trigger_word), **changes}
-    preflight = run_preflight(studio.workspace, dataset_id, preset.backend, values)
+    preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {})
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
     return control.begin_run(
@@ -44,6 +47,7 @@ def begin_run(studio: Studio, dataset_id: str, preset_key: str, changes: dict[st
         name=name or dataset_id,
         backend=preset.backend,
         config=preflight.config,
+        launch=where,
     )
 
 
@@ -53,7 +57,13 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
     info = studio.runs.get(run_id)
     result: dict[str, Any] = next((e for e in reversed(read_events(run.events)) if e["t"] == "result"), {})
     keys = ("steps", "seconds", "steps_per_s", "heldout_loss_start", "heldout_loss_end", "heldout_loss_ratio", "best_step", "learned")
-    value: dict[str, Any] = {"run": run_id, "state": info.state, "step": info.step, **{k: result.get(k) for k in keys}}
+    value: dict[str, Any] = {
+        "run": run_id,
+        "state": info.state,
+        "step": info.step,
+        "job": read_job(run).get("id"),
+        **{k: result.get(k) for k in keys},
+    }
     value["lora"] = str(run.result) if run.result.exists() else None
     value["checkpoints"] = complete_checkpoints(run)
     return value
@@ -63,15 +73,18 @@ def train(
     dataset: Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")],
     preset: Annotated[str, typer.Option(help="Preset (see: backends).")] = DEMO_PRESET,
     setting: Annotated[list[str], typer.Option("--set", "-s", help="A setting to change, as name=value. Repeat for more.")] = [],  # noqa: B006
+    launch: Annotated[
+        list[str], typer.Option("--launch", "-l", help="Where it runs, as name=value: launcher=slurm, num_machines=2. Repeat for more.")
+    ] = [],  # noqa: B006
     name: Annotated[str, typer.Option(help="Name of the run.")] = "",
     wait: Annotated[bool, typer.Option(help="Follow the run until it ends. Leaving with Ctrl+C does not stop it.")] = True,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains a LoRA on a data set."""
+    """Trains on a data set: a LoRA of a subject or a style, a whole model, or edits from pairs; the preset decides."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        run = begin_run(studio, dataset, preset, parse_settings(setting), name)
+        run = begin_run(studio, dataset, preset, parse_settings(setting), name, parse_settings(launch))
         if not wait:
             emit({"run": run.id}, f"The run {run.id} has started. Follow it with: runs show {run.id}", as_json=as_json)
             return
@@ -119,16 +132,27 @@ def demo(
 
 
 def backends(as_json: JsonOption = False) -> None:
-    """Lists what can be trained, with the presets of each."""
+    """Lists what can be trained (family x method) with the presets of each, and what cannot, with the reason."""
     presets = load_presets()
-    value = [
-        {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if f"{p.family}/{p.method}" == b.name]}
-        for b in BACKENDS.values()
+    value: list[dict[str, Any]] = [
+        {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if p.backend == b.name]} for b in BACKENDS.values()
     ]
-    rows = [
-        [p.key, p.name, p.base_model, f"{p.gpu_memory_gb:g} GB" if p.gpu_memory_gb else "no GPU", f"{p.minutes:g} min"] for p in presets
-    ]
-    emit(value, table(["preset", "name", "base model", "memory", "time"], rows), as_json=as_json)
+    refused = [{"backend": name, "refused": reason} for name, reason in REFUSED.items()]
+    lines = []
+    for backend in BACKENDS.values():
+        lines.append(f"{backend.name}: {backend.title}")
+        lines += [f"    {p.key:<44}{_memory(p):>10}{_time(p):>9}" for p in presets if p.backend == backend.name]
+    lines += [f"No {name}: {reason}" for name, reason in REFUSED.items()]
+    emit(value + refused, escape("\n".join(lines)), as_json=as_json)
+
+
+def _memory(preset: Preset) -> str:
+    each = f"{preset.gpu_memory_gb:g} GB" if preset.gpu_memory_gb else "no GPU"
+    return f"{preset.gpus} x {each}" if preset.gpus > 1 else each
+
+
+def _time(preset: Preset) -> str:
+    return f"{preset.minutes:g} min" if preset.minutes <= 120 else f"{preset.minutes / 60:.0f} h"
 
 
 @runs_app.command("list")

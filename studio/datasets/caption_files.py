@@ -1,16 +1,21 @@
-"""Captions in files: what encoding, which picture they belong to, and those that came before their picture."""
+"""Words in files: what encoding, which picture they belong to, lists of them, and those that came before their picture."""
 
 from __future__ import annotations
 
 import codecs
+import csv
+import io
+import json
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
-from studio.datasets.index import Picture, hold_lock
+from studio.datasets.index import hold_lock
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 
 MAX_CHARACTERS = 2000
@@ -70,6 +75,33 @@ def read_caption(path: Path) -> str:
     return clean_caption(decode_text(path.read_bytes()))
 
 
+def read_lines(name: str, path: Path) -> list[dict[str, Any]]:
+    """The lines of a list (.jsonl or .csv), each with its columns.
+
+    Raises:
+        ValueError, csv.Error: When it is neither.
+    """
+    text = decode_text(path.read_bytes())
+    if name.lower().endswith(".csv"):
+        return list(csv.DictReader(io.StringIO(text)))
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def read_list(name: str, path: Path) -> dict[str, str]:
+    """Captions of a list of pictures, by the name of the file that would hold each of them alone.
+
+    Raises:
+        DarkroomError: When a line has no `file_name`.
+    """
+    folder = PurePosixPath(name).parent
+    try:
+        lines = read_lines(name, path)
+        names = [(folder / str(line["file_name"])).as_posix().removeprefix("./") for line in lines]
+        return {f"{n}.txt": clean_caption(str(line.get("text") or "")) for n, line in zip(names, lines, strict=True)}
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        raise DarkroomError(f"{name} is not a list of captions: each line needs file_name and text.") from None
+
+
 def caption_names(picture_name: str) -> list[str]:
     """Names that a caption file of this picture may have, the surest first: `a.jpg.txt` belongs to one, `a.txt` to all `a`."""
     stem = str(PurePosixPath(picture_name).with_suffix("")) if PurePosixPath(picture_name).suffix else picture_name
@@ -93,36 +125,41 @@ def give_captions(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -
     with store.index(dataset_id).change() as rows:
         for at, row in enumerate(rows):
             name = next((n for n in caption_names(row.name) if n in texts), None)
-            if name is None:
-                continue
-            kept = row.text_by == "person" and bool(row.text) and row.text != texts[name]
-            if not kept and row.text != texts[name]:
-                rows[at] = replace(row, text=texts[name], text_by="file" if texts[name] else "", version=row.version + 1)
-            given[name] = (rows[at], kept)
-    _add_waiting(store, dataset_id, {n: texts[n] for n, (picture, _) in given.items() if picture is None})
+            if name is not None:
+                rows[at], kept = with_words_of_file(row, texts[name])
+                given[name] = (rows[at], kept)
+    add_waiting(store, dataset_id, {n: texts[n] for n, (picture, _) in given.items() if picture is None})
     return given
+
+
+def with_words_of_file(row: Picture, text: str) -> tuple[Picture, bool]:
+    """The row with words that came in a file, and whether a person's own words were there and stayed."""
+    if row.text_by == "person" and row.text and row.text != text:
+        return row, True
+    if row.text == text:
+        return row, False
+    return replace(row, text=text, text_by="file" if text else "", version=row.version + 1), False
 
 
 def take_waiting(store: DatasetStore, dataset_id: str, picture_names: Collection[str]) -> dict[str, str]:
     """Captions by picture name that came before these pictures."""
-    path = _waiting_path(store, dataset_id)
-    if not path.exists():
-        return {}
-    waiting = files.read_json(path, {})
-    return {name: text for name in picture_names if (text := choose_caption(waiting, name))}
+    waiting = read_waiting(store, dataset_id)
+    return {name: text for name in picture_names if (text := choose_caption(waiting, name))} if waiting else {}
 
 
-def _add_waiting(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -> None:
+def read_waiting(store: DatasetStore, dataset_id: str) -> dict[str, str]:
+    """Words that came before what they belong to, by the name of their file."""
+    return dict(files.read_json(_waiting_path(store, dataset_id), {}))
+
+
+def add_waiting(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -> None:
+    """Keeps words until what they belong to comes."""
     if not texts:
         return
     path = _waiting_path(store, dataset_id)
     with hold_lock(path.parent / ".lock"):
         waiting = files.read_json(path, {}) | texts
-        files.write_json(path, dict(_last(waiting.items(), _MAX_WAITING)))
-
-
-def _last(items: Iterable[tuple[str, str]], count: int) -> list[tuple[str, str]]:
-    return list(items)[-count:]
+        files.write_json(path, dict(list(waiting.items())[-_MAX_WAITING:]))
 
 
 def _waiting_path(store: DatasetStore, dataset_id: str) -> Path:

@@ -1,4 +1,7 @@
-"""Captioning a whole data set: a thread of the app fed by the captioning worker; what is written stays, whatever happens."""
+"""Captioning a whole data set, or drafting its instructions: a thread of the app fed by the captioning worker.
+
+What is written stays, whatever happens.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from typing import Any, Literal, Protocol
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.captions import CaptionConflict, set_caption
-from studio.datasets.index import Picture
+from studio.datasets.draft_job import NO_CAPTIONER, draft_pairs
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 from studio.datasets.trigger import Place, with_trigger_word
-from studio.workers.captioner import caption_replies
+from studio.workers.captioner import CaptionReply, caption_replies
 from studio.workers.client import Call, Cancelled
 from studio.workspace import Workspace
 
@@ -37,7 +41,7 @@ class WritesCaptions(Protocol):
 
 @dataclass
 class Job:
-    """One captioning job as it stands in caption_job.json. `done` counts failed and kept ones too."""
+    """One job as it stands in caption_job.json. `done` counts failed and kept ones too; `silent` those that got no words."""
 
     state: State
     captioner: str
@@ -51,6 +55,7 @@ class Job:
     reason: str = ""
     started: float = 0.0
     seconds_left: float | None = None
+    silent: int = 0
 
 
 class CaptionJobs:
@@ -72,6 +77,9 @@ class CaptionJobs:
     ) -> dict[str, Any]:
         """Begins to caption the pictures that have no caption, and returns the status.
 
+        Of edit pairs it drafts the instructions of complete pairs that have none, for a person to read; there is no trigger
+        word then, and `captioner` may be `none`.
+
         Args:
             dataset_id: Whose pictures.
             captioner: Model key, folder or hub name.
@@ -82,7 +90,10 @@ class CaptionJobs:
         Raises:
             DarkroomError: When a job is under way already, or nothing is left to do.
         """
-        wanted = [p for p in self._store.pictures(dataset_id) if not p.text or (overwrite_own and p.text_by == "captioner")]
+        if self._store.info(dataset_id).kind == "pairs":
+            trigger_word = ""
+        rows = (p for p in self._store.pictures(dataset_id) if not p.missing)
+        wanted = [p for p in rows if not p.text or (overwrite_own and p.text_by in ("captioner", "draft"))]
         if trigger_word:
             self._store.update(dataset_id, trigger_word=trigger_word, trigger_place=place)
         job = Job("starting", captioner, trigger_word, place, len(wanted), [p.id for p in wanted], started=time.time())
@@ -126,7 +137,9 @@ class CaptionJobs:
 
     def _begin(self, dataset_id: str, job: Job) -> dict[str, Any]:
         if not job.waiting:
-            raise DarkroomError("Every picture has a caption. To write them anew, choose to overwrite what a captioner wrote.")
+            pairs = self._store.info(dataset_id).kind == "pairs"
+            what = "Every complete pair has an instruction" if pairs else "Every picture has a caption"
+            raise DarkroomError(f"{what}. To write them anew, choose to overwrite what a captioner wrote.")
         path = self._path(dataset_id)
         with self._guard:
             before = self._running.get(dataset_id)
@@ -198,18 +211,16 @@ class _Running:
     def _caption_all(self) -> None:
         job, store = self._job, self._store
         pictures = {p.id: p for p in store.pictures(self._dataset_id)}
-        todo = [pictures[i] for i in job.waiting if i in pictures]
-        folder = store.workspace.dataset(self._dataset_id)
-        self._call = self._captioner.request(job.captioner, [folder / p.file for p in todo])
-        if self._cancelled.is_set():
-            self._call.cancel()
+        todo = [pictures[i] for i in job.waiting if i in pictures and not pictures[i].missing]
+        replies = self._drafts(todo) if todo and todo[0].before is not None else self._captions(todo)
         first = 0.0
-        for reply in caption_replies(self._call):
-            picture = todo[reply.index]
-            if reply.error:
-                job.failed.append({"id": picture.id, "name": picture.name, "reason": reply.error})
+        for picture, text, error in replies:
+            if error:
+                job.failed.append({"id": picture.id, "name": picture.name, "reason": error})
+            elif text:
+                self._save(picture, text)
             else:
-                self._save(picture, reply.text)
+                job.silent += 1
             job.waiting.remove(picture.id)
             job.done += 1
             first = first or time.monotonic()
@@ -218,12 +229,28 @@ class _Running:
             if self._cancelled.is_set():
                 return
 
+    def _captions(self, todo: list[Picture]) -> Iterator[tuple[Picture, str, str]]:
+        folder = self._store.workspace.dataset(self._dataset_id)
+        for reply in self._ask([folder / p.file for p in todo]):
+            yield todo[reply.index], reply.text, reply.error
+
+    def _drafts(self, todo: list[Picture]) -> Iterator[tuple[Picture, str, str]]:
+        folder = self._store.workspace.dataset(self._dataset_id)
+        for draft in draft_pairs(folder, todo, None if self._job.captioner == NO_CAPTIONER else self._ask):
+            yield draft.pair, draft.text, draft.error
+
+    def _ask(self, files: list[Path]) -> Iterator[CaptionReply]:
+        self._call = self._captioner.request(self._job.captioner, files)
+        if self._cancelled.is_set():
+            self._call.cancel()
+        yield from caption_replies(self._call)
+
     def _save(self, picture: Picture, text: str) -> None:
         job = self._job
         if job.trigger_word:
             text = with_trigger_word(text, job.trigger_word, job.place)
         try:
-            set_caption(self._store, self._dataset_id, picture.id, text, None, by="captioner")
+            set_caption(self._store, self._dataset_id, picture.id, text, None, by="captioner" if picture.before is None else "draft")
         except CaptionConflict:
             job.kept += 1  # written by the person while the captioner was at it
         except DarkroomError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from studio.datasets.captions import find_words
-from studio.datasets.facts import Facts, Rule, Seen, count_pictures, share_points
+from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.report import Action, Finding
 from studio.datasets.trigger import has_trigger_word, without_trigger_word
 
@@ -24,7 +24,7 @@ def find_missing(facts: Facts) -> list[Finding]:
             code="no_caption",
             severity="warn",
             picture_ids=ids,
-            title=f"{count_pictures(len(bare))} " + ("has" if one else "have") + " no caption",
+            title=f"{facts.count(len(bare))} " + ("has" if one else "have") + " no caption",
             rule=f"{facts.names(bare)} " + ("teaches" if one else "teach") + " the model without words, so a prompt cannot call it up.",
             way_out="Let the captioner write it, or write it yourself.",
             action=Action("caption", "Caption it" if one else f"Caption {len(bare):,} pictures", ids),
@@ -87,7 +87,7 @@ def find_too_long(facts: Facts) -> list[Finding]:
             code="caption_too_long",
             severity="warn",
             picture_ids=_ids(long),
-            title=f"{len(long):,} caption" + (" is" if len(long) == 1 else "s are") + " too long",
+            title=f"{len(long):,} {facts.text_noun}" + (" is" if len(long) == 1 else "s are") + " too long",
             rule=f"{facts.name(worst)} has {about}{facts.tokens[worst.picture.id]:,} tokens; the base model reads {facts.token_limit:,}. "
             "It never sees the rest.",
             way_out="Shorten to what matters, the most important first.",
@@ -110,9 +110,9 @@ def find_wordy(facts: Facts) -> list[Finding]:
             code="caption_wordy",
             severity="hint",
             picture_ids=_ids(wordy),
-            title=f"{len(wordy):,} caption" + (" is" if len(wordy) == 1 else "s are") + " very long",
+            title=f"{len(wordy):,} {facts.text_noun}" + (" is" if len(wordy) == 1 else "s are") + " very long",
             rule=f"{facts.names(wordy)}: more than {_LONG_CHARACTERS} characters. Each word gets a small share of what is learnt.",
-            way_out="Say what is in the picture in one or two sentences.",
+            way_out="Say in one or two sentences " + ("what changes." if facts.info.kind == "pairs" else "what is in the picture."),
             action=Action("open_captions", "Shorten", _ids(wordy)),
             part="captions",
             points=share_points(len(wordy), len(facts.seen), 10, 5),
@@ -134,7 +134,7 @@ def find_identical(facts: Facts) -> list[Finding]:
             code="caption_identical",
             severity="hint",
             picture_ids=_ids(same),
-            title=f"{count_pictures(count)} have the same caption",
+            title=f"{facts.count(count)} have the same caption",
             rule=f"“{shown}” says nothing of what differs, so the backgrounds and poses are learnt as part of the subject.",
             way_out="Say what is different in each: place, pose, light.",
             action=Action("open_captions", "Open captions", _ids(same)),

@@ -15,7 +15,7 @@ import regex
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
-from studio.datasets.index import Picture, TextBy
+from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore, find_picture
 from studio.datasets.trigger import Place, with_trigger_word, without_trigger_word
 from studio.workspace import safe_id
@@ -56,7 +56,12 @@ class WordCount:
 
 
 def set_caption(
-    store: DatasetStore, dataset_id: str, picture_id: str, text: str, version: int | None, by: Literal["person", "captioner"] = "person"
+    store: DatasetStore,
+    dataset_id: str,
+    picture_id: str,
+    text: str,
+    version: int | None,
+    by: Literal["person", "captioner", "draft"] = "person",
 ) -> int:
     """Saves a caption and returns its new version; `version` is the one that the writer saw (None: whatever is there).
 
@@ -68,14 +73,15 @@ def set_caption(
     store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
         row = find_picture(rows, picture_id)
+        at = next(n for n, one in enumerate(rows) if one is row)
         if clean == row.text and (by == row.text_by or not clean):
             return row.version  # saving again what is there is no conflict
         if version is not None and version != row.version:
             raise CaptionConflict(f"The caption of “{row.name}” was changed elsewhere. Look at it, then save yours or keep the other.", row)
-        if by == "captioner" and row.text and row.text_by in ("person", "file"):
+        if by != "person" and row.text and row.text_by in ("person", "file"):
             raise CaptionConflict(f"“{row.name}” has words of your own; a captioner does not overwrite them.", row)
         source: TextBy = by if clean else ""
-        rows[rows.index(row)] = changed_copy(row, text=clean, text_by=source, version=row.version + 1)
+        rows[at] = changed_copy(row, text=clean, text_by=source, version=row.version + 1)
         return row.version + 1
 
 
@@ -135,7 +141,7 @@ def change_captions(
 
     Args:
         texts: Picture id -> new caption.
-        by: Who wrote them; None keeps who it was.
+        by: Who wrote them; None keeps who it was. The same words by somebody else are a change: a person may confirm a draft.
         trigger: Trigger word and place to go back to on undo.
     """
     folder = store.workspace.dataset(dataset_id)
@@ -144,8 +150,10 @@ def change_captions(
     before = {}
     with store.index(dataset_id).change() as rows:
         for at, row in enumerate(rows):
-            if row.id in clean and clean[row.id] != row.text:
+            if row.id in clean:
                 source: TextBy = (by if by is not None else row.text_by or "person") if clean[row.id] else ""
+                if clean[row.id] == row.text and (by is None or source == row.text_by):
+                    continue
                 rows[at] = changed_copy(row, text=clean[row.id], text_by=source, version=row.version + 1)
                 before[row.id] = {"text": row.text, "by": row.text_by, "version": row.version + 1}
         (folder / ".undo").mkdir(exist_ok=True)
@@ -154,8 +162,8 @@ def change_captions(
 
 
 def undo(store: DatasetStore, dataset_id: str, token: str) -> int:
-    """Takes back a change of many captions (or a removal of pictures); captions edited since stay. Says how many went back."""
-    if token.startswith("remove-"):
+    """Takes back a change of many captions (or any other step on the rows); captions edited since stay. Says how many went back."""
+    if not token.startswith("caption-"):
         return store.undo(dataset_id, token)
     path = store.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'change')}.json"
     step = files.read_json(path)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_rules, picture_rules, sentences
+from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.index import Picture
-from studio.datasets.measure import measure_picture, read_measures, write_measures
+from studio.datasets.measure import Measures, measure_picture, read_measures, write_measures
 from studio.datasets.pictures import PictureRefused, decode_picture
 from studio.datasets.report import BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
+from studio.datasets.rows import ImageFile, Picture, with_measured
 from studio.datasets.store import DatasetStore
 from studio.datasets.tokens import load_counter
 
 __all__ = ["Finding", "Report", "check_dataset"]
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
+RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Target:
 def check_dataset(
     store: DatasetStore, dataset_id: str, resolution: int | None = None, base_model: str = DEFAULT_BASE, progress: Progress | None = None
 ) -> Report:
-    """Checks every picture and caption against what this base model trains on, and writes dataset_report.json.
+    """Checks every picture and caption, or pair and instruction, against what this base model trains on; writes dataset_report.json.
 
     Args:
         store: Where the data set lies.
@@ -46,19 +47,21 @@ def check_dataset(
     """
     target = _target(resolution, base_model)
     info = store.info(dataset_id)
-    seen, broken = _look_at_all(store, dataset_id, target, progress)
+    looked = _look_at_all(store, dataset_id, target, progress)
+    seen = looked.seen
     counter = load_counter(base_model)
     facts = Facts(
         info=info,
         seen=seen,
-        broken=broken,
+        broken=looked.broken,
+        halves=looked.halves,
         resolution=target.resolution,
         token_limit=counter.limit,
         tokens={s.picture.id: counter.count(s.picture.text) for s in seen if s.picture.text},
         tokens_exact=counter.exact,
     )
     findings, fine = [], []
-    for rule in (*picture_rules.RULES, *caption_rules.RULES):
+    for rule in RULES[info.kind]:
         found = rule.find(facts)
         findings += found
         if not found and rule.applies(facts):
@@ -75,7 +78,7 @@ def compute_bucket_preview(store: DatasetStore, dataset_id: str, base_model: str
     """How each picture would be cut for this base model, without looking into the files."""
     target = _target(resolution, base_model)
     buckets = compute_buckets(target.resolution, target.step)
-    return _bucket_uses([_place(p, buckets) for p in store.pictures(dataset_id)])
+    return _bucket_uses([_place(p, buckets) for p in store.pictures(dataset_id) if not p.missing])
 
 
 def _target(resolution: int | None, base_model: str) -> Target:
@@ -90,55 +93,63 @@ def _target(resolution: int | None, base_model: str) -> Target:
     return Target(wanted, step)
 
 
-def _look_at_all(
-    store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None
-) -> tuple[list[Seen], dict[str, tuple[Picture, str]]]:
-    """Pictures whose files are whole, with their measures; and those that are not, by id, with the reason."""
+@dataclass
+class _Looked:
+    """What was seen: whole rows with their measures, broken ones by id with the reason, and pairs that lack a side."""
+
+    seen: list[Seen] = field(default_factory=list)
+    broken: dict[str, tuple[Picture, str]] = field(default_factory=dict)
+    halves: list[tuple[int, Picture]] = field(default_factory=list)
+
+
+def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None) -> _Looked:
     folder, cache = store.workspace.dataset(dataset_id), store.workspace.cache
     buckets = compute_buckets(target.resolution, target.step)
-    seen: list[Seen] = []
-    broken: dict[str, tuple[Picture, str]] = {}
-    mended: dict[str, Picture] = {}
+    looked, mended = _Looked(), dict[str, ImageFile]()
     pictures = store.pictures(dataset_id)
     for number, picture in enumerate(pictures, 1):
         try:
-            now = _verify(folder / picture.file, picture, cache)
-            if now is not picture:
-                mended[picture.id] = now
-            measures = read_measures(cache, now.sha256)
-            if measures is None:
-                measures = measure_picture(decode_picture((folder / now.file).read_bytes()).image)
-                write_measures(cache, now.sha256, measures)
-            seen.append(replace(_place(now, buckets), measures=measures, number=number))
+            images = [_verify(folder / image.file, image, cache) for image in picture.images]
+            changed = {now.id: now for now, known in zip(images, picture.images, strict=True) if now is not known}
+            mended |= changed
+            measures = [_measure(folder / image.file, image, cache) for image in images]
+            row = with_measured(picture, changed) if changed else picture
+            if row.missing:
+                looked.halves.append((number, row))
+            else:
+                before = measures[0] if row.before is not None else None
+                looked.seen.append(replace(_place(row, buckets), measures=measures[-1], number=number, before=before))
         except PictureRefused as refusal:
-            broken[picture.id] = (picture, refusal.text)
+            looked.broken[picture.id] = (picture, refusal.text)
         if progress:
             progress(number, len(pictures))
     if mended:
-        _note_changed_files(store, dataset_id, mended)
-    return seen, broken
+        with store.index(dataset_id).change() as rows:
+            rows[:] = [with_measured(row, mended) for row in rows]
+    return looked
 
 
-def _verify(path: Path, picture: Picture, cache: Path) -> Picture:
-    """The picture as its file is now. A file that is byte for byte as it was written has been decoded whole before."""
+def _verify(path: Path, image: ImageFile, cache: Path) -> ImageFile:
+    """The image as its file is now. A file that is byte for byte as it was written has been decoded whole before."""
     try:
         data = path.read_bytes()
     except OSError:
         raise PictureRefused("Its file is gone. Remove the picture, or add it again.") from None
     sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 == picture.sha256:
-        return picture
-    image = decode_picture(data).image
-    write_measures(cache, sha256, measure_picture(image))
-    return replace(picture, sha256=sha256, width=image.width, height=image.height)
+    if sha256 == image.sha256:
+        return image
+    decoded = decode_picture(data).image
+    write_measures(cache, sha256, measure_picture(decoded))
+    return replace(image, sha256=sha256, width=decoded.width, height=decoded.height)
 
 
-def _note_changed_files(store: DatasetStore, dataset_id: str, mended: dict[str, Picture]) -> None:
-    with store.index(dataset_id).change() as rows:
-        for at, row in enumerate(rows):
-            if row.id in mended:
-                now = mended[row.id]
-                rows[at] = replace(row, sha256=now.sha256, width=now.width, height=now.height)
+def _measure(path: Path, image: ImageFile, cache: Path) -> Measures:
+    """Its measures, taken again where the cache has none."""
+    measures = read_measures(cache, image.sha256)
+    if measures is None:
+        measures = measure_picture(decode_picture(path.read_bytes()).image)
+        write_measures(cache, image.sha256, measures)
+    return measures
 
 
 def _place(picture: Picture, buckets: list[Bucket]) -> Seen:

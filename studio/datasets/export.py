@@ -1,4 +1,4 @@
-"""A data set for other programs: pictures with a .txt beside each, and metadata.jsonl that names them all."""
+"""A data set for other programs: pictures with a .txt beside each, or pairs in two folders, and metadata.jsonl that names them all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backends.contract.errors import DarkroomError
-from studio.datasets.index import METADATA, Picture
+from studio.datasets.index import METADATA
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -22,12 +23,14 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 def export_dataset(store: DatasetStore, dataset_id: str, out: Path) -> Path:
     """Writes the data set to `out`: a ZIP where the name ends in .zip, else a folder that must be empty or new.
 
-    The pictures are the training copies (upright, sRGB, without any metadata), under the names they came with.
+    The pictures are the training copies (upright, sRGB, without any metadata), under the names they came with. Edit pairs
+    lie in input_images/ and output_images/; one that still waits for a side is left out.
     """
     out = Path(out)
-    pictures = store.pictures(dataset_id)
+    pairs = store.info(dataset_id).kind == "pairs"
+    pictures = [p for p in store.pictures(dataset_id) if not p.missing]
     if not pictures:
-        raise DarkroomError("There is nothing to export: the data set has no pictures yet.")
+        raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
     try:
         if out.suffix.lower() == ".zip":
             return _write_zip(store, dataset_id, pictures, out)
@@ -59,12 +62,18 @@ def safe_stem(name: str) -> str:
 
 
 def _contents(store: DatasetStore, dataset_id: str, pictures: list[Picture]) -> Iterator[tuple[str, Path | str]]:
-    lines = []
+    folder, lines = store.workspace.dataset(dataset_id), []
     for picture, name in name_exports(pictures):
-        yield name, store.path(dataset_id, picture.id)
-        if picture.text:
-            yield f"{name.removesuffix('.png')}.txt", picture.text + "\n"
-        lines.append(json.dumps({"file_name": name, "text": picture.text}, ensure_ascii=False) + "\n")
+        if picture.before and picture.after:
+            line = {"input_image": f"input_images/{name}", "instruction": picture.text, "output_image": f"output_images/{name}"}
+            yield line["input_image"], folder / picture.before.file
+            yield line["output_image"], folder / picture.after.file
+        else:
+            line = {"file_name": name, "text": picture.text}
+            yield name, folder / picture.file
+            if picture.text:
+                yield f"{name.removesuffix('.png')}.txt", picture.text + "\n"
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     yield METADATA, "".join(lines)
 
 
@@ -89,6 +98,7 @@ def _write_folder(store: DatasetStore, dataset_id: str, pictures: list[Picture],
     if any(out.iterdir()):
         raise DarkroomError(f"The folder {out} is not empty. Give a new or empty folder, so that nothing of yours is overwritten.")
     for name, content in _contents(store, dataset_id, pictures):
+        (out / name).parent.mkdir(exist_ok=True)
         if isinstance(content, Path):
             shutil.copyfile(content, out / name)
         else:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backends.contract.buckets import Placement
-from studio.datasets.index import Picture
 from studio.datasets.measure import Measures
 from studio.datasets.report import Finding
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetInfo
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
@@ -17,12 +17,16 @@ _UNMEASURED = Measures(0, 0, [0] * 192, 1.0, 128.0, 50.0, 200.0)
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture whose file is whole. `number` is its place in the data set, from 1."""
+    """A picture whose file is whole, or a complete pair; `number` is its place in the data set, from 1.
+
+    `measures` of a pair are those of the picture after, `before` those of the other one.
+    """
 
     picture: Picture
     placement: Placement
     measures: Measures = _UNMEASURED
     number: int = 0
+    before: Measures | None = None
 
     @property
     def enlargement(self) -> float:
@@ -38,7 +42,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything about one data set that a rule may look at. `tokens`: by picture id, without start and end."""
+    """Everything about one data set that a rule may look at.
+
+    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number.
+    """
 
     info: DatasetInfo
     seen: list[Seen]
@@ -47,6 +54,16 @@ class Facts:
     token_limit: int = 75
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_exact: bool = True
+    halves: list[tuple[int, Picture]] = field(default_factory=list)
+
+    @property
+    def text_noun(self) -> str:
+        """What the words of one row are called."""
+        return "instruction" if self.info.kind == "pairs" else "caption"
+
+    def count(self, number: int) -> str:
+        """`One picture`, `Three pairs`, `41 pictures`."""
+        return count_rows(number, "pair" if self.info.kind == "pairs" else "picture")
 
     @property
     def captioned(self) -> list[Seen]:
@@ -55,13 +72,21 @@ class Facts:
 
     def name(self, one: Seen) -> str:
         """`03`: how a picture is called on screen."""
-        return f"{one.number:0{max(2, len(str(self.info.num_pictures)))}d}"
+        return self.frame(one.number)
+
+    def frame(self, number: int) -> str:
+        """`03`."""
+        return f"{number:0{max(2, len(str(self.info.num_pictures)))}d}"
 
     def names(self, some: Sequence[Seen], most: int = 4) -> str:
         """`03, 07 and 11`; `03, 07, 11 and 9 more`."""
-        shown = [self.name(s) for s in some[:most]]
-        if len(some) > most:
-            shown.append(f"{len(some) - most:,} more")
+        return self.frames([s.number for s in some], most)
+
+    def frames(self, numbers: Sequence[int], most: int = 4) -> str:
+        """The same for bare numbers."""
+        shown = [self.frame(n) for n in numbers[:most]]
+        if len(numbers) > most:
+            shown.append(f"{len(numbers) - most:,} more")
         return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
@@ -74,10 +99,10 @@ class Rule:
     applies: Callable[[Facts], bool] = lambda facts: bool(facts.seen)
 
 
-def count_pictures(count: int) -> str:
+def count_rows(count: int, noun: str) -> str:
     """`One picture`, `Three pictures`, `41 pictures`."""
     number = _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
-    return f"{number} picture" + ("" if count == 1 else "s")
+    return f"{number} {noun}" + ("" if count == 1 else "s")
 
 
 def share_points(count: int, total: int, weight: float, most: float) -> float:

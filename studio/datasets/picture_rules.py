@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from studio.datasets.facts import Facts, Rule, Seen, count_pictures, share_points
+from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.report import Action, Finding, Severity
 from studio.datasets.twins import Twins, find_twins
 
@@ -31,7 +31,7 @@ def find_broken(facts: Facts) -> list[Finding]:
             code="broken",
             severity="stop",
             picture_ids=ids,
-            title=f"{count_pictures(count)} cannot be read",
+            title=f"{facts.count(count)} cannot be read",
             rule=f"“{picture.name}”: {reason}",
             way_out="Remove it, then add the file again.",
             action=Action("remove", "Remove it" if count == 1 else f"Remove {count}", ids),
@@ -47,7 +47,7 @@ def find_few(facts: Facts) -> list[Finding]:
     if count >= ENOUGH:
         return []
     severity: Severity = "stop" if count == 0 else "warn"
-    title = "There are no pictures yet" if count == 0 else f"{count_pictures(count)} " + ("is" if count == 1 else "are") + " few"
+    title = "There are no pictures yet" if count == 0 else f"{facts.count(count)} " + ("is" if count == 1 else "are") + " few"
     return [
         Finding(
             code="few",
@@ -75,7 +75,7 @@ def find_small(facts: Facts) -> list[Finding]:
             code="small",
             severity="warn" if worst.enlargement > _MUCH_ENLARGED else "hint",
             picture_ids=[s.picture.id for s in small],
-            title=f"{count_pictures(len(small))} " + ("is" if len(small) == 1 else "are") + " small",
+            title=f"{facts.count(len(small))} " + ("is" if len(small) == 1 else "are") + " small",
             rule=f"{facts.name(worst)} is {side:,} px on its short side; training works at {facts.resolution:,} px. "
             f"It would be enlarged {worst.enlargement:.1f} times.",
             way_out="Replace it by a larger original, or train at a lower resolution.",
@@ -99,7 +99,7 @@ def find_alike(facts: Facts) -> list[Finding]:
             code="alike",
             severity="warn",
             picture_ids=ids,
-            title=f"{count_pictures(len(ids))} have a twin",
+            title=f"{facts.count(len(ids))} have a twin",
             rule=f"They form {len(groups):,} groups of nearly the same picture. A twin counts twice and pulls the model towards itself.",
             way_out=f"Keep the largest of each group: remove {len(extra):,}.",
             action=Action("remove", f"Remove {len(extra):,} twins", extra),
@@ -119,7 +119,7 @@ def _twin_finding(facts: Facts, twins: Twins) -> Finding:
         code="twin",
         severity="warn",
         picture_ids=[s.picture.id for s in group],
-        title=f"{count_pictures(len(group))} are {how}",
+        title=f"{facts.count(len(group))} are {how}",
         rule=f"{facts.names(group)} are {same}. A twin counts twice and pulls the model towards itself.",
         way_out=f"Keep {facts.name(best)}" + (", the largest." if any(_pixels(s) < _pixels(best) for s in extra) else "."),
         action=Action("remove", f"Remove {facts.names(extra)}", [s.picture.id for s in extra]),
@@ -144,7 +144,7 @@ def find_blurred(facts: Facts) -> list[Finding]:
             code="blurred",
             severity="warn",
             picture_ids=[s.picture.id for s in blurred],
-            title=f"{count_pictures(len(blurred))} " + ("is" if one else "are") + " blurred",
+            title=f"{facts.count(len(blurred))} " + ("is" if one else "are") + " blurred",
             rule=f"{facts.names(blurred)} " + ("has" if one else "have") + " no sharp edge. The model would learn the blur too.",
             way_out="Remove it, or replace it by a sharper one." if one else "Remove them, or replace them by sharper ones.",
             action=Action("remove", f"Remove {facts.names(blurred)}", [s.picture.id for s in blurred]),
@@ -171,7 +171,7 @@ def find_long(facts: Facts) -> list[Finding]:
             code="long",
             severity="hint",
             picture_ids=[s.picture.id for s in cut],
-            title=f"{count_pictures(len(cut))} " + ("is" if one else "are") + " too long to fit",
+            title=f"{facts.count(len(cut))} " + ("is" if one else "are") + " too long to fit",
             rule=f"{facts.name(worst)} is {size}; sides of up to 2 to 1 fit. {worst.lost:.0%} of it would be cut away.",
             way_out="Cut it to what matters and add it again, or remove it.",
             action=Action("remove", f"Remove {facts.names(cut)}", [s.picture.id for s in cut]),
@@ -194,7 +194,7 @@ def find_empty(facts: Facts) -> list[Finding]:
             code="empty",
             severity="warn",
             picture_ids=[s.picture.id for s in empty],
-            title=f"{count_pictures(len(empty))} " + ("is " if one else "are ") + what,
+            title=f"{facts.count(len(empty))} " + ("is " if one else "are ") + what,
             rule=f"In {facts.names(empty)} nothing can be made out, so nothing can be learnt.",
             way_out="Remove it." if one else "Remove them.",
             action=Action("remove", f"Remove {facts.names(empty)}", [s.picture.id for s in empty]),

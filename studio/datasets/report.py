@@ -14,7 +14,10 @@ from studio.datasets.index import hold_lock
 from studio.datasets.store import DatasetStore
 
 Severity = Literal["stop", "warn", "hint"]
-PARTS = {"pictures": ("Pictures", 40), "quality": ("Picture quality", 30), "captions": ("Captions", 30)}
+PARTS = {
+    "pictures": {"pictures": ("Pictures", 40), "quality": ("Picture quality", 30), "captions": ("Captions", 30)},
+    "pairs": {"pictures": ("Pairs", 40), "quality": ("Picture quality", 30), "captions": ("Instructions", 30)},
+}
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def build_report(
     ordered = sorted(found, key=lambda f: (f.severity != "stop", -f.points, f.code))
     findings = [f for f in ordered if f.key not in skip or f.severity == "stop"]
     ignored = [f for f in ordered if f not in findings]
-    num_pictures = store.info(dataset_id).num_pictures
-    parts = _score_parts(findings, empty=not num_pictures)
+    info = store.info(dataset_id)
+    num_pictures = info.num_pictures
+    parts = _score_parts(findings, empty=not num_pictures, kind=info.kind)
     return Report(
         score=round(sum(p.points for p in parts)),
         sentences=[],
@@ -150,9 +154,9 @@ def compute_score(findings: list[Finding]) -> int:
     return round(sum(p.points for p in _score_parts(findings, empty=False)))
 
 
-def _score_parts(findings: list[Finding], *, empty: bool) -> list[Part]:
+def _score_parts(findings: list[Finding], *, empty: bool, kind: str = "pictures") -> list[Part]:
     parts = []
-    for key, (name, out_of) in PARTS.items():
+    for key, (name, out_of) in PARTS[kind].items():
         lost = sum(f.points for f in findings if f.part == key)
         parts.append(Part(key, name, 0.0 if empty else round(max(0.0, out_of - lost), 1), out_of))
     return parts

@@ -11,9 +11,12 @@ _VARIED_BACKGROUND = 30.0
 
 def compute_sentences(report: Report, facts: Facts) -> list[str]:
     """How it stands; what is good; what would help."""
+    pairs = facts.info.kind == "pairs"
+    if not report.num_pictures and pairs:
+        return ["There are no pairs yet.", "50 or more teach one kind of edit.", "Add some on the Dataset page."]
     if not report.num_pictures:
         return ["There are no pictures yet.", "10 to 50 are right for one subject.", "Add some on the Dataset page."]
-    return [_headline(report), _praise(report, facts), _advice(report)]
+    return [_headline(report), _praise_pairs(report, facts) if pairs else _praise(report, facts), _advice(report)]
 
 
 def _headline(report: Report) -> str:
@@ -38,6 +41,16 @@ def _praise(report: Report, facts: Facts) -> str:
     if not found & {"small", "blurred", "broken"}:
         return f"The pictures are sharp and large enough for {report.resolution:,} px."
     return f"{len(facts.seen):,} pictures can be used."
+
+
+def _praise_pairs(report: Report, facts: Facts) -> str:
+    found = {f.code for f in report.findings}
+    wordings = len({s.picture.text.casefold() for s in facts.captioned})
+    if not found & {"no_instruction", "drafts", "one_instruction"} and wordings > 1:
+        return f"{wordings:,} different instructions, so it will learn to listen to the words."
+    if not found & {"incomplete", "uneven", "broken", "unchanged"}:
+        return f"All {len(facts.seen):,} pairs are complete, of one size, and show a change."
+    return f"{len(facts.seen):,} pairs can be used."
 
 
 def _advice(report: Report) -> str:

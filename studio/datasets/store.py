@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from typing import Any
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
-from studio.datasets.index import Picture, PictureIndex, hold_lock
+from studio.datasets.index import PictureIndex, hold_lock
+from studio.datasets.names import fold_name, free_name
+from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, with_sides
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
 __all__ = ["DatasetInfo", "DatasetStore", "Picture"]
 MAX_PICTURES = 20_000
-KINDS = ("pictures",)
+KINDS = ("pictures", "pairs")
 Pictures = list[Picture]  # the method `list` hides the builtin inside the class
 _log = logging.getLogger(__name__)
 _UNDO_KEPT_S = 30 * 24 * 3600
@@ -33,7 +35,11 @@ _UNDO_KEPT_S = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so."""
+    """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so.
+
+    Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
+    `num_awaited` those that a list names and of which neither picture has come.
+    """
 
     id: str
     name: str
@@ -45,6 +51,8 @@ class DatasetInfo:
     cover: str | None
     trigger_place: str = "subject"
     problem: str = ""
+    num_incomplete: int = 0
+    num_awaited: int = 0
 
 
 class DatasetStore:
@@ -56,8 +64,8 @@ class DatasetStore:
         self._guard = threading.Lock()
 
     def create(self, name: str, kind: str = "pictures") -> DatasetInfo:
-        """A new, empty data set."""
-        if kind not in KINDS:
+        """A new, empty data set. Without a kind the first files that come decide."""
+        if kind and kind not in KINDS:
             raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
         name = _checked_name(name)
         with hold_lock(self.workspace.datasets / ".lock"):
@@ -89,7 +97,13 @@ class DatasetStore:
         head = self._head(folder)
         rows = self.index(dataset_id).read()
         return DatasetInfo(
-            id=dataset_id, **head, num_pictures=len(rows), num_captions=sum(bool(p.text) for p in rows), cover=rows[0].id if rows else None
+            id=dataset_id,
+            **head,
+            num_pictures=len(rows),
+            num_captions=sum(bool(p.text) for p in rows),
+            cover=rows[0].face if rows else None,
+            num_incomplete=sum(bool(p.missing) for p in rows) if head["kind"] == "pairs" else 0,
+            num_awaited=self.index(dataset_id).count_awaited(),
         )
 
     def update(
@@ -109,6 +123,15 @@ class DatasetStore:
             if head | wanted != head:
                 files.write_json(folder / "dataset.json", head | wanted)
         return self.info(dataset_id)
+
+    def decide_kind(self, dataset_id: str, guess: Callable[[], str]) -> str:
+        """The kind of the data set; where nobody chose one and nothing is in it yet, it becomes what `guess` says."""
+        folder = self.workspace.dataset(dataset_id)
+        with hold_lock(folder / ".lock"):
+            head = files.read_json(folder / "dataset.json")
+            if isinstance(head, dict) and head.get("kind") == "":
+                files.write_json(folder / "dataset.json", head | {"kind": guess()})
+        return str(self._head(folder)["kind"])
 
     def delete(self, dataset_id: str) -> None:
         """Deletes it with all its pictures. Whoever calls has asked whether a run needs them."""
@@ -134,14 +157,28 @@ class DatasetStore:
         self.workspace.dataset(dataset_id)
         return find_picture(self.index(dataset_id).read(), picture_id)
 
-    def path(self, dataset_id: str, picture_id: str) -> Path:
-        """The training copy: an upright 8-bit sRGB PNG."""
-        return self.workspace.dataset(dataset_id) / self.picture(dataset_id, picture_id).file
+    def image(self, dataset_id: str, image_id: str) -> ImageFile:
+        """One file: a picture by its id, or a side of a pair by the id of its content.
 
-    def thumbnail(self, dataset_id: str, picture_id: str, size_px: int) -> Path:
+        Raises:
+            DarkroomError: When the data set has none of this id.
+        """
+        self.workspace.dataset(dataset_id)
+        for row in self.index(dataset_id).read():
+            if row.id == image_id or row.before is not None:
+                found = next((image for image in row.images if image.id == image_id), None)
+                if found:
+                    return found
+        raise _missing(image_id)
+
+    def path(self, dataset_id: str, image_id: str) -> Path:
+        """The training copy: an upright 8-bit sRGB PNG."""
+        return self.workspace.dataset(dataset_id) / self.image(dataset_id, image_id).file
+
+    def thumbnail(self, dataset_id: str, image_id: str, size_px: int) -> Path:
         """A WebP whose longer side is at most `size_px` (192, 384 or 768), made when it is asked for the first time."""
-        picture = self.picture(dataset_id, picture_id)
-        return thumbnails.find_or_make(self.workspace.cache, self.workspace.dataset(dataset_id) / picture.file, picture.sha256, size_px)
+        image = self.image(dataset_id, image_id)
+        return thumbnails.find_or_make(self.workspace.cache, self.workspace.dataset(dataset_id) / image.file, image.sha256, size_px)
 
     def index(self, dataset_id: str) -> PictureIndex:
         """The list of its pictures, for those modules of this package that change it."""
@@ -157,50 +194,60 @@ class DatasetStore:
         """
         renamed: dict[str, str] = {}
         with self.index(dataset_id).change() as rows:
-            ids, names = {p.id for p in rows}, {_same_name(p.name) for p in rows}
+            ids, names = {p.id for p in rows}, {fold_name(p.name) for p in rows}
             for picture in new:
                 if picture.id in ids:
                     continue
                 if len(rows) >= MAX_PICTURES:
                     raise DarkroomError(f"This data set has {len(rows):,} pictures; {MAX_PICTURES:,} are the most. Begin another data set.")
-                name = _free_name(picture.name, names)
+                name = free_name(picture.name, names)
                 if name != picture.name:
                     renamed[picture.id] = name
                 ids.add(picture.id)
-                names.add(_same_name(name))
+                names.add(fold_name(name))
                 rows.append(dataclasses.replace(picture, name=name))
         return renamed
 
     def remove(self, dataset_id: str, picture_ids: Collection[str]) -> str:
-        """Takes pictures out; the token undoes it. Their files stay for 30 days: a run that reads them is not disturbed."""
-        folder = self.workspace.dataset(dataset_id)
+        """Takes rows out; the token undoes it. Their files stay for 30 days: a run that reads them is not disturbed."""
         wanted = set(picture_ids)
         with self.index(dataset_id).change() as rows:
             taken = [p for p in rows if p.id in wanted]
             missing = wanted - {p.id for p in taken}
             if missing:
                 raise DarkroomError(f"There is no picture {sorted(missing)[0]} in this data set. It may have been removed already.")
-            token = f"remove-{time.time_ns():x}-{secrets.token_hex(3)}"
-            (folder / ".undo").mkdir(exist_ok=True)
-            step = {"order": [p.id for p in rows], "pictures": [dataclasses.asdict(p) for p in taken]}
-            files.write_json(folder / ".undo" / f"{token}.json", step)
+            token = self.remember(dataset_id, "remove", rows, taken)
             rows[:] = [p for p in rows if p.id not in wanted]
         return token
 
+    def remember(self, dataset_id: str, what: str, rows: Sequence[Picture], touched: Iterable[Picture]) -> str:
+        """Keeps how rows stand before a step that takes them out or changes their pictures; the token for `undo`."""
+        folder = self.workspace.dataset(dataset_id) / ".undo"
+        folder.mkdir(exist_ok=True)
+        token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
+        files.write_json(folder / f"{token}.json", {"order": [p.id for p in rows], "pictures": [to_plain(p) for p in touched]})
+        return token
+
     def undo(self, dataset_id: str, token: str) -> int:
-        """Puts removed pictures back where they stood, captions included; says how many."""
+        """Puts rows back where they stood, with their words, or gives those that stayed their pictures back; says how many."""
         path = self.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'removal')}.json"
         step = files.read_json(path)
         if not isinstance(step, dict):
             raise DarkroomError("This can no longer be undone: it was undone already, or it is more than 30 days old.")
-        back = [Picture(**values) for values in step["pictures"]]
+        count = 0
         with self.index(dataset_id).change() as rows:
-            present = {p.id for p in rows}
-            back = [p for p in back if p.id not in present]
-            for picture in back:
-                rows.insert(_place_after(rows, step["order"], picture.id), picture)
+            present = {p.id: at for at, p in enumerate(rows)}
+            stay = {p.content for p in rows}
+            back = [from_plain(values) for values in step["pictures"]]
+            for old in back:
+                if old.id in present and old.before is not None and old.after is not None:
+                    rows[present[old.id]] = with_sides(rows[present[old.id]], old.before, old.after)
+                    count += 1
+            for old in (p for p in back if p.id not in present and p.content not in stay):
+                rows.insert(_place_after(rows, step["order"], old.id), old)
+                count += 1
         path.unlink(missing_ok=True)
-        return len(back)
+        return count
 
     def empty_trash(self, dataset_id: str, older_than_s: float = _UNDO_KEPT_S) -> int:
         """Deletes files of pictures that were removed long ago, and old undo steps; says how many pictures went."""
@@ -210,9 +257,10 @@ class DatasetStore:
             for step in (folder / ".undo").glob("*.json"):
                 if step.stat().st_mtime <= limit:
                     step.unlink()
-            kept = {p.id for p in self.index(dataset_id).read()}
-            for step in (folder / ".undo").glob("remove-*.json"):
-                kept |= {values["id"] for values in (files.read_json(step) or {}).get("pictures", [])}
+            kept = {image.id for p in self.index(dataset_id).read() for image in p.images}
+            for step in (folder / ".undo").glob("*.json"):
+                removed = [from_plain(values) for values in (files.read_json(step) or {}).get("pictures", [])]
+                kept |= {image.id for p in removed for image in p.images}
             for part in ("images", ".originals"):
                 for path in (folder / part).iterdir():
                     if path.stem not in kept and path.stat().st_mtime <= limit:
@@ -225,7 +273,9 @@ class DatasetStore:
         info = self.info(dataset_id)
         digest = hashlib.sha256(info.trigger_word.encode())
         for picture in self.index(dataset_id).read():
-            digest.update(f"\0{picture.id}\0{picture.sha256}\0{picture.text}".encode("utf-8", "replace"))
+            contents = "+".join(image.sha256 for image in picture.images)
+            draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
+            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}".encode("utf-8", "replace"))
         return digest.hexdigest()[:16]
 
     def _head(self, folder: Path) -> dict[str, Any]:
@@ -245,7 +295,11 @@ def find_picture(rows: Iterable[Picture], picture_id: str) -> Picture:
     for row in rows:
         if row.id == picture_id:
             return row
-    raise DarkroomError(f"There is no picture “{str(picture_id)[:80]}” in this data set. It may have been removed.")
+    raise _missing(picture_id)
+
+
+def _missing(picture_id: str) -> DarkroomError:
+    return DarkroomError(f"There is no picture “{str(picture_id)[:80]}” in this data set. It may have been removed.")
 
 
 def explain_disk(error: OSError) -> DarkroomError:
@@ -276,17 +330,3 @@ def _checked_word(word: str) -> str:
     if len(clean) > 100 or any(not c.isprintable() for c in clean):
         raise DarkroomError(f"The trigger word has {len(clean)} characters; up to 100 printable ones are possible.", field="trigger_word")
     return clean
-
-
-def _same_name(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    stem, suffix = (stem, dot + suffix) if stem else (name, "")
-    candidate, count = name, 1
-    while _same_name(candidate) in taken:
-        count += 1
-        candidate = f"{stem} ({count}){suffix}"
-    return candidate

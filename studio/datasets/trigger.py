@@ -14,11 +14,21 @@ _ARTICLE = re.compile(r"(?:an?|the|one|two|three|this|that)\s", re.IGNORECASE)
 _KIND = r"(?:(?:an?|the)\s+(?:photo|photograph|picture|image|drawing|painting|illustration|cartoon|close-?up)\s+of\s+)?"
 _MORE = r"on|in|at|with|under|near|by|against|over|next|behind|beside|sitting|standing|lying|wearing|holding|looking|that|is|and"
 _SUBJECT = re.compile(rf"^({_KIND})(?:an?|the|one)\s+[\w'’-]+(?:\s+[\w'’-]+){{0,3}}?(?=\s+(?:{_MORE})\b|\s*,|\s*$)", re.IGNORECASE)
+_BARE = re.compile(rf"^[\w'’-]+(?:\s+[\w'’-]+){{0,2}}?(?=\s+(?:{_MORE})\b|\s*,|\s*$)", re.IGNORECASE)
 
 
 def has_trigger_word(text: str, word: str) -> bool:
     """Whether the word stands in the caption as a word of its own, in any case of letters."""
     return bool(word) and bool(_pattern(word).search(text))
+
+
+def find_subject(text: str) -> str:
+    """What a caption calls the thing in the picture: “a photo of a red bus on a road” -> `a red bus`, “cheese on a plate” -> `cheese`."""
+    found = _SUBJECT.match(text.strip())
+    if found:
+        return found[0].removeprefix(found[1])
+    bare = _BARE.match(text.strip())
+    return bare[0] if bare else ""
 
 
 def suggest_trigger_word(name: str) -> str:
@@ -52,8 +62,10 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
         return f"{rest}, {word}"
     if place == "subject":
         named = _SUBJECT.sub(lambda found: found[1] + word, rest, count=1)
-        if named != rest or has_trigger_word(text, word):
-            return named if named != rest else text
+        if named == rest and has_trigger_word(text, word):
+            return text
+        if named != rest and not _names_another(named, word):
+            return named
     # “zog on a red background” reads on; “zog a cat on a roof” does not.
     return f"{word}, {rest}" if _ARTICLE.match(rest) else f"{word} {rest}"
 
@@ -61,6 +73,12 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
 def without_trigger_word(text: str, word: str) -> str:
     """The caption without any occurrence of the word, and without the commas and spaces that it leaves."""
     return _mend(_pattern(word).sub(" ", text)) if word else text
+
+
+def _names_another(text: str, word: str) -> bool:
+    """Whether a caption such as “zog, a red” would read as one whose thing was not named by the word yet: “a wall, a red” becomes it."""
+    rest = _without_loose(text, word)
+    return rest != text and bool(_SUBJECT.match(rest))
 
 
 def _without_loose(text: str, word: str) -> str:

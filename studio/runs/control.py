@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
-from backends.contract import files
 from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
+from backends.contract.launch import LaunchSettings, read_launch
 from backends.contract.rundir import RunDir, complete_checkpoints
-from studio.runs.command import REPOSITORY, build_command, build_environment
 from studio.runs.hardware import probe_hardware
-from studio.runs.launchers.local import launch_supervisor
+from studio.runs.launch_checks import require_launch
+from studio.runs.launchers.choose import find_launcher
+from studio.runs.launchers.protocol import Order
 from studio.runs.locks import device_lock, find_holder, held
-from studio.runs.progress import read_progress
-from studio.runs.state import ACTIVE, explain_gone, is_training, is_watched, read_process, read_run_config, read_state
+from studio.runs.state import ACTIVE, is_watched, read_process, read_run_config, read_state
 from studio.runs.store import RunInfo, RunStore
-from studio.runs.supervisor import GRACE_S
-from studio.workers.client import make_room
 from studio.workspace import Workspace
 
 MAX_FRUITLESS = 3
 log = logging.getLogger(__name__)
 
 
-def start_run(workspace: Workspace, run_id: str, *, grace_s: float = GRACE_S, command: list[str] | None = None) -> None:
+def start_run(workspace: Workspace, run_id: str, *, grace_s: float | None = None, command: list[str] | None = None) -> None:
     """Starts a run that was created and never started; comes back when its supervisor watches over it.
 
     Args:
         workspace: Where the run lies.
         run_id: Its id.
-        grace_s: How long Stop waits before it ends the processes.
+        grace_s: How long Stop waits before it ends the processes; None for what suits the launcher.
         command: What to start instead of the trainer that the settings ask for (a launcher of one's own).
 
     Raises:
@@ -46,7 +43,7 @@ def start_run(workspace: Workspace, run_id: str, *, grace_s: float = GRACE_S, co
 
 
 def resume_run(
-    workspace: Workspace, run_id: str, *, anyway: bool = False, grace_s: float = GRACE_S, command: list[str] | None = None
+    workspace: Workspace, run_id: str, *, anyway: bool = False, grace_s: float | None = None, command: list[str] | None = None
 ) -> None:
     """Goes on with a run from its newest complete checkpoint, or from the beginning where it has none.
 
@@ -54,7 +51,7 @@ def resume_run(
         workspace: Where the run lies.
         run_id: Its id.
         anyway: Try once more although it failed several times without getting any further.
-        grace_s: How long Stop waits before it ends the processes.
+        grace_s: How long Stop waits before it ends the processes; None for what suits the launcher.
         command: What to start instead of the trainer that the settings ask for.
 
     Raises:
@@ -138,17 +135,7 @@ def reconcile_run(workspace: Workspace, run_id: str) -> None:
     process = read_process(run)
     if not process or process.get("ended") or is_watched(process):
         return
-    if is_training(process):
-        launch_supervisor(run, {})
-        return
-    process = read_process(run)
-    if process.get("ended") or is_watched(process):
-        return
-    state, reason = explain_gone(process, read_progress(run.events))
-    last = max(complete_checkpoints(run), default=0)
-    process |= {"ended": round(time.time(), 3), "exit_code": None, "state": state, "reason": reason, "checkpoint": last}
-    files.write_json(run.process, process)
-    run.stop_request.unlink(missing_ok=True)
+    find_launcher(str(process.get("launched_by", "local"))).tend(run, process)
 
 
 def find_busy_run(workspace: Workspace) -> str:
@@ -160,39 +147,25 @@ def _run_lock(workspace: Workspace, run_id: str) -> Path:
     return device_lock(workspace, f"run-{run_id}")
 
 
-def _launch(workspace: Workspace, run_id: str, *, grace_s: float, command: list[str] | None, resume: bool = False) -> None:
-    run, hardware = RunDir(workspace.run(run_id)), probe_hardware()
-    config = read_run_config(run)
-    device = hardware.device
-    place = "GPU" if device == "gpu" else "machine"
-    refusal = f"The run “{{holder}}” is training on this {place}. One run at a time: stop it, or wait until it has ended."
-    cache = workspace.cache / "latents"
-    cache.mkdir(parents=True, exist_ok=True)
-    with_checkpoint = resume and bool(complete_checkpoints(run))
-    plan = {
-        "command": [*(command or build_command(config, run.root, hardware=hardware)), *(["--resume", "latest"] if with_checkpoint else [])],
-        "environment": build_environment(config, cache, hardware),
-        "cwd": str(REPOSITORY),
-        "device": device,
-        "grace_s": grace_s,
-        "seconds_before": read_state(run).seconds if resume else 0.0,
-    }
-    with held(device_lock(workspace, device), run_id, refusal) as lock:
-        run.control.mkdir(exist_ok=True)
-        run.stop_request.unlink(missing_ok=True)
-        run.sample_request.unlink(missing_ok=True)
-        make_room(busy=device == "gpu")
-        launch_supervisor(run, plan, keep=(lock,))
+def _launch(workspace: Workspace, run_id: str, *, grace_s: float | None, command: list[str] | None, resume: bool = False) -> None:
+    run = RunDir(workspace.run(run_id))
+    config, launch = read_run_config(run), read_launch(run)
+    if not command:
+        require_launch(config, launch)
+    find_launcher(launch.launcher).start(Order(workspace, run, config, launch, grace_s=grace_s, command=command, resume=resume))
 
 
-def begin_run(workspace: Workspace, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config) -> RunInfo:
+def begin_run(
+    workspace: Workspace, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config, launch: LaunchSettings | None = None
+) -> RunInfo:
     """Makes a run and starts it; where it cannot be started, nothing of it stays.
 
     Raises:
+        ConfigFaults: When it cannot train where the launch settings say.
         DarkroomError: When the data set is not whole, or another run has the device.
     """
     store = RunStore(workspace)
-    info = store.create(dataset_id=dataset_id, preset_key=preset_key, name=name, backend=backend, config=config)
+    info = store.create(dataset_id=dataset_id, preset_key=preset_key, name=name, backend=backend, config=config, launch=launch)
     try:
         start_run(workspace, info.id)
     except DarkroomError:

@@ -9,15 +9,16 @@ from backends.contract import schedule
 from backends.contract.base_models import find_base_model
 from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
-    compute_lora_parameters,
     compute_memory_parts,
     compute_slowdown,
+    count_trained,
     estimate_sample_seconds,
     estimate_start_seconds,
     estimate_step_seconds,
     find_model_cost,
 )
 from studio.runs.hardware import Hardware
+from studio.runs.levers import find_pocket, suggest_less_memory
 from studio.runs.manifest import count_held_out
 
 RESERVE_GB = 0.5
@@ -70,9 +71,9 @@ def compute_forecast(
     forwards = max(NOISE_LEVELS, JUDGING_SHARE * 3 * config.held_out_every * per_step) if held_out else 0
     judged = (steps // config.held_out_every + 1) * forwards * step_s / compute_slowdown(config) / per_step / 3  # forward: a third
     seconds = estimate_start_seconds(config, num_pictures) + steps * step_s + drawn * per_picture + judged
-    parameters = compute_lora_parameters(config)
+    parameters = count_trained(config)
     saved = count_checkpoints(config, steps)
-    disk = saved * parameters * 12 + parameters * 4 + drawn * config.resolution**2 * SAVED_PICTURE_BYTES_PER_PX
+    disk = saved * parameters * count_saved_bytes(config) + parameters * 4 + drawn * config.resolution**2 * SAVED_PICTURE_BYTES_PER_PX
     parts = compute_memory_parts(config, hardware)
     need = sum(size for _, size in parts)
     total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
@@ -97,7 +98,20 @@ def compute_forecast(
 def count_training(config: Any, num_pictures: int) -> int:
     """Pictures that are learnt from: those not held out, at most as many as the settings allow."""
     training = num_pictures - count_held_out(num_pictures, config.held_out_share)
-    return min(training, config.max_train_samples) if config.max_train_samples else training
+    most = getattr(config, "max_train_samples", None)
+    return min(training, most) if most else training
+
+
+def count_samples_a_pass(config: Any, num_pictures: int) -> int:
+    """What one pass sees: DreamBooth repeats pictures, and goes on until each of the class was beside one."""
+    training = count_training(config, num_pictures) * getattr(config, "repeats", 1)
+    return max(training, config.num_class_images) if getattr(config, "with_prior_preservation", False) and training else training
+
+
+def count_saved_bytes(config: Any) -> int:
+    """Bytes a trained number takes in a checkpoint: itself, the optimizer's moments, and itself again where an average is used."""
+    moments = {"AdamW": 2 if config.use_8bit_adam else 8, "prodigy": 16, "schedule_free": 8}[config.optimizer]
+    return 4 + moments + (4 if config.use_ema or config.optimizer == "schedule_free" else 0)
 
 
 def compute_steps(config: Any, num_pictures: int) -> int:
@@ -105,7 +119,7 @@ def compute_steps(config: Any, num_pictures: int) -> int:
     if config.max_train_steps:
         return int(config.max_train_steps)
     return schedule.compute_steps(
-        count_training(config, num_pictures),
+        count_samples_a_pass(config, num_pictures),
         epochs=config.num_train_epochs,
         batch_size=config.train_batch_size,
         accumulation=config.gradient_accumulation_steps,
@@ -121,9 +135,8 @@ def count_checkpoints(config: Any, steps: int) -> int:
 
 def count_samples(config: Any, steps: int) -> int:
     """Pictures that are drawn while training, those before the first step included."""
-    if not config.sample_every or not config.sample_prompts:
-        return 0
-    return (steps // config.sample_every + 1) * len(config.sample_prompts) * config.num_sample_seeds
+    wanted = len(config.sample_prompts) + getattr(config, "num_sample_pairs", 0)
+    return (steps // config.sample_every + 1) * wanted * config.num_sample_seeds if config.sample_every else 0
 
 
 def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple[float, float]) -> str:
@@ -132,13 +145,13 @@ def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple
     name = base.name if base else config.pretrained_model_name_or_path
     if cost.needs_gpu_gb and not hardware.gpus:
         return (
-            f"{name} needs a GPU with {cost.needs_gpu_gb:g} GB or more; here there is none. Choose Pocket, which trains without one, "
-            "or run Darkroom on a machine with a GPU."
+            f"{name} needs a GPU with {cost.needs_gpu_gb:g} GB or more; here there is none. Choose {find_pocket(config)}, which trains "
+            "without one, or run Darkroom on a machine with a GPU."
         )
     total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
     if need_gb > total:
         place = hardware.name if hardware.gpus else "this machine"
-        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config)}"
+        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config, hardware)}"
     wanted, free = disk_gb
     if wanted + RESERVE_GB > free:
         return (
@@ -146,27 +159,3 @@ def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple
             "keep fewer checkpoints, or save less often."
         )
     return ""
-
-
-def suggest_less_memory(config: Any) -> str:
-    """The levers that are still there, those that cost least first."""
-    ways = []
-    if config.train_batch_size > 1:
-        ways.append(f"set the batch size to 1 and the accumulation to {config.train_batch_size * config.gradient_accumulation_steps}")
-    if not config.gradient_checkpointing:
-        ways.append("switch on “Save memory”")
-    if not config.cache_latents:
-        ways.append("switch on “Keep encoded pictures”")
-    if config.train_text_encoder:
-        ways.append("switch off “Train the text encoders”")
-    if config.mixed_precision == "no":
-        ways.append("set the precision to bf16")
-    if config.rank > 8:
-        ways.append("set the rank to 8")
-    if config.resolution > 512:
-        ways.append(f"lower the resolution to {config.resolution // 2 // 64 * 64} px")
-    if not ways:
-        return "Choose Pocket, or a machine with more memory."
-    first = ways[:3]
-    text = ", ".join(first[:-1]) + (" and " if len(first) > 1 else "") + first[-1]
-    return f"{text[0].upper()}{text[1:]}."

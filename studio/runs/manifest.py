@@ -11,7 +11,8 @@ from typing import Any
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
-from studio.datasets.index import Picture
+from studio.datasets.pairs import find_pair_faults
+from studio.datasets.rows import Picture
 from studio.workspace import Workspace
 
 
@@ -22,33 +23,59 @@ def count_held_out(num_pictures: int, share: float) -> int:
     return min(num_pictures - 1, max(1, round(num_pictures * share)))
 
 
-def choose_held_out(picture_ids: list[str], share: float) -> set[str]:
+def choose_held_out(picture_ids: list[str], share: float, inputs: Sequence[str] = ()) -> set[str]:
     """Ids of the pictures held out: the same for the same pictures, whatever their order and the run's seed.
 
     So the held-out losses of several runs over one data set can be compared.
+
+    Args:
+        picture_ids: Of all pictures, or pairs.
+        share: Of them that judge.
+        inputs: Of edit pairs the picture before, in the same order. Pairs that share one are held out together where they all
+            find room, so that the run does not train on a picture that judges it.
     """
     ranked = sorted(set(picture_ids))  # ids are hashes of the content: as good as drawn at random
-    return set(ranked[: count_held_out(len(ranked), share)])
+    count = count_held_out(len(ranked), share)
+    alike: dict[str, set[str]] = {}
+    for own, before in zip(picture_ids, inputs or picture_ids, strict=True):
+        alike.setdefault(before, set()).add(own)
+    chosen: set[str] = set()
+    for before in sorted(alike):
+        if len(chosen) + len(alike[before]) <= count:
+            chosen |= alike[before]
+    return chosen | set([one for one in ranked if one not in chosen][: count - len(chosen)])
 
 
 def read_rows(workspace: Workspace, dataset_id: str, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
     """The pictures as manifest rows, `held_out` still open.
 
+    Of an edit pair the row is that of the picture after, which the model should make; `input_file` and `input_id` are those of
+    the picture before, and `id` is over both.
+
     Raises:
-        DarkroomError: When a picture's file is gone or is not the one that was added.
+        DarkroomError: When a picture's file is gone or is not the one that was added, or a pair is not complete.
     """
     folder = workspace.dataset(dataset_id)
+    faults = find_pair_faults(pictures)
     broken = find_broken(folder, pictures)
     if broken:
-        raise DarkroomError(describe_broken(broken, len(pictures)))
-    return [
-        {"id": p.id, "file": str((folder / p.file).resolve()), "caption": p.text, "width": p.width, "height": p.height} for p in pictures
-    ]
+        faults.insert(0, describe_broken(broken, len(pictures)))
+    if faults:
+        raise DarkroomError(" ".join(faults))
+    return [_manifest_row(folder, p) for p in pictures]
+
+
+def _manifest_row(folder: Path, picture: Picture) -> dict[str, Any]:
+    sizes = {"width": picture.width, "height": picture.height}
+    row = {"id": picture.content, "file": str((folder / picture.file).resolve()), "caption": picture.text, **sizes}
+    if picture.before is None:
+        return row
+    return row | {"input_file": str((folder / picture.before.file).resolve()), "input_id": picture.before.id}
 
 
 def find_broken(folder: Path, pictures: Sequence[Picture]) -> list[str]:
-    """Names of the pictures whose files are gone, cannot be read, or have changed since they were added."""
-    return [p.name for p in pictures if not _is_whole(folder / p.file, p.sha256)]
+    """Names of those of whose files one is gone, cannot be read, or has changed since it was added."""
+    return [p.name for p in pictures if not all(_is_whole(folder / image.file, image.sha256) for image in p.images)]
 
 
 def describe_broken(names: list[str], total: int) -> str:
@@ -77,7 +104,8 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float) -> str:
     """Writes manifest.jsonl; the hash over all pictures and captions."""
-    held_out = choose_held_out([r["id"] for r in rows], share)
+    inputs = [r["input_id"] for r in rows if "input_id" in r]
+    held_out = choose_held_out([r["id"] for r in rows], share, inputs)
     lines = [json.dumps({**r, "held_out": r["id"] in held_out}, ensure_ascii=False) for r in rows]
     files.write_text(run.manifest, "".join(f"{line}\n" for line in lines))
     return hash_rows(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from backends.contract.errors import DarkroomError
-from backends.registry import PRESETS
+from backends.registry import PRESETS, find_backend
 
 TASKS = ("subject", "style", "edit")
 PLACEHOLDER = "{trigger_word}"
@@ -21,8 +21,9 @@ PLACEHOLDER = "{trigger_word}"
 class Preset:
     """One recipe.
 
-    `key` is `method/file`; `gpu_memory_gb` is 0 where no GPU is needed; `minutes` were taken on `minutes_on`; `why`
-    says for each setting that differs from the default where it comes from; `values` are the settings that differ.
+    `key` is `method/file`; `gpu_memory_gb` is 0 where no GPU is needed, else that of each of `gpus`; `minutes` were taken on
+    `minutes_on` with as many `pictures` (or pairs); `why` says for each setting that differs from the default where it comes
+    from; `values` are the settings that differ.
     """
 
     key: str
@@ -39,6 +40,8 @@ class Preset:
     why: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     order: int = 0
+    gpus: int = 1
+    pictures: int = 12
 
     @property
     def source(self) -> str:
@@ -51,18 +54,22 @@ class Preset:
         return f"{self.family}/{self.method}"
 
     def values_for(self, trigger_word: str) -> dict[str, Any]:
-        """Its settings for a data set with this trigger word."""
-        return fill_prompts({**self.values, "trigger_word": trigger_word})
+        """Its settings for a data set with this trigger word, where the training knows of one."""
+        knows = "trigger_word" in find_backend(self.backend).config.model_fields
+        return fill_prompts({**self.values, **({"trigger_word": trigger_word} if knows else {})})
 
 
 def fill_prompts(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings with the trigger word put into the sample prompts; without one, prompts that need it are left out."""
-    word, prompts = str(values.get("trigger_word") or "").strip(), values.get("sample_prompts")
-    if prompts is None:
-        return values
-    lines = prompts.splitlines() if isinstance(prompts, str) else [str(p) for p in prompts]
-    filled = [line.replace(PLACEHOLDER, word) for line in lines if word or PLACEHOLDER not in line]
-    return {**values, "sample_prompts": filled}
+    """The settings with the trigger word put into their prompts; without one, sample prompts that need it are left out."""
+    word = str(values.get("trigger_word") or "").strip()
+    filled = dict(values)
+    if values.get("sample_prompts") is not None:
+        prompts = values["sample_prompts"]
+        lines = prompts.splitlines() if isinstance(prompts, str) else [str(p) for p in prompts]
+        filled["sample_prompts"] = [line.replace(PLACEHOLDER, word) for line in lines if word or PLACEHOLDER not in line]
+    if values.get("instance_prompt"):
+        filled["instance_prompt"] = " ".join(str(values["instance_prompt"]).replace(PLACEHOLDER, word).split())
+    return filled
 
 
 def load_presets() -> list[Preset]:
@@ -101,7 +108,7 @@ def read_preset(path: Path) -> Preset:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise DarkroomError(f"{path} cannot be read as a preset: {error}") from None
     needed = {"name", "sentence", "task", "family", "base_model", "gpu_memory_gb", "minutes", "minutes_on", "sources", "values"}
-    known = needed | {"why", "order"}
+    known = needed | {"why", "order", "gpus", "pictures"}
     if not isinstance(document, dict) or needed - document.keys() or document.keys() - known:
         wrong = sorted((needed - document.keys()) | (document.keys() - known)) if isinstance(document, dict) else ["everything"]
         raise DarkroomError(f"{path.name} is not a preset; missing or unknown: {', '.join(wrong)}.")

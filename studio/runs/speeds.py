@@ -16,7 +16,10 @@ from studio.workspace import Workspace
 KEPT = 200
 MIN_STEPS = 20
 FARTHEST = 8.0  # a run with eight times the work a step says nothing
-_SAME = ("pretrained_model_name_or_path", "gradient_checkpointing", "mixed_precision", "num_processes")
+_SAME = (
+    *("pretrained_model_name_or_path", "gradient_checkpointing", "mixed_precision", "num_processes"),
+    *("quantize_base", "with_prior_preservation", "lora_variant"),
+)
 _WORK = (*_SAME, "resolution", "train_batch_size", "gradient_accumulation_steps", "lora_layers", "rank")
 
 

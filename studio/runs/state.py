@@ -13,15 +13,15 @@ from studio.runs.processes import boot_id, find_members, is_alive, read_identity
 from studio.runs.progress import Progress, read_progress
 
 ENDED = ("finished", "stopped", "failed", "crashed", "interrupted")
-ACTIVE = ("starting", "running", "stopping")
+ACTIVE = ("queued", "starting", "running", "stopping")
 
 
 @dataclass(frozen=True)
 class RunState:
     """How a run stands.
 
-    `state` is one of starting, running, stopping, finished, stopped, failed, crashed, interrupted; `seconds` is how
-    long it has run, over all its attempts.
+    `state` is one of queued (with a cluster; `reason` says why), starting, running, stopping, finished, stopped, failed,
+    crashed, interrupted; `seconds` is how long it has run, over all its attempts.
     """
 
     state: str
@@ -58,10 +58,26 @@ def read_state(run: RunDir) -> RunState:
     seconds = float(process.get("seconds_before", 0.0)) + max(0.0, progress.last_time - float(process.get("began", progress.last_time)))
     if process.get("ended"):
         return RunState(str(process.get("state", "crashed")), step, str(process.get("reason", "")), seconds, attempts)
+    if process.get("launched_by", "local") != "local":  # it lives with a cluster, whoever follows it from here
+        return RunState(*_state_of_job(run, progress, process), seconds, attempts)
     if is_watched(process) or is_training(process):
         return RunState(_living_state(run, progress, process), step, "", seconds, attempts)
     state, reason = explain_gone(process, progress)
     return RunState(state, step, reason, seconds, attempts)
+
+
+def read_job(run: RunDir) -> dict[str, Any]:
+    """How the run's job stands with Slurm or a cloud, as its follower wrote it; an empty dict for a run of this machine."""
+    value = files.read_json(run.job)
+    return value if isinstance(value, dict) else {}
+
+
+def _state_of_job(run: RunDir, progress: Progress, process: dict[str, Any]) -> tuple[str, int, str]:
+    job = read_job(run)
+    begun = progress.offset > int(process.get("events_offset", 0))  # the trainer speaks before the queue is asked again
+    if begun or job.get("phase") == "running" or run.stop_request.exists():
+        return _living_state(run, progress, process), progress.step, str(job.get("silence", ""))
+    return "queued", progress.step, str(job.get("silence") or job.get("words", ""))
 
 
 def _living_state(run: RunDir, progress: Progress, process: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from backends.contract import files
 from backends.contract.base_models import find_base_model
 from backends.contract.config import Config, write_config
 from backends.contract.errors import DarkroomError
+from backends.contract.launch import LaunchSettings, write_launch
 from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.datasets.store import DatasetStore
 from studio.runs.forecast import compute_steps
@@ -61,8 +62,10 @@ class RunStore:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
 
-    def create(self, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config) -> RunInfo:
-        """A new run with frozen settings and a frozen data set; not started yet.
+    def create(
+        self, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config, launch: LaunchSettings | None = None
+    ) -> RunInfo:
+        """A new run with frozen settings and a frozen data set; not started yet. Without `launch` it is one of this machine.
 
         Raises:
             DarkroomError: When the data set is empty or pictures of it are gone.
@@ -77,6 +80,7 @@ class RunStore:
             seed = getattr(config, "seed", None)
             digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0))
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
+            write_launch(run, launch or LaunchSettings())
             write_config(run.config, frozen, backend, {**read_versions(), "dataset_sha256": digest})
             report = self.workspace.dataset(dataset_id) / "dataset_report.json"
             if report.is_file():
@@ -223,6 +227,8 @@ PHASES = {
 def describe_state(state: RunState, progress: Progress, max_steps: int, eta_s: float | None) -> str:
     """One sentence on how a run stands."""
     of = f"step {state.step:,} of {max_steps:,}" if max_steps else f"step {state.step:,}"
+    if state.state == "queued":
+        return f"Waiting in the queue. {state.reason}".strip()
     if state.state == "starting":
         return "Starting the trainer."
     if state.state == "stopping":

@@ -21,6 +21,7 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.runs.advice import advise_memory
+from studio.runs.attempts import describe_attempt
 from studio.runs.processes import TOKEN, Identity, end_members, identify, is_alive, read_identity
 from studio.runs.progress import read_progress
 from studio.runs.speeds import record_run
@@ -50,21 +51,10 @@ class Supervisor:
         own = identify(os.getpid())
         assert own is not None
         token = secrets.token_hex(8)
-        before = read_process(self.run)
-        self.record = {
-            "supervisor": own.as_json(),
-            "token": token,
-            "attempt": int(before.get("attempt", 0)) + 1,
-            "history": [*before.get("history", []), *_past(before)][-20:],
-            "seconds_before": float(self.plan.get("seconds_before", 0.0)),
-            "command": self.plan["command"],
-            "device": self.plan.get("device", ""),
-            "began": round(time.time(), 3),
-            "events_offset": self.run.events.stat().st_size if self.run.events.exists() else 0,
-            "log_offset": self.run.log.stat().st_size if self.run.log.exists() else 0,
-            "out_of_memory_kills": count_memory_kills(),
-            "checkpoint_before": max(complete_checkpoints(self.run), default=0),
-        }
+        seconds, device = float(self.plan.get("seconds_before", 0.0)), str(self.plan.get("device", ""))
+        attempt = describe_attempt(self.run, token=token, command=self.plan["command"], device=device, seconds_before=seconds)
+        self.record = {"supervisor": own.as_json(), **attempt, "out_of_memory_kills": count_memory_kills()}
+        self.record["launched_by"] = self.plan.get("launched_by", "local")
         self._write()
         environment = {**self.plan["environment"], TOKEN: token}
         with self.run.log.open("ab") as log:
@@ -94,15 +84,19 @@ class Supervisor:
         while self._running():
             if self.run.stop_request.exists():
                 self.stop_seen = self.stop_seen or time.monotonic()
-                if time.monotonic() - self.stop_seen > self.grace_s:
+                if time.monotonic() - self.stop_seen > self._patience():
                     self.ended_by_us = True
                     break
             self._wait()
-        code = self.launcher.poll() if self.launcher else None
-        self._clear()
-        if code is None and self.launcher:
-            code = self.launcher.wait()
-        self._conclude(code)
+        self._conclude(self._clear())
+
+    def on_terminate(self) -> None:
+        """This machine goes down: the run saves first."""
+        self.run.stop_request.touch()
+
+    def _patience(self) -> float:
+        """Seconds between a wish to stop and the end by force."""
+        return self.grace_s
 
     def _running(self) -> bool:
         if self.launcher:
@@ -128,11 +122,13 @@ class Supervisor:
     def _token(self) -> str:
         return str(self.record.get("token", "-"))
 
-    def _clear(self) -> None:
-        """Nothing of the run stays behind: the launcher's death alone does not end its trainer."""
+    def _clear(self) -> int | None:
+        """Nothing of the run stays behind: the launcher's death alone does not end its trainer. Gives its exit code, if known."""
+        code = self.launcher.poll() if self.launcher else None
         left = end_members(self._session, self._token)
         if left:
             self.record["left"] = left
+        return self.launcher.wait() if code is None and self.launcher else code
 
     def _conclude(self, code: int | None) -> None:
         for lock in self.plan.get("locks", ()):
@@ -143,15 +139,19 @@ class Supervisor:
         self.record["checkpoint"] = max(complete_checkpoints(self.run), default=0)
         self.run.stop_request.unlink(missing_ok=True)
         self._write()
-        record_run(Workspace(self.run.root.parent.parent), self.run)
+        self._file_speed()
+
+    def _file_speed(self) -> None:
+        """Files how fast it was under this machine's name, where it was this machine."""
+        if self.record.get("launched_by", "local") == "local":
+            record_run(Workspace(self.run.root.parent.parent), self.run)
 
     def _explain(self, code: int | None) -> tuple[str, str]:
         """State and reason, from the trainer's last word, else from the way it ended."""
         progress = read_progress(self.run.events)
         said = progress.state if progress.state_offset >= int(self.record["events_offset"]) else {}
         word, step = said.get("state"), progress.step
-        last = max(complete_checkpoints(self.run), default=0)
-        saved = f"The last checkpoint is step {last}." if last else "No checkpoint had been saved."
+        saved = self._saved()
         if word in ("finished", "stopped") and code in (0, None):
             return str(word), str(said.get("reason") or "")
         if self.ended_by_us:
@@ -163,12 +163,19 @@ class Supervisor:
         tail = _read_tail(self.run.log, int(self.record.get("log_offset", 0)))
         number = _find_signal(code, tail)
         if number:
-            starved = count_memory_kills() > int(self.record.get("out_of_memory_kills", 0))
-            return "crashed", f"crashed (signal {number}) at step {step}. {self._meaning(number, starved=starved)}{saved}"
+            return "crashed", f"crashed (signal {number}) at step {step}. {self._meaning(number, starved=self._starved())}{saved}"
         if code is None:
             return "crashed", f"ended without a word at step {step}. {saved}"
         how = f"exit code {code}" if code else "it ended without saying how"
         return "crashed", f"crashed ({how}) at step {step}. {_last_line(tail)}{saved}"
+
+    def _starved(self) -> bool:
+        """Whether a process was ended because memory had run out."""
+        return count_memory_kills() > int(self.record.get("out_of_memory_kills", 0))
+
+    def _saved(self) -> str:
+        last = max(complete_checkpoints(self.run), default=0)
+        return f"The last checkpoint is step {last}." if last else "No checkpoint had been saved."
 
     def _meaning(self, number: int, *, starved: bool) -> str:
         """What the signal says about the cause, with the way out where memory was it."""
@@ -176,19 +183,16 @@ class Supervisor:
             return "It broke inside. " if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL) else ""
         if not starved:
             return "It was ended from outside. "
+        return f"This machine ran out of memory. {self._advice()} "
+
+    def _advice(self) -> str:
         try:
-            advice = advise_memory(read_run_config(self.run)).action
+            return advise_memory(read_run_config(self.run)).action
         except DarkroomError:
-            advice = ""
-        return f"This machine ran out of memory. {advice} "
+            return ""
 
     def _write(self) -> None:
         files.write_json(self.run.process, self.record)
-
-
-def _past(process: dict[str, Any]) -> list[dict[str, Any]]:
-    keys = ("began", "ended", "exit_code", "state", "reason", "step", "checkpoint", "checkpoint_before")
-    return [{k: process.get(k) for k in keys}] if process else []
 
 
 def _read_tail(log: Path, begin: int) -> str:
@@ -224,7 +228,7 @@ def _last_line(tail: str) -> str:
     return f"It said: {lines[-1][:300]} " if lines else ""
 
 
-def main(argv: list[str]) -> int:
+def serve(argv: list[str], kind: type[Supervisor]) -> int:
     """Runs as a process of its own. The plan (command, environment) comes on stdin; an empty one means: adopt."""
     run = RunDir(Path(argv[0]))
     plan = json.loads(sys.stdin.buffer.read() or b"{}")
@@ -233,8 +237,8 @@ def main(argv: list[str]) -> int:
         os._exit(0)  # whoever started it need not wait for its end, nor leave a zombie
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    supervisor = Supervisor(run, plan)
-    signal.signal(signal.SIGTERM, lambda *_: run.stop_request.touch())
+    supervisor = kind(run, plan)
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.on_terminate())
     if plan.get("command"):
         try:
             supervisor.start()
@@ -254,4 +258,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(sys.argv[1:], Supervisor))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from backends.contract.config import parse_config
 from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.datasets import captions
+from studio.datasets.rows import Picture
 from studio.datasets.tokens import Counter, load_counter
 from studio.datasets.trigger import Place
 from studio.web.choices import choose_base_model
@@ -56,6 +57,12 @@ class WordRequest(BaseModel):
     place: Place = "subject"
     pictures: list[str] | None = Field(None, max_length=100_000)
     preview: bool = False
+
+
+class Confirmed(BaseModel):
+    """Drafts that a person has read and found right; none means all."""
+
+    pictures: list[str] | None = Field(None, max_length=100_000)
 
 
 class Undo(BaseModel):
@@ -167,6 +174,12 @@ def _add_bulk_routes(api: APIRouter, context: Context, answer: Callable[..., JSO
         token = captions.set_trigger_word(context.datasets, dataset_id, check_word(wanted.word), wanted.place, wanted.pictures)
         return answer({"token": token})
 
+    @api.post("/{dataset_id}/confirm")
+    def confirm(dataset_id: str, wanted: Confirmed) -> JSONResponse:
+        drafts = (p for p in context.datasets.pictures(dataset_id) if p.text_by == "draft")
+        texts = {p.id: p.text for p in drafts if wanted.pictures is None or p.id in wanted.pictures}
+        return answer({"token": captions.change_captions(context.datasets, dataset_id, texts, by="person"), "count": len(texts)})
+
     @api.post("/{dataset_id}/undo")
     def undo(dataset_id: str, wanted: Undo) -> JSONResponse:
         captions.undo(context.datasets, dataset_id, wanted.token)
@@ -229,6 +242,9 @@ def read_job(context: Context, dataset_id: str) -> dict[str, Any]:
     return dict(context.jobs.status(dataset_id)) if context.jobs else {"state": "idle"}
 
 
-def _describe(picture: Any, counter: Counter) -> dict[str, Any]:
+def _describe(picture: Picture, counter: Counter) -> dict[str, Any]:
     keys: Sequence[str] = ("id", "name", "text", "version", "width", "height")
-    return {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text)}
+    shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text)}
+    if picture.before is None or picture.after is None:
+        return shown
+    return shown | {"before": picture.before.id if picture.before.file else "", "after": picture.after.id if picture.after.file else ""}

@@ -17,6 +17,7 @@ from backends.contract.errors import DarkroomError
 from studio.datasets import captions
 from studio.datasets.checks import check_dataset
 from studio.datasets.report import ignore_finding, is_current, read_report
+from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 from studio.runs.manifest import count_held_out
 from studio.web.choices import choose_base_model
@@ -166,11 +167,16 @@ def describe_check(context: Context, dataset_id: str, progress: Progress) -> dic
     known = find_base_model(base)
     held_out = count_held_out(info.num_pictures, HELD_OUT_SHARE)
     return {
-        "dataset": {"id": info.id, "name": info.name, "pictures": info.num_pictures, "trigger_word": info.trigger_word},
+        "dataset": {"id": info.id, "name": info.name, "kind": info.kind, "pictures": info.num_pictures, "trigger_word": info.trigger_word},
         "report": report.to_json() if report else None,
         "current": bool(report) and is_current(context.datasets, dataset_id, report) and report.base_model == base if report else False,
         "base": known.name if known else base,
-        "pictures": [{"id": p.id, "name": p.name, "width": p.width, "height": p.height, "captioned": bool(p.text)} for p in pictures],
+        "pictures": [_describe_row(p) for p in pictures],
         "split": {"training": info.num_pictures - held_out, "held_out": held_out},
         "check": {"running": progress.running, "done": progress.done, "total": progress.total, "error": progress.error},
     }
+
+
+def _describe_row(row: Picture) -> dict[str, Any]:
+    shown = {"id": row.id, "name": row.name, "width": row.width, "height": row.height, "captioned": bool(row.text), "img": row.face}
+    return shown if row.before is None else shown | {"before": row.before.id if row.before.file else ""}

@@ -6,7 +6,7 @@ from typing import Any
 
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import choose_bucket, compute_buckets, compute_placement
-from studio.datasets import picture_rules
+from studio.datasets import pair_rules, picture_rules
 from studio.datasets.checks import DEFAULT_BASE
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.measure import read_measures
@@ -14,15 +14,18 @@ from studio.datasets.report import Finding
 from studio.datasets.store import DatasetStore
 
 Mark = dict[str, str]
-_RULES = (picture_rules.find_small, picture_rules.find_alike, picture_rules.find_blurred, picture_rules.find_empty)
-_ICONS = {"broken": "alert", "small": "small", "twin": "twin", "alike": "twin", "blurred": "blur", "empty": "alert"}
+_RULES = {
+    "pictures": (picture_rules.find_small, picture_rules.find_alike, picture_rules.find_blurred, picture_rules.find_empty),
+    "pairs": (picture_rules.find_small, pair_rules.find_unchanged, pair_rules.find_double, pair_rules.find_uneven),
+}
+_ICONS = {"broken": "alert", "small": "small", "blurred": "blur", "empty": "alert", "unchanged": "alert", "uneven": "alert"}
 
 
 def compute_marks(store: DatasetStore, dataset_id: str) -> dict[str, list[Mark]]:
     """Picture id -> its marks (`code`, `icon`, `text`); pictures without one are left out."""
     facts = gather_facts(store, dataset_id)
     marks: dict[str, list[Mark]] = {pid: [_mark("broken", "cannot be read")] for pid in facts.broken}
-    for rule in _RULES:
+    for rule in _RULES[facts.info.kind]:
         for finding in rule(facts):
             for pid, text in _texts(finding, facts):
                 marks.setdefault(pid, []).append(_mark(finding.code, text))
@@ -36,12 +39,14 @@ def gather_facts(store: DatasetStore, dataset_id: str) -> Facts:
     folder, buckets = store.workspace.dataset(dataset_id), compute_buckets(base.resolution, base.bucket_step)
     facts = Facts(store.info(dataset_id), [], {}, base.resolution)
     for number, picture in enumerate(store.pictures(dataset_id), 1):
-        measures = read_measures(store.workspace.cache, picture.sha256)
-        if not (folder / picture.file).is_file():
+        if not all((folder / image.file).is_file() for image in picture.images):
             facts.broken[picture.id] = (picture, "Its file is gone.")
-        elif measures is not None:  # an emptied cache: the Check page measures anew
+        elif not picture.missing:
+            measures = [read_measures(store.workspace.cache, image.sha256) for image in picture.images]
             placement = compute_placement(picture.width, picture.height, choose_bucket(picture.width, picture.height, buckets))
-            facts.seen.append(Seen(picture, placement, measures, number))
+            if measures[-1] is not None:  # an emptied cache: the Check page measures anew
+                before = measures[0] if picture.before is not None else None
+                facts.seen.append(Seen(picture, placement, measures[-1], number, before))
     return facts
 
 
@@ -53,9 +58,16 @@ def _texts(finding: Finding, facts: Facts) -> list[tuple[str, str]]:
         extra = finding.action.picture_ids
         kept = [by_id[pid] for pid in finding.picture_ids if pid not in extra]
         return [(pid, f"twin of {facts.names(kept)}") for pid in extra]
-    words = {"alike": "has a twin", "blurred": "blurred", "empty": "nothing on it"}
+    words = {
+        "alike": "has a twin",
+        "blurred": "blurred",
+        "empty": "nothing on it",
+        "unchanged": "nothing changes",
+        "double": "has a double",
+        "uneven": "two sizes",
+    }
     return [(pid, words[finding.code]) for pid in finding.picture_ids]
 
 
 def _mark(code: str, text: str) -> Mark:
-    return {"code": code, "icon": _ICONS[code], "text": text}
+    return {"code": code, "icon": _ICONS.get(code, "twin"), "text": text}

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
-from studio.datasets import ingest
+from studio.datasets import captions, ingest, pairs
 from studio.datasets.export import export_dataset
+from studio.datasets.incoming import Found
+from studio.datasets.ingest_pairs import ingest_side
+from studio.datasets.pair_names import find_columns, looks_like_pairs
+from studio.datasets.rows import ImageFile, Picture, Side
+from studio.datasets.store import MAX_PICTURES
 from studio.datasets.trigger import suggest_trigger_word
+from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
 
-MAX_PICTURES = 20_000
+MAX_NAMES = 4000
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 
 
@@ -31,10 +38,32 @@ class Named(BaseModel):
     name: Name
 
 
-class Chosen(BaseModel):
-    """Ids of pictures."""
+class Begun(Named):
+    """A new data set: its name, its kind where a person chose it, and the names of the files that are about to come."""
 
-    ids: Annotated[list[str], "at least one"]
+    kind: Literal["", "pictures", "pairs"] = ""
+    files: Annotated[list[Annotated[str, StringConstraints(max_length=1000)]], Field(max_length=MAX_NAMES)] = []
+    listed: Annotated[str, StringConstraints(max_length=4000)] = ""
+
+
+class Chosen(BaseModel):
+    """Ids of pictures or pairs; `awaited` takes out too what a list names and what never came."""
+
+    ids: list[str] = []
+    awaited: bool = False
+
+
+class Turned(BaseModel):
+    """Ids of pairs; none means all."""
+
+    ids: list[str] | None = None
+
+
+class Said(BaseModel):
+    """One instruction for several pairs, or for all where no ids are given."""
+
+    text: Annotated[str, StringConstraints(max_length=2000)]
+    ids: list[str] | None = None
 
 
 class Undo(BaseModel):
@@ -48,6 +77,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter()
     _add_dataset_routes(routes, context)
     _add_picture_routes(routes, context)
+    _add_pair_routes(routes, context)
     return routes
 
 
@@ -55,9 +85,9 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
     store = context.datasets
 
     @routes.post("/api/datasets")
-    def create(body: Named) -> JSONResponse:
-        made = store.create(body.name)
-        return _answer(asdict(store.update(made.id, trigger_word=suggest_trigger_word(body.name))))
+    def create(body: Begun) -> JSONResponse:
+        made = store.create(body.name, body.kind or detect_kind(body.files, body.listed))
+        return _answer(asdict(store.update(made.id, trigger_word="" if made.kind == "pairs" else suggest_trigger_word(body.name))))
 
     @routes.get("/api/datasets/{dataset_id}")
     def show(dataset_id: str) -> JSONResponse:
@@ -89,22 +119,60 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     store = context.datasets
 
     @routes.post("/api/datasets/{dataset_id}/files")
-    async def upload(dataset_id: str, request: Request) -> JSONResponse:
+    async def upload(dataset_id: str, request: Request, pair: str = "", side: Side = "after") -> JSONResponse:
         info = await run_in_threadpool(store.info, safe_id(dataset_id, "data set"))
-        if info.num_pictures >= MAX_PICTURES:
+        if info.kind == "pictures" and info.num_pictures >= MAX_PICTURES:
             raise DarkroomError(f"“{info.name}” has {info.num_pictures:,} pictures; {MAX_PICTURES:,} are the most. Begin another data set.")
+        place = (safe_id(pair, "pair"), side) if pair else None
         with upload_folder(context.workspace.temporary) as folder:
             files = await receive_files(request, folder)
-            return _answer(await run_in_threadpool(take_files, context, dataset_id, files))
+            return _answer(await run_in_threadpool(take_files, context, dataset_id, files, place))
 
     @routes.post("/api/datasets/{dataset_id}/remove")
     def remove(dataset_id: str, body: Chosen) -> JSONResponse:
-        return _answer({"token": store.remove(safe_id(dataset_id, "data set"), [safe_id(i, "picture") for i in body.ids])})
+        safe_id(dataset_id, "data set")
+        if not body.ids and not body.awaited:
+            raise DarkroomError("Choose at least one picture to remove.")
+        token = store.remove(dataset_id, [safe_id(i, "picture") for i in body.ids]) if body.ids else ""
+        awaited = pairs.forget_awaited(store, dataset_id) if body.awaited else 0
+        return _answer({"token": token, "awaited": awaited})
 
     @routes.post("/api/datasets/{dataset_id}/undo")
     def undo(dataset_id: str, body: Undo) -> JSONResponse:
-        store.undo(safe_id(dataset_id, "data set"), body.token)
+        captions.undo(store, safe_id(dataset_id, "data set"), body.token)
         return _answer(describe_dataset(context, dataset_id))
+
+
+def _add_pair_routes(routes: APIRouter, context: Context) -> None:
+    store = context.datasets
+
+    @routes.post("/api/datasets/{dataset_id}/swap")
+    def swap(dataset_id: str, body: Turned) -> JSONResponse:
+        token = pairs.swap_sides(store, safe_id(dataset_id, "data set"), body.ids)
+        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+
+    @routes.post("/api/datasets/{dataset_id}/match")
+    def match(dataset_id: str) -> JSONResponse:
+        count, token = pairs.match_halves(store, safe_id(dataset_id, "data set"))
+        return _answer({"token": token, "count": count, **describe_dataset(context, dataset_id)})
+
+    @routes.post("/api/datasets/{dataset_id}/say")
+    def say(dataset_id: str, body: Said) -> JSONResponse:
+        """The same instruction for several pairs at once."""
+        rows = store.pictures(safe_id(dataset_id, "data set"))
+        wanted = {row.id for row in rows} if body.ids is None else set(body.ids)
+        token = captions.change_captions(store, dataset_id, {row.id: body.text for row in rows if row.id in wanted}, by="person")
+        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+
+
+def detect_kind(names: list[str], listed: str) -> str:
+    """The kind that these files plainly are; nothing where only their inside can tell, such as that of a ZIP."""
+    if any(name.lower().endswith(".zip") for name in names):
+        return ""
+    first = listed.split("\n", 1)[0]
+    if looks_like_pairs(names) or find_columns(re.findall(r"\w+", first)):
+        return "pairs"
+    return "pictures" if names else ""
 
 
 def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
@@ -113,31 +181,44 @@ def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
     return {**asdict(info), "pictures": [describe_picture(p) for p in context.datasets.pictures(info.id)]}
 
 
-def describe_picture(picture: Any) -> dict[str, Any]:
-    """What the light table shows of one picture."""
+def describe_picture(picture: Picture) -> dict[str, Any]:
+    """What the light table shows of one picture, or of one pair with its sides."""
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
-    return {"id": picture.id, "name": picture.name, **size, "text": picture.text}
+    known = {"id": picture.id, "name": picture.name, **size, "text": picture.text}
+    if picture.before is None or picture.after is None:
+        return known
+    sides = {side: describe_side(image) for side, image in (("before", picture.before), ("after", picture.after))}
+    return {**known, "by": picture.text_by, "version": picture.version, "missing": picture.missing, **sides}
 
 
-def take_files(context: Context, dataset_id: str, files: list[Received]) -> dict[str, Any]:
-    """Brings received files into the data set; one outcome for each picture, caption and refused file."""
-    outcomes = []
-    for file in files:
-        try:
-            found = [] if file.fault else ingest.ingest_upload(context.datasets, dataset_id, file.name, file.path)
-        except DarkroomError as refusal:  # a ZIP that cannot be opened: the other files have nothing to do with it
-            file.fault, found = refusal.text, []
-        if file.fault:
-            outcomes.append({"name": file.name, "accepted": False, "picture": None, "reason": file.fault})
-        for outcome in found:
-            picture = describe_picture(context.datasets.picture(dataset_id, outcome.picture_id)) if outcome.picture_id else None
-            outcomes.append({"name": outcome.name, "accepted": outcome.accepted, "picture": picture, "reason": outcome.reason})
-    return {"outcomes": outcomes}
+def describe_side(image: ImageFile) -> dict[str, Any]:
+    """One side of a pair: its picture's id (empty while it is awaited) and its name."""
+    return {"id": image.id if image.file else "", "name": image.name}
+
+
+def take_files(context: Context, dataset_id: str, files: list[Received], place: tuple[str, Side] | None = None) -> dict[str, Any]:
+    """Brings received files into the data set, or the one file onto a side of a pair; one outcome for each."""
+    store = context.datasets
+    good = [(file.name, file.path) for file in files if not file.fault]
+    found = [ingest.Outcome(file.name, False, None, file.fault) for file in files if file.fault]
+    if place and good:
+        name, path = good[0]
+        found.append(ingest_side(store, dataset_id, *place, Found(name, path)))
+        found += [ingest.Outcome(name, False, None, "Only one picture fits there.") for name, _ in good[1:]]
+    elif good:
+        found += ingest.ingest_files(store, dataset_id, good)
+    rows = {row.id: row for row in store.pictures(dataset_id)}
+    shown = [rows.get(outcome.picture_id or "") for outcome in found]
+    told = [
+        {"name": o.name, "accepted": o.accepted, "picture": describe_picture(row) if row else None, "reason": o.reason}
+        for o, row in zip(found, shown, strict=True)
+    ]
+    return {"outcomes": told, "kind": store.info(dataset_id).kind}
 
 
 def _refuse_in_use(context: Context, dataset_id: str) -> None:
     for run in context.runs.list():
-        if run.dataset_id == dataset_id and run.state in ("starting", "running", "stopping"):
+        if run.dataset_id == dataset_id and run.state in ACTIVE:
             raise DarkroomError(f"“{run.name}” is training with these pictures. Stop it first, then delete the data set.")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from backends.contract import files
 from backends.contract.config import parse_config
@@ -16,14 +17,15 @@ from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, step_of
 from backends.registry import find_backend
-from studio.datasets.samples import create_sample_dataset
+from studio.datasets.samples import create_sample_dataset, find_sample_pairs
 from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.presets import load_presets
+from studio.runs.state import ACTIVE
 from studio.runs.store import describe_base, format_duration
 from studio.web.context import Context
-from studio.web.rail_routes import ACTIVE, BROKEN, sample_address
+from studio.web.rail_routes import BROKEN, count_rows, sample_address
 
 CARDS, STRIP, SAMPLE_PICTURES = 24, 7, 12
 
@@ -31,7 +33,7 @@ CARDS, STRIP, SAMPLE_PICTURES = 24, 7, 12
 class Sample(BaseModel):
     """Which sample pictures."""
 
-    name: Literal["zog", "glorp"] = "zog"
+    name: Annotated[str, Field(max_length=80)] = "zog"
 
 
 def router(context: Context) -> APIRouter:
@@ -60,13 +62,14 @@ def describe_home(context: Context) -> dict[str, Any]:
     works = [describe_work(context, d, newest.pop(d.id, None)) for d in datasets]
     works += [describe_work(context, None, run) for run in newest.values()]  # their data set was deleted; the model stays
     works.sort(key=lambda w: (not w["live"], -w["time"]))
-    return {"works": works[:CARDS], "more": max(0, len(works) - CARDS), "machine": describe_machine(context)}
+    pairs = [asdict(sample) for sample in find_sample_pairs()]
+    return {"works": works[:CARDS], "more": max(0, len(works) - CARDS), "machine": describe_machine(context), "pairs": pairs}
 
 
 def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
     """One card: a data set, its newest run, its pictures, its state and the next step."""
     state, next_step = _state_of_run(run) if run else _state_of_dataset(context, dataset)
-    number = f"{dataset.num_pictures} picture{'' if dataset.num_pictures == 1 else 's'}" if dataset else "pictures deleted"
+    number = count_rows(dataset) if dataset else "pictures deleted"
     facts = [number, describe_base(run.base_model) if run else "", f"run {run.name}" if run else ""]
     return {
         "id": dataset.id if dataset else None,
@@ -90,7 +93,10 @@ def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
 
 def _state_of_run(run: Any) -> tuple[dict[str, str], dict[str, str]]:
     if run.state in ACTIVE:
-        return {"kind": "live", "text": "Training"}, {"page": "monitor", "text": "Watch it develop"}
+        return {"kind": "live", "text": "In the queue" if run.state == "queued" else "Training"}, {
+            "page": "monitor",
+            "text": "Watch it develop",
+        }
     if run.state in BROKEN:
         word = "Failed" if run.state == "failed" else "Interrupted"
         return {"kind": "bad", "text": f"{word} at step {run.step}"}, {"page": "monitor", "text": "See why"}
@@ -103,14 +109,19 @@ def _state_of_run(run: Any) -> tuple[dict[str, str], dict[str, str]]:
 
 def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], dict[str, str]]:
     number, without = dataset.num_pictures, dataset.num_pictures - dataset.num_captions
+    pairs = dataset.kind == "pairs"
+    what, words_of = ("pairs", "instruction") if pairs else ("pictures", "caption")
     if not number:
-        return {"kind": "you", "text": "No pictures yet"}, {"page": "dataset", "text": "Add pictures"}
+        return {"kind": "you", "text": f"No {what} yet"}, {"page": "dataset", "text": f"Add {what}"}
+    if dataset.num_incomplete:
+        wait = "waits for its other picture" if dataset.num_incomplete == 1 else "wait for their other picture"
+        return {"kind": "you", "text": f"{dataset.num_incomplete} {wait}"}, {"page": "dataset", "text": "Complete"}
     if without:
-        words = f"{without} without a caption" if without < number else "No captions yet"
-        return {"kind": "you", "text": words}, {"page": "captions", "text": "Captions"}
+        words = f"{without} without {'an' if pairs else 'a'} {words_of}" if without < number else f"No {words_of}s yet"
+        return {"kind": "you", "text": words}, {"page": "captions", "text": f"{words_of.capitalize()}s"}
     report = files.read_json(context.workspace.dataset(dataset.id) / "dataset_report.json")
     if not isinstance(report, dict) or "score" not in report:
-        return {"kind": "", "text": "Captions written"}, {"page": "check", "text": "Check"}
+        return {"kind": "", "text": f"{words_of.capitalize()}s written"}, {"page": "check", "text": "Check"}
     return {"kind": "", "text": f"Checked, {report['score']:.0f} of 100"}, {"page": "train", "text": "Train"}
 
 
@@ -136,7 +147,7 @@ def _folders(parent: Path) -> list[Path]:
 def _pictures(context: Context, dataset: Any) -> list[str]:
     if dataset is None:
         return []
-    return [f"/media/thumb/{dataset.id}/{p.id}/384.webp" for p in context.datasets.pictures(dataset.id, limit=3)]
+    return [f"/media/thumb/{dataset.id}/{p.face}/384.webp" for p in context.datasets.pictures(dataset.id, limit=3)]
 
 
 def describe_machine(context: Context) -> dict[str, Any]:

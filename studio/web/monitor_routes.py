@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
@@ -21,9 +21,10 @@ from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
 from studio.runs.hardware import Hardware, probe_hardware
-from studio.runs.state import read_run_config
+from studio.runs.state import read_job, read_run_config
 from studio.web.brand import FOREVER
 from studio.web.context import Context
+from studio.web.hardest import describe_pictures
 from studio.web.media_routes import scaled_webp
 from studio.web.nearest import find_nearest, manifest_files
 
@@ -48,6 +49,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
 
     @api.get("/api/runs/{run_id}")
     def facts(run_id: str) -> JSONResponse:
+        control.reconcile_run(context.workspace, run_id)  # a cluster's job is followed again where its follower has died
         return JSONResponse(describe_run(context, run_id, digests), headers=_NO_STORE)
 
     @api.get("/api/runs/{run_id}/events")
@@ -66,6 +68,17 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     @api.get("/api/runs/{run_id}/nearest")
     def nearest(run_id: str, step: int) -> JSONResponse:
         return JSONResponse(find_nearest(run_dir(run_id), run_id, step), headers=_NO_STORE)
+
+    @api.get("/api/runs/{run_id}/pictures")
+    def pictures(run_id: str) -> JSONResponse:
+        return JSONResponse(describe_pictures(run_dir(run_id), run_id, _known_ids(context, run_id)), headers=_NO_STORE)
+
+    @api.get("/media/run/{run_id}/pair/{prompt}/{side}.webp")
+    def pair(run_id: str, prompt: int, side: Literal["before", "target"]) -> FileResponse:
+        path = run_dir(run_id).pair_side(prompt, side)
+        if not path.is_file():
+            raise DarkroomError("This picture is not there. It is kept when the first samples are drawn.")
+        return FileResponse(scaled_webp(context.workspace.cache, path, f"{run_id}-pair-{prompt}-{side}", 384), headers=FOREVER)
 
     @api.get("/media/run/{run_id}/picture/{number}.webp")
     def picture(run_id: str, number: int) -> FileResponse:
@@ -163,6 +176,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
     base = find_base_model(run.base_model)
     digest = digests.of(root.events)
     losses = {e["step"]: e.get("heldout_loss") for e in digest.others if e["t"] == "checkpoint"}
+    where = _where(root)
     lora = root.result if root.result.is_file() else None
     return {
         "id": run.id,
@@ -178,6 +192,8 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "resolution": config.get("resolution") or (base.resolution if base else 0),
         "trigger_word": config.get("trigger_word", ""),
         "sample_every": config.get("sample_every", 0),
+        "draws": len(run.prompts) + int(config.get("num_sample_pairs") or 0),
+        "what": "LoRA" if "rank" in config else "model",
         "seeds": config.get("num_sample_seeds", 1),
         "seconds": run.seconds,
         "eta_s": run.eta_s,
@@ -186,9 +202,18 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "kept_step": run.kept_step,
         "checkpoints": [{"step": step, "loss": losses.get(step)} for step in complete_checkpoints(root)],
         "lora_mb": round(lora.stat().st_size / 1e6, 2) if lora else None,
-        "memory_gb": _memory_gb(_hardware()),
+        "memory_gb": _memory_gb(_hardware()) if where is None else 0,
+        "where": where,
         "others": [_brief(other) for other in context.runs.list() if other.id != run_id][:20],
     }
+
+
+def _where(root: RunDir) -> dict[str, str] | None:
+    """Which job of a cluster or a cloud the run is; None for one of this machine."""
+    job = read_job(root)
+    if not job:
+        return None
+    return {"job": str(job.get("id", "")), **{key: str(job.get(key, "")) for key in ("launcher", "nodes", "partition", "words", "silence")}}
 
 
 def _brief(run: Any) -> dict[str, Any]:
@@ -217,6 +242,14 @@ def _latest_run(context: Context, dataset: str) -> str | None:
     runs = context.runs.list()
     own = [r for r in runs if r.dataset_id == dataset] if dataset else runs
     return max(own, key=lambda r: str(r.created)).id if own else None
+
+
+def _known_ids(context: Context, run_id: str) -> set[str]:
+    """Ids of the pictures that the run's data set has now; none where it is gone."""
+    try:
+        return {p.id for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+    except DarkroomError:
+        return set()
 
 
 def _config(root: RunDir) -> dict[str, Any]:

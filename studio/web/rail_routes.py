@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from backends.contract import files
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from studio.runs.hardware import probe_hardware
+from studio.runs.state import ACTIVE
 from studio.web.context import Context
 
-ACTIVE = ("starting", "running", "stopping")
 BROKEN = ("failed", "crashed", "interrupted")
 _MANY = 40
 
@@ -69,6 +69,8 @@ def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
         return {name: _mark() for name in ("dataset", "captions", "check")}
     number, written = dataset.num_pictures, dataset.num_captions
     marks = {"dataset": _mark("done", str(number)) if number else _mark(), "captions": _mark(), "check": _mark()}
+    if dataset.num_incomplete:
+        marks["dataset"] = _mark("you", f"{number - dataset.num_incomplete}/{number}")
     job = context.jobs.status(dataset.id)
     if job["state"] in ("starting", "running"):
         marks["captions"] = _mark("run", f"{job['done']}/{job['total']}", job["done"] / max(1, job["total"]))
@@ -106,9 +108,15 @@ def _run_marks(context: Context, run: Any) -> dict[str, Any]:
 
 
 def _dataset_entry(dataset: Any, on: bool) -> dict[str, Any]:
-    words = f"{dataset.num_pictures} picture" + ("" if dataset.num_pictures == 1 else "s")
+    words = count_rows(dataset)
     picture = f"/media/thumb/{dataset.id}/{dataset.cover}/192.webp" if dataset.cover else None
     return {"id": dataset.id, "name": dataset.name, "sub": words, "img": picture, "on": on}
+
+
+def count_rows(dataset: Any) -> str:
+    """`12 pictures`, `1 edit pair`: how much is in a data set."""
+    noun = "edit pair" if dataset.kind == "pairs" else "picture"
+    return f"{dataset.num_pictures} {noun}" + ("" if dataset.num_pictures == 1 else "s")
 
 
 def _run_entry(run: Any, on: bool) -> dict[str, Any]:
@@ -117,8 +125,8 @@ def _run_entry(run: Any, on: bool) -> dict[str, Any]:
 
 def state_words(run: Any) -> str:
     """Where a run stands, in a few words."""
-    if run.state == "starting":
-        return "Starting"
+    if run.state in ("queued", "starting"):
+        return {"queued": "In the queue", "starting": "Starting"}[run.state]
     if run.state in ACTIVE:
         return f"Step {run.step} of {run.max_steps}"
     if run.state in BROKEN:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import files
+from backends.contract.drawing import name_publicly
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from studio.workers.closeness import compute_closeness, compute_likeness
@@ -136,7 +137,7 @@ class ComparisonStore:
             for line in plan.lines
         ]
         settings = plan.config.model_dump(mode="json", exclude={"loras", "prompt", "image"})
-        settings["base_model"] = Path(plan.config.base_model).name if Path(plan.config.base_model).is_absolute() else plan.config.base_model
+        settings["base_model"] = name_publicly(plan.config.base_model)
         told = {"columns": columns, "names": plan.cells, "settings": settings, "edits": edits}
         return {"seed": plan.config.seed, "scale": plan.scale, "prompts": prompts, **told}
 

@@ -3,8 +3,8 @@ import {h, fill, icon, clock, size} from './core.js';
 import {span, count, sampleUrl} from './run.js';
 import {lossText} from './curve.js';
 
-const PHASES = [['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['caching', 'Prepare the pictures'], ['sampling', 'Draw the first samples'], ['training', 'Train']];
-const DOING = {starting: 'Starting the trainer', loading: 'Loading the base model', caching: 'Preparing the pictures', sampling: 'Drawing samples', saving: 'Saving', exporting: 'Writing the LoRA file'};
+const PHASES = [['queued', 'Wait in the queue'], ['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['drawing', 'Draw pictures of the class'], ['caching', 'Prepare the pictures'], ['sampling', 'Draw the first samples'], ['training', 'Train']];
+const DOING = {starting: 'Starting the trainer', loading: 'Loading the base model', caching: 'Preparing the pictures', drawing: 'Drawing pictures of the class', sampling: 'Drawing samples', saving: 'Saving', exporting: 'Writing the LoRA file'};
 
 /* "Preparing the pictures, 5 of 12", or nothing while it simply trains. */
 export const doing = (p) => (p && DOING[p.phase] ? DOING[p.phase] + (p.total ? `, ${count(Math.min(p.total, p.done || 0))} of ${count(p.total)}` : '') : '');
@@ -32,8 +32,8 @@ export function makeFigures(run) {
       m.lora_mb ? stat(size(m.lora_mb * 1e6).split(' ')[0], size(m.lora_mb * 1e6).split(' ')[1], 'size of the LoRA') : m.seconds ? stat(span(m.seconds), '', 'trained') : null);
   }
   function steps() {
-    const list = PHASES.filter(([k]) => k !== 'sampling' || (run.meta.sample_every && run.meta.prompts.length)), p = run.phase;
-    const at = Math.max(0, list.findIndex(([k]) => k === (p?.phase || (run.meta.state === 'starting' ? 'starting' : 'training')))), sign = JSON.stringify([p, at]);
+    const list = PHASES.filter(([k]) => (k !== 'queued' || run.meta.where) && (k !== 'drawing' || run.phase?.phase === 'drawing') && (k !== 'sampling' || (run.meta.sample_every && run.meta.draws))), waits = run.meta.state === 'queued', p = waits ? null : run.phase;
+    const at = Math.max(0, list.findIndex(([k]) => k === (p?.phase || (['queued', 'starting'].includes(run.meta.state) ? run.meta.state : 'training')))), sign = JSON.stringify([p, at]);
     if (sign === listed) return;
     listed = sign;
     fill(phases, list.map(([, text], i) => {

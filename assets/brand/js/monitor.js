@@ -5,10 +5,12 @@ import {crumb} from './rail.js';
 import {makeTray} from './tray.js';
 import {makeCurve} from './curve.js';
 import {makeWall, makeOthers, makeLog} from './wall.js';
+import {makePlace} from './monitor_place.js';
+import {makeHardest} from './hardest.js';
 import {makeFigures, makeNotices, makeAdvice, makeCheckpoints, doing} from './figures.js';
 
 const WRONG = ['failed', 'crashed', 'interrupted'];
-const CHIPS = {starting: ['starting', 'live'], running: ['live', 'live'], stopping: ['saving and stopping', 'live'], stopped: ['stopped', ''], finished: ['finished', ''], failed: ['failed', 'bad'], crashed: ['crashed', 'bad'], interrupted: ['interrupted', 'you']};
+const CHIPS = {queued: ['in the queue', 'you'], starting: ['starting', 'live'], running: ['live', 'live'], stopping: ['saving and stopping', 'live'], stopped: ['stopped', ''], finished: ['finished', ''], failed: ['failed', 'bad'], crashed: ['crashed', 'bad'], interrupted: ['interrupted', 'you']};
 keys('Monitor', [['← →', 'Go through the samples (on the scrubber)'], ['Home', 'First sample'], ['End', 'Newest sample']]);
 
 export async function mount(el) {
@@ -33,14 +35,14 @@ function empty(el) {
 
 function draw(el, run) {
   const state = h('span.d-state'), name = document.createTextNode(run.id), title = h('h1', name, ' ', state), sub = h('p', '\u00a0'), now = h('span.now', {role: 'status'});
-  const tray = makeTray(run), figures = makeFigures(run), curve = makeCurve(run), others = makeOthers(run), notices = makeNotices(run);
+  const tray = makeTray(run), figures = makeFigures(run), curve = makeCurve(run), others = makeOthers(run), notices = makeNotices(run), place = makePlace(run);
   const pick = (row, step) => { tray.pick(row, step); tray.el.scrollIntoView({block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth'}); };
-  const wall = makeWall(run, pick), points = makeCheckpoints(run, pick), log = makeLog(run);
+  const wall = makeWall(run, pick), points = makeCheckpoints(run, pick), log = makeLog(run), hardest = makeHardest(run);
   const advice = makeAdvice(run, () => null);
   const card = h('div.d-card.fk'), wrong = h('div.wrong'), dock = makeDock(run, log);
-  const left = h('div', tray.el, card), right = h('div.right', figures.el, curve.el, points.el, notices.el);
+  const left = h('div', tray.el, card), right = h('div.right', place.el, figures.el, curve.el, points.el, notices.el);
   const two = h('div.mo', left, right);
-  fill(el, h('header.d-head', h('div', switcher(), title, sub)), wrong, two, advice.el, wall.el, others.el, log.el, dock.el);
+  fill(el, h('header.d-head', h('div', switcher(), title, sub)), wrong, two, advice.el, wall.el, hardest.el, others.el, log.el, dock.el);
   let faced = '';
 
   function face() {                                   // the words on top
@@ -50,11 +52,11 @@ function draw(el, run) {
     state.hidden = m.state === 'finished' && run.link === 'live';
     state.textContent = state.hidden ? '' : chip;
     const done = m.state === 'finished';
-    name.data = done ? (m.learned === false ? 'Finished, but it learned little' : 'Your LoRA is ready') : m.name;
+    name.data = done ? (m.learned === false ? 'Finished, but it learned little' : `Your ${m.what} is ready`) : m.name;
     const took = r?.seconds ?? m.seconds;
     const parts = done ? [`${m.name}: ${plural(r?.steps ?? steps, 'step')}${took ? ' in ' + span(took) : ''}.`, m.kept_step ? `Step ${count(m.kept_step)} is kept.` : r?.best_step ? `Step ${count(r.best_step)} has the lowest held-out loss; look for yourself before you keep one.` : '']
       : WRONG.includes(m.state) ? [`It ended at step ${count(steps)} of ${count(m.total)}${took ? `, after ${span(took)}` : ''}. Your pictures, captions and settings are untouched.`]
-      : m.state === 'stopped' ? [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.trigger_word ? `Teaching ${m.base_model} what ${m.trigger_word} is.` : `Teaching ${m.base_model} from your pictures.`];
+      : m.state === 'stopped' ? m.reason ? [`Stopped at step ${count(steps)} of ${count(m.total)}.`, m.reason] : [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.trigger_word ? `Teaching ${m.base_model} what ${m.trigger_word} is.` : `Teaching ${m.base_model} from your pictures.`];
     fill(sub, parts.filter(Boolean).join(' '), run.busy() && doing(run.phase) && run.status.step != null ? [' ', fill(now, doing(run.phase) + '.')] : null);
     document.title = (run.busy() && run.status.step ? `${Math.floor((100 * run.status.step) / (m.total || 1))} % ` : '') + m.name + ' · Darkroom';
   }
@@ -77,7 +79,7 @@ function draw(el, run) {
     if (run.link === 'gone') { fill(el, h('header.d-head', h('div', switcher(), h('h1', 'This run is not here'), h('p', `There is no run called “${run.id}”. It may have been deleted.`))), h('p', h('a.d-btn', {href: href('monitor', {run: null})}, 'Show the newest run'))); ready(el, 'gone'); return; }
     if (!run.meta) { if (run.link === 'away') { state.className = 'd-state you'; state.textContent = 'reconnecting'; } return; }
     face(); frame();
-    for (const part of [tray, figures, curve, points, notices, advice, wall, others, log, dock]) part.show();
+    for (const part of [tray, place, figures, curve, points, notices, advice, wall, hardest, others, log, dock]) part.show();
     ready(el, run.link === 'live' ? 'ready' : 'away');
     const block = el.closest('.block'); if (block) { block.dataset.run = run.meta.state; block.dataset.step = run.status.step ?? 0; }
   }
@@ -118,7 +120,8 @@ function makeDock(run, log) {
     const where = h('b', `Step ${count(s.step ?? m.step ?? 0)} of ${count(m.total)}.`), keep = {run: run.id, dataset: m.dataset || null};
     light.hidden = !busy;
     if (busy) fill(light, ring(Math.min(1, (s.step || 0) / (m.total || 1))));
-    if (m.state === 'stopping') fill(words, where, ' It saves this step, then stops.');
+    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), ' You can close this page; the run begins by itself.');
+    else if (m.state === 'stopping') fill(words, where, ' It saves this step, then stops.');
     else if (busy && s.step == null) fill(words, h('b', doing(run.phase) || 'Starting the trainer', '.'), ' You can close this page; the run goes on.');
     else if (busy) fill(words, where, left == null ? ' ' : ` Done at about ${new Date(Date.now() + left * 1000).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})}. `, 'Stopping saves this step first, so you can go on later.');
     else if (m.state === 'finished') fill(words, h('b', `${plural(m.checkpoints.length, 'checkpoint')}, ${plural(m.prompts.length, 'prompt')}.`), ' Compare them side by side, then keep the best.');
@@ -127,7 +130,8 @@ function makeDock(run, log) {
     if (sign === drawn) return;
     drawn = sign;
     const stopping = m.state === 'stopping', download = m.lora_mb && h('a.d-btn.big', {href: `/api/runs/${encodeURIComponent(run.id)}/lora`, download: run.id + '.safetensors', id: 'download'}, icon('down2', 's'), ' Download');
-    if (busy) fill(buttons, m.prompts.length ? button('Sample now', '.big', act('sample', 'Samples are drawn after this step.'), 'strip', 'sample-now') : null, button(stopping ? 'Stopping' : 'Stop and save', '.big', act('stop'), 'stop', 'stop'));
+    if (m.state === 'queued') fill(buttons, button('Take it out', '.big', act('stop'), 'stop', 'stop'));
+    else if (busy) fill(buttons, m.draws ? button('Sample now', '.big', act('sample', 'Samples are drawn after this step.'), 'strip', 'sample-now') : null, button(stopping ? 'Stopping' : 'Stop and save', '.big', act('stop'), 'stop', 'stop'));
     else if (m.state === 'finished') fill(buttons, link('Train again', '.big.d-hide-m', href('train', {...keep, run: null}), 'again'), download, link('Compare', '.pri', href('compare', keep), 'compare'));
     else fill(buttons, link('Change settings', '.big', href('train', {...keep, run: null}), 'settings'), last ? link('Compare', '.big.d-hide-m', href('compare', keep), 'compare') : null, download, button('Resume', '.pri', act('resume', last ? `It goes on from step ${count(last)}.` : 'It starts again.'), null, 'resume'));
     for (const b of buttons.querySelectorAll('button')) b.disabled = stopping;

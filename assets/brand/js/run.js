@@ -4,7 +4,7 @@
 import {api} from './core.js';
 
 const SMOOTH = 0.92;                       // as in studio/runs/digest.py
-export const BUSY = ['starting', 'running', 'stopping'];
+export const BUSY = ['queued', 'starting', 'running', 'stopping'];
 const COLUMNS = ['x', 'raw', 'ema', 'hi', 'lo', 'ho', 'lr'];
 const runs = new Map();
 
@@ -48,6 +48,7 @@ export function openRun(id) {
       s.ho[i] = e.loss; s.lo[i] = e.loss - (e.se || 0); s.hi[i] = e.loss + (e.se || 0);
       s.evals = [...s.evals.filter((x) => x.step !== e.step), e];
     },
+    pictures(e) { s.pictures = e.step; },
     sample(e) { const name = /([^/]*)\.png$/.exec(e.file)?.[1] || `p${e.prompt}_s0`; s.samples.set(e.step + '/' + name, {...e, row: name}); },
     notice(e) { s.notices.push(e); },
     phase(e) { s.phase = e.phase === 'training' ? null : e; },

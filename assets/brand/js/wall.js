@@ -2,8 +2,9 @@
 import {h, icon, fill, api} from './core.js';
 import {sampleUrl, count, BUSY} from './run.js';
 
+const SIDE = ' minmax(72px,124px) ';
 const MOST = 12;        // columns shown before "all"
-const STATES = {starting: 'Starts', running: 'Trains', stopping: 'Saves and stops', finished: 'Finished', stopped: 'Stopped', failed: 'Failed', crashed: 'Crashed', interrupted: 'Interrupted'};
+const STATES = {queued: 'Waits in the queue', starting: 'Starts', running: 'Trains', stopping: 'Saves and stops', finished: 'Finished', stopped: 'Stopped', failed: 'Failed', crashed: 'Crashed', interrupted: 'Interrupted'};
 
 export function makeWall(run, onPick) {
   const note = h('span.d-small.d-sub'), wall = h('div.d-wall'), all = h('button.d-btn.sm.quiet.d-push', {type: 'button', hidden: true, onclick: () => { everything = !everything; drawn = ''; show(); }});
@@ -35,29 +36,33 @@ export function makeWall(run, onPick) {
     }
     return cells.get(id);
   }
+  const side = (x, which) => (x?.[which] ? h('img', {loading: 'lazy', decoding: 'async', width: 96, height: 96, src: `/media/run/${encodeURIComponent(run.id)}/pair/${x.prompt}/${which}.webp`, alt: which === 'before' ? 'The picture before' : 'The picture wanted'}) : h('span'));
   function show() {
     if (!run.meta) return;
     const steps = [...new Set([...run.samples.values()].map((x) => x.step))].sort((a, b) => a - b), every = run.meta.sample_every;
-    el.hidden = !steps.length && !(run.busy() && every && run.meta.prompts.length);
+    el.hidden = !steps.length && !(run.busy() && every && run.meta.draws);
     if (el.hidden) return;
     const next = steps.length ? (Math.floor(steps.at(-1) / every) + 1) * every : 0, open = run.busy() && every > 0 && next <= run.meta.total;
-    const cols = columns(steps);
+    const cols = columns(steps), edits = [...run.samples.values()].some((x) => x.before);
     all.hidden = steps.length <= MOST; all.textContent = everything ? 'Show fewer' : `All ${steps.length} steps`;
     const left = open && run.status.steps_per_s ? Math.round((next - run.status.step) / run.status.steps_per_s) : null;
     note.textContent = [every ? `one seed, every ${count(every)} steps` : 'one seed', left != null && left >= 0 && steps.length ? left < 1 ? 'the next is on its way' : `the next in about ${left < 90 ? left + ' s' : Math.round(left / 60) + ' min'}` : ''].filter(Boolean).join('; ');
     const keys = rows(), sign = [keys, cols, open, run.samples.size, Object.values(near)].join('|');
-    nearest(steps.at(-1));
+    if (!edits) nearest(steps.at(-1));
     if (sign === drawn) return;
     const atEnd = scroll.scrollLeft + scroll.clientWidth >= scroll.scrollWidth - 4;
     drawn = sign;
     const has = Object.keys(near).length > 0, width = cols.length + (open ? 1 : 0);
-    wall.style.gridTemplateColumns = `132px repeat(${width},minmax(72px,124px))` + (has ? ' minmax(104px,138px)' : '');
+    wall.style.gridTemplateColumns = `132px ${edits ? SIDE : ''}repeat(${width},minmax(72px,124px))${edits ? SIDE : ''}` + (has ? ' minmax(104px,138px)' : '');
     wall.style.minWidth = width > 7 ? 132 + width * 84 + (has ? 124 : 0) + 'px' : '';
-    const kids = [h('span'), ...cols.map((c) => h('span.h' + (c === steps.at(-1) ? '.on' : ''), c === 0 ? 'base' : count(c))), open && h('span.h', next ? count(next) : 'base'), has && h('span.h.near', 'nearest')];
+    const kids = [h('span'), edits && h('span.h', 'before'), ...cols.map((c) => h('span.h' + (c === steps.at(-1) ? '.on' : ''), c === 0 ? 'base' : count(c))), open && h('span.h', next ? count(next) : 'base'), edits && h('span.h', 'wanted'), has && h('span.h.near', 'nearest')];
     for (const key of keys) {
+      const any = edits && [...run.samples.values()].find((x) => x.row === key);
       kids.push(label(key));
+      if (edits) kids.push(side(any, 'before'));
       for (const c of cols) { const x = run.samples.get(c + '/' + key); kids.push(x ? cell(x) : h('span')); }
       if (open) kids.push(h('div.d-ph', {role: 'img', aria: {label: 'not made yet'}}));
+      if (edits) kids.push(side(any, 'target'));
       if (has) kids.push(near[key] ? h('div.near', h('img', {loading: 'lazy', decoding: 'async', width: 104, height: 104, src: near[key].src, alt: 'Nearest picture of the data set', title: `Nearest in the data set; mean difference ${near[key].distance} of 255`})) : h('span'));
     }
     fill(wall, kids);                                   // old <img> nodes are moved, not made again: no reload, no flicker

@@ -22,7 +22,11 @@ class PictureLosses(Config):
     """A look at single pictures."""
 
     debug_loss: bool = setting(
-        False, "Loss of each picture", "On or off. Logs which picture is hard; costs a little time.", group="samples", widget="switch"
+        False,
+        "Loss of each picture",
+        "On or off. Asks at each judgement how well each one is learnt, and finds the mislabelled one; costs a little time.",
+        group="samples",
+        widget="switch",
     )
 
 

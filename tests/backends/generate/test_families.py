@@ -70,7 +70,7 @@ def test_a_lora_draws_as_plain_diffusers_or_peft_to_the_pixel(pipelines, folder,
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_scale_0_is_the_base_to_the_pixel_and_scale_1_differs(pipelines, folder, base, variant):
-    path = write_adapter(folder / f"{base}-{variant}-0.safetensors", 2, base=base, variant=variant, size=0.08)
+    path = write_adapter(folder / f"{base}-{variant}-0.safetensors", 2, base=base, variant=variant)
     drawn, untouched = draw(pipelines(base), config(base, (path, 1.0))), plain(base)
     assert near(drawn, untouched) > 10
     assert np.array_equal(draw(pipelines(base), config(base, (path, 0.0))), untouched)
@@ -95,7 +95,7 @@ def test_a_swap_in_place_equals_a_fresh_load(pipelines, folder, base, variant):
 
 def test_different_kinds_of_lora_mix_and_come_apart_again(pipelines, folder):
     base = "pocket-sd15"
-    uses = [(write_adapter(folder / f"mix-{v}.safetensors", 11, base=base, variant=v, size=0.08), 0.5) for v in VARIANTS]
+    uses = [(write_adapter(folder / f"mix-{v}.safetensors", 11, base=base, variant=v), 0.5) for v in VARIANTS]
     pipeline = pipelines(base)
     alone = [draw(pipeline, config(base, use)) for use in uses]
     together = draw(pipeline, config(base, *uses))

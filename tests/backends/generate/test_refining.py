@@ -14,7 +14,7 @@ from backends.contract.config import parse_config
 from backends.contract.draw import DrawConfig
 from backends.contract.errors import DarkroomError
 from backends.generate.loading import load_draw_pipeline
-from tests.backends.engine.toy import build_base
+from tests.backends.toys import build_base
 
 PROMPT, STEPS = "a house by the sea", 10
 

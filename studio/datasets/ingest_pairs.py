@@ -1,0 +1,156 @@
+"""What is dropped on a data set of edit pairs: pictures find their partners, lists and text files their pairs."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import replace
+
+from backends.contract.errors import DarkroomError
+from studio.datasets import caption_files, pair_lists
+from studio.datasets.incoming import BATCH, Found, Outcome, keep_image, kind_of, read_bytes, refuse_kind
+from studio.datasets.pair_desk import Desk
+from studio.datasets.pair_names import Spot, read_spot
+from studio.datasets.rows import ImageFile, Picture, Side
+from studio.datasets.store import DatasetStore
+
+Texts = dict[str, str]
+
+
+def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
+    """Takes files under the names that they came with, folders and all: those say which side they are, and of which pair.
+
+    Lists come first, so that pictures find the pairs that they name; what does not say its side comes last, so that it finds
+    the half that lacks it. A half without its partner stays in the data set and waits.
+    """
+    kinds = {file.name: kind_of(file) for file in found}
+    outcomes, texts = _take_lists(store, dataset_id, [f for f in found if kinds[f.name] == "list"])
+    for file in (f for f in found if kinds[f.name] == "caption"):
+        try:
+            texts[file.name] = caption_files.read_caption(file.path)
+        except DarkroomError as refusal:
+            outcomes.append(Outcome(file.name, False, None, refusal.text))
+    words = _Words(texts | caption_files.read_waiting(store, dataset_id))
+    pictures = sorted((f for f in found if kinds[f.name] == "picture"), key=lambda f: read_spot(f.name).side is None)
+    taken: list[Outcome] = []
+    for start in range(0, len(pictures), BATCH):
+        taken += _take_batch(store, dataset_id, pictures[start : start + BATCH], words)
+    strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("zip", "other")]
+    loose = {name: text for name, text in texts.items() if name not in words.used}
+    told = [Outcome(name, True, None, "") for name in texts if name in words.used]
+    return taken + strangers + outcomes + told + _give_loose(store, dataset_id, loose)
+
+
+def ingest_side(store: DatasetStore, dataset_id: str, pair_id: str, side: Side, file: Found) -> Outcome:
+    """Lays one picture on the free side of a pair."""
+    try:
+        data, image_id = read_bytes(file)
+        image, note = keep_image(store, dataset_id, file.name, data, image_id)
+        with store.index(dataset_id).change() as rows:
+            desk = Desk(rows)
+            row = desk.put_at(pair_id, side, image)
+            desk.close()
+    except DarkroomError as refusal:
+        return Outcome(file.name, False, None, refusal.text)
+    return Outcome(file.name, True, row.id, note)
+
+
+def is_list_of_pairs(file: Found) -> bool:
+    """Whether the file names edit pairs."""
+    try:
+        return pair_lists.lists_pairs(caption_files.read_lines(file.name, file.path))
+    except (ValueError, csv.Error):
+        return False
+
+
+def _take_lists(store: DatasetStore, dataset_id: str, found: list[Found]) -> tuple[list[Outcome], Texts]:
+    """What became of each list, and the words of those that name single pictures."""
+    outcomes: list[Outcome] = []
+    texts: Texts = {}
+    for file in found:
+        try:
+            if not is_list_of_pairs(file):
+                texts |= caption_files.read_list(file.name, file.path)
+                continue
+            entries = pair_lists.read_entries(file.name, caption_files.read_lines(file.name, file.path))
+            with store.index(dataset_id).change() as rows:
+                desk = Desk(rows)
+                kept, refused = pair_lists.settle(desk, entries)
+                desk.close()
+        except DarkroomError as refusal:
+            outcomes.append(Outcome(file.name, False, None, refusal.text))
+            continue
+        note = f" {kept:,} of them keep words of your own." if kept else ""
+        outcomes.append(Outcome(file.name, True, None, f"It names {len(entries):,} pairs.{note}"))
+        outcomes += [Outcome(name, False, None, reason) for name, reason in refused.items()]
+    return outcomes, texts
+
+
+def _take_batch(store: DatasetStore, dataset_id: str, files: list[Found], words: _Words) -> list[Outcome]:
+    """Decodes some pictures, then lays them all in one change of the list."""
+    known = {image.id: image for row in store.pictures(dataset_id) for image in row.images}
+    ready: list[tuple[ImageFile, str] | Outcome] = []
+    for file in files:
+        try:
+            data, image_id = read_bytes(file)
+            note = ""
+            if image_id not in known:  # many pairs may share one picture
+                known[image_id], note = keep_image(store, dataset_id, file.name, data, image_id)
+            ready.append((replace(known[image_id], name=file.name), note))
+        except DarkroomError as refusal:
+            ready.append(Outcome(file.name, False, None, refusal.text))
+    with store.index(dataset_id).change() as rows:
+        desk = Desk(rows)
+        outcomes = [one if isinstance(one, Outcome) else _lay(desk, *one) for one in ready]
+        changed = {row.id: words.find(row) for row in desk.close() if not row.text}
+        for at, row in enumerate(rows):
+            if changed.get(row.id):
+                rows[at] = caption_files.with_words_of_file(row, changed[row.id])[0]
+    return outcomes
+
+
+def _lay(desk: Desk, image: ImageFile, note: str) -> Outcome:
+    try:
+        return Outcome(image.name, True, desk.put(image).id, note)
+    except DarkroomError as refusal:
+        return Outcome(image.name, False, None, refusal.text)
+
+
+class _Words:
+    """Texts by the pair that they belong to: beside either picture, or of the pair's own name."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._by_key: dict[str, list[tuple[int, Spot, str, str]]] = defaultdict(list)
+        self.used: set[str] = set()
+        for name, text in texts.items():
+            spot = read_spot(name)
+            rank = {None: 0, "after": 1, "before": 2}[spot.side]  # beside both: what stands beside the result says the change
+            self._by_key[spot.key].append((rank, spot, name, text))
+
+    def find(self, row: Picture) -> str:
+        """The instruction of this pair, or nothing."""
+        found = [
+            (rank, text, name)
+            for spot in {read_spot(image.name) for image in row.images}
+            for rank, own, name, text in self._by_key.get(spot.key, [])
+            if own.belongs_with(spot)
+        ]
+        self.used |= {name for _, _, name in found}
+        return min(found)[1] if found else ""
+
+
+def _give_loose(store: DatasetStore, dataset_id: str, texts: Texts) -> list[Outcome]:
+    """Texts whose pair came before them; those whose pair has not come wait for it."""
+    if not texts:
+        return []
+    words, kept = _Words(texts), []
+    with store.index(dataset_id).change() as rows:
+        for at, row in enumerate(rows):
+            text = words.find(row)
+            if text:
+                rows[at], is_kept = caption_files.with_words_of_file(row, text)
+                kept += [row] if is_kept else []
+    caption_files.add_waiting(store, dataset_id, {n: t for n, t in texts.items() if n not in words.used})
+    waits = "No pair has this name yet. The instruction waits for it."
+    outcomes = [Outcome(name, True, None, "" if name in words.used else waits) for name in texts]
+    return outcomes + [Outcome(row.name, False, row.id, f"“{row.name}” has words of your own; they stay.") for row in kept]

@@ -1,0 +1,120 @@
+"""What one does with edit pairs as they lie: turn them round, match halves that were named differently, forget what never came."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from backends.contract.errors import DarkroomError
+from studio.datasets.pair_desk import Desk
+from studio.datasets.pair_names import read_spot
+from studio.datasets.rows import ImageFile, Picture, with_sides
+from studio.datasets.store import DatasetStore
+
+_LOOSE = re.compile(r"[\W_]+")
+
+
+def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] | None = None) -> str:
+    """Makes before of after and after of before, of these pairs or of all; the words stay. The token undoes it."""
+    wanted = None if pair_ids is None else set(pair_ids)
+    with store.index(dataset_id).change() as rows:
+        chosen = [row for row in rows if wanted is None or row.id in wanted]
+        lost = (wanted or set()) - {row.id for row in chosen}
+        if lost or not chosen:
+            raise DarkroomError("There is no such pair in this data set. It may have been removed.")
+        token = store.remember(dataset_id, "swap", rows, chosen)
+        for at, row in enumerate(rows):
+            if (wanted is None or row.id in wanted) and row.before is not None and row.after is not None:
+                rows[at] = with_sides(row, row.after, row.before)
+    return token
+
+
+def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
+    """Makes pairs of waiting halves whose names differ only in folders, capitals, signs or side words.
+
+    Only where exactly one picture before and one after have such a name, of one size: nothing is guessed between several.
+
+    Returns:
+        How many pairs were made, and the token that undoes it.
+    """
+    with store.index(dataset_id).change() as rows:
+        before = list(rows)
+        joins = [(left, right) for left, right in _find_matches(rows) if _same_size(rows[left], rows[right])]
+        if not joins:
+            raise DarkroomError("No two of the waiting pictures have one name. Drop a missing picture on its place, or remove the rest.")
+        token = store.remember(dataset_id, "match", before, [before[at] for join in joins for at in join])
+        desk = Desk(rows)
+        for left, right in joins:
+            desk.join(left, right)
+        desk.close()
+    return len(joins), token
+
+
+def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
+    """Takes out the pairs that a list names and of which neither picture has come; says how many."""
+    with store.index(dataset_id).change() as rows:
+        kept = [row for row in rows if row.missing != "both"]
+        count = len(rows) - len(kept)
+        rows[:] = kept
+    return count
+
+
+def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
+    """What a training of edits would stop at, as sentences with the way out: halves, and sides of different size."""
+    faults = []
+    halves = [row for row in rows if row.missing]
+    if halves:
+        lacks = Counter(row.missing for row in halves)
+        words = " and ".join(f"{count:,} lack the picture {side}" for side, count in sorted(lacks.items(), reverse=True))
+        faults.append(
+            f"{len(halves):,} of {len(rows):,} pairs are not complete: {_some(halves)} ({words}). Add the missing pictures, or remove "
+            "these pairs, on the Dataset page."
+        )
+    uneven = [row for row in rows if _sizes(row)]
+    if uneven:
+        faults.append(
+            f"{len(uneven):,} of {len(rows):,} pairs have pictures of two sizes: {_some(uneven)}; {_sizes(uneven[0])}. Remove them on the "
+            "Dataset page, scale or cut one picture of each, and add them again."
+        )
+    return faults
+
+
+def describe_size(image: ImageFile) -> str:
+    """`512 x 384 px`."""
+    return f"{image.width:,} x {image.height:,} px"
+
+
+def _sizes(row: Picture) -> str:
+    """Both sizes where they differ, else nothing."""
+    if row.missing or row.before is None or row.after is None:
+        return ""
+    one, other = describe_size(row.before), describe_size(row.after)
+    return "" if one == other else f"the first is {one} before and {other} after"
+
+
+def _find_matches(rows: Sequence[Picture]) -> list[tuple[int, int]]:
+    lefts, rights = (
+        {key: at for key, at in _loose_keys(rows, side).items() if at is not None} for side in ("after", "before")
+    )  # a half that lacks `after` is a left one
+    return sorted((lefts[key], rights[key]) for key in lefts.keys() & rights.keys())
+
+
+def _loose_keys(rows: Sequence[Picture], missing: str) -> dict[str, int | None]:
+    """Places of halves by the bare letters and digits of their name; None where several have the same."""
+    keys: dict[str, int | None] = {}
+    for at, row in enumerate(rows):
+        if row.missing == missing:
+            spot = read_spot(row.images[0].name)
+            key = _LOOSE.sub("", spot.key.rsplit("/", 1)[-1])
+            keys[key] = None if key in keys else at
+    return keys
+
+
+def _same_size(one: Picture, other: Picture) -> bool:
+    return (one.width, one.height) == (other.width, other.height)
+
+
+def _some(rows: Sequence[Picture]) -> str:
+    names = ", ".join(row.name for row in rows[:5])
+    return names + (f" and {len(rows) - 5:,} more" if len(rows) > 5 else "")

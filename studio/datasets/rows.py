@@ -1,0 +1,163 @@
+"""What a data set is made of: a picture with its caption, or an edit pair with its instruction; as lines and back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+TextBy = Literal["", "file", "captioner", "draft", "person"]
+Side = Literal["before", "after"]
+SIDES: tuple[Side, Side] = ("before", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One side of an edit pair: a file that came in, or one that is awaited (then `file` is empty and `name` may be known).
+
+    `id` comes from the content as dropped; `name` is what it was called; `file` the training copy, whose hash `sha256` is.
+    """
+
+    id: str = ""
+    name: str = ""
+    file: str = ""
+    width: int = 0
+    height: int = 0
+    bytes: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One row of a data set: a picture with its caption, or an edit pair with its instruction.
+
+    `id` of a picture comes from the content of the file as it was dropped; `name` is what it was called then; `file` is the
+    training copy, relative to the data set's folder; `bytes` the size as dropped; `sha256` that of the training copy;
+    `version` grows with every change of `text`.
+
+    A pair (see `make_pair`) has both sides; what a model should make, the picture after, stands in the common fields too.
+    """
+
+    id: str
+    name: str
+    file: str
+    width: int
+    height: int
+    bytes: int
+    text: str
+    text_by: TextBy
+    version: int
+    sha256: str = ""
+    before: ImageFile | None = None
+    after: ImageFile | None = None
+
+    @property
+    def missing(self) -> Literal["", "before", "after", "both"]:
+        """Which side of a pair is still awaited; a picture misses nothing."""
+        if self.before is None or self.after is None:
+            return ""
+        if not self.before.file:
+            return "before" if self.after.file else "both"
+        return "" if self.after.file else "after"
+
+    @property
+    def images(self) -> tuple[ImageFile, ...]:
+        """The files that are there: one of a picture; before and after of a pair, as far as they have come."""
+        if self.before is None or self.after is None:
+            return (ImageFile(self.id, self.name, self.file, self.width, self.height, self.bytes, self.sha256),)
+        return tuple(image for image in (self.before, self.after) if image.file)
+
+    @property
+    def face(self) -> str:
+        """The id of the file that stands for the row where there is room for one: after, else before."""
+        if self.before is None or self.after is None:
+            return self.id
+        return self.after.id or self.before.id
+
+    @property
+    def content(self) -> str:
+        """The same for the same files, in this data set and in every other one: over both pictures of a pair."""
+        if self.before is None or self.after is None:
+            return self.id
+        return hashlib.sha256(f"{self.before.id}>{self.after.id}".encode()).hexdigest()[:24]
+
+
+def make_pair(row_id: str, name: str, before: ImageFile, after: ImageFile, words: tuple[str, TextBy, int] = ("", "", 1)) -> Picture:
+    """A row with two sides; `words` are text, who wrote it, and version."""
+    main = after if after.file else before
+    size = before.bytes + after.bytes
+    return Picture(row_id, name, after.file, main.width, main.height, size, *words, sha256=after.sha256, before=before, after=after)
+
+
+def with_sides(row: Picture, before: ImageFile, after: ImageFile) -> Picture:
+    """The same pair with other pictures."""
+    return make_pair(row.id, row.name, before, after, (row.text, row.text_by, row.version))
+
+
+def with_measured(row: Picture, measured: dict[str, ImageFile]) -> Picture:
+    """The row with hash and size of its files as they are now; `measured` has those that were changed outside, by their id."""
+    if row.before is not None and row.after is not None:
+        return with_sides(row, *(_measured(image, measured.get(image.id)) for image in (row.before, row.after)))
+    now = measured.get(row.id)
+    return replace(row, sha256=now.sha256, width=now.width, height=now.height) if now else row
+
+
+def _measured(image: ImageFile, now: ImageFile | None) -> ImageFile:
+    return replace(image, sha256=now.sha256, width=now.width, height=now.height) if now and image.file else image
+
+
+def to_plain(row: Picture) -> dict[str, Any]:
+    """The row as it stands in metadata.jsonl.
+
+    Its first keys are those that other programs read: `file_name` and `text` of a picture (any imagefolder reader),
+    `input_image`, `instruction` and `output_image` of an edit pair.
+    """
+    values = asdict(row)
+    before, after = values.pop("before"), values.pop("after")
+    file, text = values.pop("file"), values.pop("text")
+    if before is None or after is None:
+        return {"file_name": file, "text": text} | values
+    standard = {"input_image": before.pop("file") or None, "instruction": text, "output_image": after.pop("file") or None}
+    own = {key: values[key] for key in ("id", "name", "text_by", "version")}
+    return standard | own | {"before": before, "after": after}
+
+
+def from_plain(values: dict[str, Any]) -> Picture:
+    """The row of a line of metadata.jsonl.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: When it is none.
+    """
+    text_by: TextBy = values["text_by"] if values.get("text_by") in get_args(TextBy) else ""
+    version = int(values.get("version", 1))
+    if "input_image" in values:
+        before, after = _side(values, "before", "input_image"), _side(values, "after", "output_image")
+        return make_pair(
+            str(values["id"]), str(values.get("name", "")), before, after, (str(values.get("instruction") or ""), text_by, version)
+        )
+    file = _checked_file(values["file_name"])
+    return Picture(
+        id=str(values["id"]),
+        name=str(values.get("name", file)),
+        file=file,
+        width=int(values["width"]),
+        height=int(values["height"]),
+        bytes=int(values.get("bytes", 0)),
+        text=str(values.get("text") or ""),
+        text_by=text_by,
+        version=version,
+        sha256=str(values.get("sha256", "")),
+    )
+
+
+def _side(values: dict[str, Any], side: Side, key: str) -> ImageFile:
+    own, file = values[side], _checked_file(values.get(key) or "")
+    numbers = {name: int(own.get(name, 0)) for name in ("width", "height", "bytes")}
+    return ImageFile(id=str(own["id"]), name=str(own.get("name", file)), file=file, sha256=str(own.get("sha256", "")), **numbers)
+
+
+def _checked_file(value: Any) -> str:
+    file = str(value)
+    if file.startswith("/") or ".." in file.split("/"):
+        raise ValueError("file_name leaves the data set's folder")
+    return file

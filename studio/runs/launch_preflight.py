@@ -1,0 +1,59 @@
+"""The preflight of a run that may train elsewhere: what this machine lacks is no fault of a cluster's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from backends.contract.config import ConfigFaults, Fault, parse_config
+from backends.contract.launch import LaunchSettings
+from studio.datasets.store import DatasetStore
+from studio.runs.forecast import compute_forecast
+from studio.runs.hardware import probe_hardware
+from studio.runs.launch_checks import check_launch, hardware_for
+from studio.runs.preflight import Preflight, free_disk, run_preflight
+from studio.workspace import Workspace
+
+_OF_THIS_MACHINE = ("machine", "mixed_precision", "num_processes")
+
+
+def preflight_launch(
+    workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch_values: dict[str, Any]
+) -> tuple[Preflight, LaunchSettings]:
+    """Everything that would stop or spoil a run where its launch settings say, all at once.
+
+    Args:
+        workspace: Where data sets and runs lie.
+        dataset_id: The data set to learn from.
+        backend_name: family/method.
+        values: Training settings as they come from a form, a preset or a command line.
+        launch_values: Launch settings, likewise.
+    """
+    found = run_preflight(workspace, dataset_id, backend_name, values)
+    try:
+        launch = parse_config(LaunchSettings, launch_values)
+    except ConfigFaults as wrong:
+        return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
+    config = found.config
+    if config is None:
+        return found, launch
+    if not launch.is_local:
+        found = _look_there(workspace, dataset_id, found, launch)
+    elif launch.num_machines > 1:  # the processes are shared, so this machine needs fewer GPUs than there are processes
+        found = replace(found, faults=[f for f in found.faults if f.field != "num_processes"])
+    return replace(found, faults=[*found.faults, *check_launch(config, launch)]), launch
+
+
+def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch: LaunchSettings) -> Preflight:
+    """The same, with the machine that will train in the place of this one."""
+    assert found.config is not None
+    problem = found.forecast.problem if found.forecast else ""
+    faults = [f for f in found.faults if f.field not in _OF_THIS_MACHINE and not (problem and f.text == problem)]
+    hardware = hardware_for(found.config, launch, probe_hardware())
+    forecast = None
+    if found.forecast:
+        disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
+        forecast = compute_forecast(found.config, DatasetStore(workspace).info(dataset_id).num_pictures, hardware, disk)
+        if forecast.problem and hardware.gpus:
+            faults.append(Fault(field="gpus_per_machine", text=forecast.problem))
+    return replace(found, faults=faults, forecast=forecast, warnings=[w for w in found.warnings if "of the GPU are free now" not in w.text])

@@ -1,0 +1,88 @@
+"""What a person can change so that a run needs less memory, and what each change saves and costs, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from backends.contract.base_models import BASE_MODELS
+from studio.runs.cost import compute_memory_parts, estimate_step_seconds, trains_lora
+from studio.runs.hardware import Hardware
+
+MIN_SAVED_GB = 0.05
+SMALL_RANK = 8
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One change of settings: what to say, what it saves in 10**9 bytes, and how many times as long a step takes after it."""
+
+    changes: dict[str, Any]
+    text: str
+    saves_gb: float
+    times_as_long: float
+
+
+def list_levers(config: Any, hardware: Hardware) -> list[Lever]:
+    """The changes that are still there and save something, those that cost least time first."""
+    before, step_s = _sum(config, hardware), estimate_step_seconds(config, hardware)[0]
+    found = []
+    for changes, text in _offer(config):
+        changed = config.model_copy(update=changes)
+        saved = before - _sum(changed, hardware)
+        if saved >= MIN_SAVED_GB:
+            longer = estimate_step_seconds(changed, hardware)[0] / step_s if step_s else 1.0
+            found.append(Lever(changes, text, round(saved, 2), round(longer, 2)))
+    return found
+
+
+def suggest_less_memory(config: Any, hardware: Hardware) -> str:
+    """The best three of them as one sentence."""
+    ways = [lever.text for lever in list_levers(config, hardware)][:3]
+    if not ways:
+        return f"Choose {find_pocket(config)}, or a machine with more memory."
+    text = ", ".join(ways[:-1]) + (" and " if len(ways) > 1 else "") + ways[-1]
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def find_pocket(config: Any) -> str:
+    """The bundled base model of the family."""
+    return next(m.name for m in BASE_MODELS.values() if m.bundled and m.family == config.family)
+
+
+def _sum(config: Any, hardware: Hardware) -> float:
+    return sum(size for _, size in compute_memory_parts(config, hardware))
+
+
+def _offer(config: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    batch = config.train_batch_size
+    if batch > 1:
+        whole = batch * config.gradient_accumulation_steps
+        yield {"train_batch_size": 1, "gradient_accumulation_steps": whole}, f"set the batch size to 1 and the accumulation to {whole}"
+    if not config.cache_latents:
+        yield {"cache_latents": True}, "switch on “Keep encoded pictures”"
+    if not config.gradient_checkpointing:
+        yield {"gradient_checkpointing": True}, "switch on “Save memory”"
+    if getattr(config, "train_text_encoder", False):
+        yield {"train_text_encoder": False}, "switch off “Train the text encoders”"
+    if config.optimizer == "AdamW" and not config.use_8bit_adam:
+        yield {"use_8bit_adam": True}, "switch on “8-bit Adam”"
+    if config.use_ema:
+        yield {"use_ema": False}, "switch off “Average of the weights”"
+    if config.mixed_precision == "no":
+        yield {"mixed_precision": "bf16"}, "set the precision to bf16"
+    yield from _offer_smaller(config)
+
+
+def _offer_smaller(config: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    if trains_lora(config):
+        if config.quantize_base == "none":
+            yield {"quantize_base": "int8"}, "store the base model as int8"
+        if config.quantize_base != "nf4":
+            yield {"quantize_base": "nf4"}, "store the base model as nf4"
+        if config.rank > SMALL_RANK:
+            yield {"rank": SMALL_RANK}, f"set the rank to {SMALL_RANK}"
+    if config.resolution > 512:
+        half = config.resolution // 2 // 64 * 64
+        yield {"resolution": half}, f"lower the resolution to {half} px"

@@ -1,0 +1,52 @@
+"""How well each training picture is learnt, for the Monitor page: the trainer's figures beside thumbnail and caption."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from typing import Any
+
+from backends.contract import files
+from backends.contract.rundir import RunDir
+from studio.web.nearest import MOST
+
+STANDS_OUT = 1.25  # times the median over the run
+AND_BY = 4.0  # median distances from it
+
+
+def describe_pictures(run: RunDir, run_id: str, known_ids: set[str]) -> dict[str, Any]:
+    """`step` and a row a picture: name, caption, start, mean, now, `src` of its thumbnail, `odd` where it stands out.
+
+    Args:
+        run: The run's folder.
+        run_id: For the thumbnails' addresses.
+        known_ids: Pictures that the data set still has; only those are linked.
+    """
+    document = files.read_json(run.picture_losses) or {}
+    rows = document.get("pictures", [])
+    told = _read_manifest(run)
+    odd = find_odd({row["id"]: row["mean"] for row in rows})
+    described = []
+    for row in rows:
+        number, caption = told.get(row["id"].partition("+")[0], (None, ""))
+        src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None and number < MOST else ""
+        described.append({**row, "caption": caption, "src": src, "odd": row["id"] in odd, "link": row["id"] in known_ids})
+    return {"step": document.get("step", 0), "pictures": described}
+
+
+def find_odd(means: dict[str, float]) -> set[str]:
+    """Those that are far harder than the others: by a quarter, and by four times the usual distance from the middle."""
+    if len(means) < 4:
+        return set()
+    middle = statistics.median(means.values())
+    usual = statistics.median(abs(value - middle) for value in means.values())
+    return {key for key, value in means.items() if value > STANDS_OUT * middle and value - middle > AND_BY * usual}
+
+
+def _read_manifest(run: RunDir) -> dict[str, tuple[int, str]]:
+    """Id -> (number among those that are trained on, caption)."""
+    if not run.manifest.is_file():
+        return {}
+    lines = [json.loads(line) for line in run.manifest.read_text("utf-8").splitlines() if line.strip()]
+    training = [line for line in lines if not line.get("held_out")]
+    return {str(line["id"]): (number, str(line.get("caption", ""))) for number, line in enumerate(training)}

@@ -1,0 +1,63 @@
+"""Several machines train as one: two “nodes” on this machine, each with the command that is written for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from backends.contract.config import parse_config, read_config_document
+from backends.contract.launch import LaunchSettings
+from backends.contract.rundir import RunDir
+from backends.registry import find_backend
+from studio.runs.command import build_command, build_environment, place_of
+from studio.runs.hardware import describe_hardware
+from tests.backends.engine import toy
+from tests.rules.source import ROOT
+
+pytestmark = pytest.mark.slow
+NO_GPU = describe_hardware([], 2, 8.0)
+
+
+def start(run: RunDir, launch: LaunchSettings, rank: int = 0) -> subprocess.Popen[str]:
+    document = read_config_document(run.config)
+    config = parse_config(find_backend(toy.BACKEND).config, document["config"])
+    command = build_command(config, run.root, hardware=NO_GPU, launch=launch, place=place_of(launch, rank))
+    environment = {**build_environment(config, run.root / "cache", NO_GPU), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_two_machines_with_a_process_each_equal_one_machine_with_two(base, tmp_path):
+    one = toy.make_run(tmp_path / "one", base, max_train_steps=3, num_processes=2)
+    two = toy.copy_run(one, tmp_path / "two")
+    said, _ = (first := start(one, LaunchSettings())).communicate(timeout=280)
+    assert first.returncode == 0, said[-3000:]
+
+    launch = LaunchSettings(num_machines=2, main_process_ip="127.0.0.1", main_process_port=free_port())
+    nodes = [start(two, launch, rank) for rank in (1, 0)]  # the second machine may be there first
+    said = "".join(node.communicate(timeout=280)[0] for node in nodes)
+    assert [node.returncode for node in nodes] == [0, 0], said[-4000:]
+
+    assert toy.last_state(two)["state"] == "finished"
+    assert toy.difference(one.result, two.result) == 0.0
+    assert [e["loss"] for e in toy.events_of(two, "step")] == [e["loss"] for e in toy.events_of(one, "step")]
+    assert len(toy.events_of(two, "state")) == len(toy.events_of(one, "state"))  # two machines, one log
+
+
+def test_a_machine_that_starts_alone_is_told_from_a_run_of_one(base, tmp_path):
+    """A hand-typed command of one machine for a run of two: refused before the first step, not trained with half."""
+    run = toy.make_run(tmp_path / "run", base, max_train_steps=2, num_processes=2)
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    command = [*build_command(parse_config(find_backend(toy.BACKEND).config, {}), run.root, hardware=NO_GPU)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode != 0
+    assert "2 processes were asked for" in toy.last_state(run)["reason"]
+    assert not toy.events_of(run, "step")
