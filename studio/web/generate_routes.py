@@ -17,11 +17,10 @@ from backends.contract.drawing import FAMILIES, SAMPLERS, describe_base
 from backends.contract.errors import DarkroomError
 from studio.web.brand import FOREVER
 from studio.web.context import Context
-from studio.web.media_routes import MEDIA_HEADERS, scaled_webp
+from studio.web.media_routes import scaled_webp
 from studio.web.uploads import receive_files, upload_folder
 from studio.workers.draw_jobs import DrawJobs, Strip
 from studio.workers.history import History, Output
-from studio.workers.inputs import InputShelf
 from studio.workers.loras import LoraInfo, LoraShelf
 from studio.workspace import safe_id
 
@@ -40,12 +39,6 @@ class Wish(BaseModel):
     strip: bool = False
 
 
-class Taken(BaseModel):
-    """A picture of the history that is to be edited further."""
-
-    output: str = Field(max_length=64)
-
-
 class Recent:
     """The newest drawing and the newest strip, found again on disk after the studio was started anew."""
 
@@ -56,7 +49,8 @@ class Recent:
     def find(self) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
         """Status of the newest job, and of the newest strip by what it goes over; each with its `id`."""
         names = sorted((p.stem for p in self._folder.glob("draw-*.json")), reverse=True)[:PAGE] if self._folder.is_dir() else []
-        newest, strips = None, {}
+        newest: dict[str, Any] | None = None
+        strips: dict[str, dict[str, Any]] = {}
         for name in names:
             status = {**self._jobs.status(name), "id": name}
             newest = newest or status
@@ -69,7 +63,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     """The Generate page's routes."""
     api = APIRouter()
     jobs, history, shelf = DrawJobs(context.workspace, context.generator), History(context.workspace), LoraShelf(context.workspace)
-    recent, inputs = Recent(context, jobs), InputShelf(context.workspace)
+    recent = Recent(context, jobs)
 
     @api.get("/api/generate")
     def generate() -> JSONResponse:
@@ -84,7 +78,8 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
             "job": newest,
             "strips": strips,
         }
-        return JSONResponse({**answer, "history": _page(history, 0)}, headers=_NO_STORE)
+        pages = {"history": _page(history, 0, edits=False), "edits": _page(history, 0, edits=True)}
+        return JSONResponse({**answer, **pages}, headers=_NO_STORE)
 
     @api.post("/api/generate")
     def start(wish: Wish) -> JSONResponse:
@@ -101,8 +96,8 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
         return Response(status_code=204)
 
     @api.get("/api/generate/history")
-    def earlier(offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
-        return JSONResponse(_page(history, offset), headers=_NO_STORE)
+    def earlier(offset: Annotated[int, Query(ge=0)] = 0, edits: bool = False) -> JSONResponse:
+        return JSONResponse(_page(history, offset, edits=edits), headers=_NO_STORE)
 
     @api.get("/api/generate/history/{output_id}")
     def picture(output_id: str) -> JSONResponse:
@@ -118,34 +113,6 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     @api.get("/media/output/{output_id}.png")
     def media(output_id: str, w: Annotated[int, Query(ge=0, le=2048)] = 0) -> FileResponse:
         return _media(context, history, output_id, w)
-
-    @api.post("/api/inputs")
-    async def take_in(request: Request) -> JSONResponse:
-        with upload_folder(context.workspace.temporary) as folder:
-            received = (await receive_files(request, folder))[0]
-            if received.fault:
-                raise DarkroomError(received.fault, field="image")
-            picture = await run_in_threadpool(inputs.add, received.path, received.name)
-        return JSONResponse(asdict(picture), headers=_NO_STORE)
-
-    @api.post("/api/inputs/output")
-    def take_output(taken: Taken) -> JSONResponse:
-        output = history.get(taken.output)
-        name = str(output.settings.get("prompt") or taken.output)
-        return JSONResponse(asdict(inputs.add(history.path(output.id), f"{name[:60]}.png")), headers=_NO_STORE)
-
-    @api.get("/api/inputs/{picture_id}")
-    def taken_in(picture_id: str) -> JSONResponse:
-        return JSONResponse(asdict(inputs.get(picture_id)), headers=_NO_STORE)
-
-    @api.get("/media/input/{picture_id}.png")
-    def input_media(picture_id: str, w: Annotated[int, Query(ge=0, le=2048)] = 0) -> FileResponse:
-        path = inputs.path_of(inputs.get(picture_id).id)
-        if not w:
-            return FileResponse(path, media_type="image/png", headers=MEDIA_HEADERS)
-        return FileResponse(
-            scaled_webp(context.workspace.cache, path, f"input-{picture_id}", w), media_type="image/webp", headers=MEDIA_HEADERS
-        )
 
     @api.get("/api/loras")
     def loras() -> JSONResponse:
@@ -205,9 +172,9 @@ def list_bases(used: list[str]) -> list[dict[str, Any]]:
     return listed
 
 
-def _page(history: History, offset: int) -> dict[str, Any]:
-    """A page of earlier pictures, newest first, and whether there are more."""
-    found = history.list(offset, PAGE + 1)
+def _page(history: History, offset: int, *, edits: bool) -> dict[str, Any]:
+    """A page of earlier pictures, or of earlier edits, newest first, and whether there are more."""
+    found = history.list(offset, PAGE + 1, edits=edits)
     return {"items": [_output(o) for o in found[:PAGE]], "more": len(found) > PAGE}
 
 

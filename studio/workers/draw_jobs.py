@@ -33,7 +33,8 @@ class DrawJobs:
     """Draws from settings that name results and pictures by key or id (`LoraShelf`, `InputShelf`), never by path.
 
     `status` gives state (running | done | failed | cancelled | interrupted), reason, phase, done and total (denoising
-    steps), seconds_left, notices, strip ({over, values, key} or None) and pictures: [{id, label, ready}].
+    steps), seconds_left, notices, edits (whether a picture is edited), strip ({over, values, key} or None) and pictures:
+    [{id, label, ready}].
     """
 
     def __init__(self, workspace: Workspace, generator: Generator) -> None:
@@ -65,7 +66,8 @@ class DrawJobs:
         labels = [f"{v:.2f}" for v in strip.values] if strip else [str(c.seed) for c in configs]
         pictures = [{"id": i, "label": label, "ready": False} for i, label in zip(ids, labels, strict=True)]
         told = {"over": strip.over, "values": list(strip.values), "key": keys[0] if keys else ""} if strip else None
-        first = {"phase": "waiting", "done": 0, "total": 0, "seconds_left": None, "notices": [], "strip": told, "pictures": pictures}
+        first = {"phase": "waiting", "done": 0, "total": 0, "seconds_left": None, "notices": [], "pictures": pictures}
+        first |= {"edits": image is not None, "strip": told}
         settings = [_settings(c, keys, image) for c in configs]
         self._forget_old()
         self._board.start(self._folder / f"{job_id}.json", first, lambda job: self._work(job, configs, ids, settings))
