@@ -24,6 +24,7 @@ app.command("backends")(training.backends)
 app.command("accelerate-config")(launching.accelerate_config)
 app.command("compare")(pictures.compare)
 app.command("generate")(pictures.generate)
+app.command("edit")(pictures.edit)
 app.command("export")(pictures.export)
 
 
