@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backends.contract.aitoolkit import check_run_folder, find_ai_toolkit
 from backends.contract.base_models import resolve_source
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.registry import find_backend
 from studio.datasets.store import DatasetStore
 from studio.datasets.trigger import has_trigger_word
+from studio.runs.command import OWN_TRAINER, trainer_of
 from studio.runs.control import find_busy_run
 from studio.runs.cost import find_model_cost
 from studio.runs.forecast import Forecast, compute_forecast
@@ -66,7 +68,10 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         return Preflight(None, faults)
     if rows is not None:
         _check_pictures(config, rows, faults, warnings)
-    _check_packages(config, faults)
+    if trainer_of(config) == OWN_TRAINER:
+        _check_packages(config, faults)
+    else:
+        _check_ai_toolkit(workspace, faults)
     _check_switches(config, hardware, faults)
     known = _check_base_model(config, faults)
     forecast = None
@@ -134,6 +139,15 @@ def _check_pictures(config: Any, pictures: list[Any], faults: list[Fault], warni
             f"{len(small)} of {len(pictures)} pictures are smaller than {config.resolution} px square and will be enlarged: {_some(small)}."
         )
         warnings.append(Fault(field="resolution", text=f"{text} Use larger ones, or lower the resolution."))
+
+
+def _check_ai_toolkit(workspace: Workspace, faults: list[Fault]) -> None:
+    """It brings its own packages; whether they are there `setup aitoolkit` has looked."""
+    try:
+        check_run_folder(workspace.runs)
+        find_ai_toolkit(workspace.root)
+    except DarkroomError as error:
+        faults.append(Fault(field="backend", text=error.text))
 
 
 def _check_packages(config: Any, faults: list[Fault]) -> None:
