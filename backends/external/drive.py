@@ -25,7 +25,7 @@ from backends.external.stopping import Stopping
 from backends.external.tell import Teller
 from backends.external.work import NAME, Work
 
-POLL_S = 0.5
+POLL_S, POLL_STOPPING_S = 0.5, 0.1
 _PR_SET_PDEATHSIG = 1
 _DRAWING = re.compile(r"Generating images - (\d+)/(\d+)")
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "DARKROOM_CACHE")  # of this process's Python, which is not its
@@ -75,7 +75,7 @@ class Drive:
         self._plan = list_samples(config)
         self._job = Job(work.job)
         self._stopping: Stopping | None = None
-        self._newest_before_stop = 0
+        self._saved_before_stop: set[Path] = set()
         self.lines: list[str] = []
         """The last lines that it printed; there when it has ended."""
         self.state = JobState()
@@ -94,7 +94,7 @@ class Drive:
         with process.stdout as stream:
             output = Output(stream)
             while True:
-                code = _wait(process)
+                code = _wait(process, POLL_STOPPING_S if self._stopping else POLL_S)
                 if code is not None:
                     break
                 self._look(process, output.bar)
@@ -105,7 +105,9 @@ class Drive:
         return code
 
     def _look(self, process: subprocess.Popen[bytes], bar: Bar | None) -> None:
-        self.state = self._job.read()
+        state = self._job.read()
+        if state.status:  # a busy database says nothing for once
+            self.state = state
         self._tell_phase(bar)
         self._take(bar, ended=False)
         request = self._work.run.sample_request
@@ -131,13 +133,17 @@ class Drive:
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
         if self._stopping is None:
             self._stopping = Stopping(process, self._job)
-            self._newest_before_stop = self._harvest.newest
+            self._saved_before_stop = self._list_saved()
         self._stopping.press(
             time.monotonic(),
+            listens=self.state.status not in ("", "queued"),
             can_save=self._curve.begun and self._found.saves_on_request,
-            saved=self._harvest.newest > self._newest_before_stop,
+            saves=self.state.is_saving or bool(self._list_saved() - self._saved_before_stop),
             saving=self.state.is_saving,
         )
+
+    def _list_saved(self) -> set[Path]:
+        return {path for _, path in self._work.saved()}
 
     def _tell_phase(self, bar: Bar | None) -> None:
         info = self.state.info
@@ -155,8 +161,8 @@ class Drive:
             self._teller.phase("loading", note=info)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int | None:
+def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int | None:
     try:
-        return process.wait(POLL_S)
+        return process.wait(limit_s)
     except subprocess.TimeoutExpired:
         return None

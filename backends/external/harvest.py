@@ -34,8 +34,6 @@ class Harvest:
         self._total, self._limit = total, limit
         self._looked: dict[str, Version] = {}
         self._done: dict[str, Version] = {}
-        self.newest = 0
-        """The newest step taken over in this attempt."""
 
     def skip_old(self) -> None:
         """Leaves what is not newer than the newest checkpoint: it was taken over in an earlier attempt, and may have been pruned since."""
@@ -121,7 +119,6 @@ class Harvest:
     def _keep(self, step: int, path: Path, header: AdapterHeader, loss: float | None) -> None:
         notes = self._recipe.header(step, loss)
         folder = write_folder(self._run, step, [(LORA, "adapter", lambda target: copy_adapter(path, target, header, notes))])
-        self.newest = max(self.newest, step)
         self._teller.write("checkpoint", step=step, folder=folder.relative_to(self._run.root).as_posix(), heldout_loss=loss)
 
 

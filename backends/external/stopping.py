@@ -23,24 +23,28 @@ class Stopping:
     stage: str = ""
     since: float = 0.0
 
-    def press(self, now: float, *, can_save: bool, saved: bool, saving: bool) -> None:
+    def press(self, now: float, *, listens: bool, can_save: bool, saves: bool, saving: bool) -> None:
         """Takes the next stage when it is time.
 
         Args:
             now: Seconds of a clock that never goes back.
+            listens: It looks at what is asked of it; else only a signal is heard.
             can_save: It trains, and there is something to save.
-            saved: It has saved since it was asked to.
+            saves: It has begun to save since it was asked to; asked to stop now, it does so behind the save.
             saving: It saves at this moment; no signal then.
         """
         waited = now - self.since
         if not self.stage:
-            if can_save:
+            if not listens:
+                self._enter("interrupt", now)
+                self.process.send_signal(signal.SIGINT)
+            elif can_save:
                 self._enter("save", now)
                 self.job.ask_to_save()
             else:
                 self._enter("stop", now)
                 self.job.ask_to_stop()
-        elif self.stage == "save" and (saved or waited > SAVE_S):
+        elif self.stage == "save" and (saves or waited > SAVE_S):
             self._enter("stop", now)
             self.job.ask_to_stop()
         elif self.stage == "stop" and waited > STOP_S and not saving:

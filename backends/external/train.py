@@ -174,9 +174,8 @@ def _prepare(run: RunDir, teller: Teller, wishes: Wishes) -> Attempt:
 
 def _tell_differences(teller: Teller, found: AiToolkit, *, judging: int) -> None:
     """What a person should know who has seen runs of our own trainer."""
-    teller.notice(
-        f"ai-toolkit {found.version} trains, in {found.folder}. Resume repeats its last step, so it is near, not equal to the bit."
-    )
+    name = f"ai-toolkit {found.version}".strip()
+    teller.notice(f"{name} trains. Its Resume repeats a step, so it comes near to an unbroken run, not to the bit.")
     if judging and found.judges:
         teller.notice(
             "The held-out loss is ai-toolkit’s own, at four noise levels and the weights before averaging: compare it within this run, "

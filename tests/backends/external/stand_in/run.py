@@ -32,6 +32,11 @@ CREATE TABLE IF NOT EXISTS metrics (step INTEGER NOT NULL, key TEXT NOT NULL, va
 """
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def read_settings(path: Path) -> dict:
     """With variables of the environment put in, as the real one does."""
 
@@ -120,7 +125,7 @@ class Trainer:
         self.resume()
         self.job.tell(info="Training")
         if not self.train["disable_sampling"] and self.step <= 1:
-            print("Generating baseline samples before training", flush=True)
+            say("Generating baseline samples before training")
             self.sample()
         self.loop()
         self.save("")
@@ -133,18 +138,18 @@ class Trainer:
             raise OSError("You are trying to access a gated repo.\nAccess to model black-forest-labs/FLUX.1-dev is restricted.")
         if "missing" in HABITS:
             raise FileNotFoundError(2, "No such file or directory", "/models/ae.safetensors")
-        print("Loading Flux model with token", os.environ.get("HF_TOKEN", "none"), flush=True)
+        say(f"Loading Flux model with token {os.environ.get('HF_TOKEN', 'none')}")
 
     def resume(self) -> None:
         found = [p for p in self.root.glob(f"{self.name}*") if "_LoRA" not in str(p) and "_cn" not in str(p)]
         if not found:
             return
         latest = max(found, key=os.path.getctime)
-        print(f"#### IMPORTANT RESUMING FROM {latest} ####", flush=True)
+        say(f"#### IMPORTANT RESUMING FROM {latest} ####")
         with latest.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         self.step = self.start = json.loads(header["__metadata__"]["training_info"])["step"]
-        print(f"Found step {self.step} in metadata, starting from there", flush=True)
+        say(f"Found step {self.step} in metadata, starting from there")
 
     def loop(self) -> None:
         losses, waiting = Losses(self.root / "loss_log.db"), {}
@@ -159,7 +164,7 @@ class Trainer:
                 waiting["val/loss"] = 0.5 / (1 + step / 100)
             if step != self.start:
                 if step % self.settings["save"]["save_every"] == 0:
-                    print(f"\nSaving at step {step}", flush=True)
+                    say(f"\nSaving at step {step}")
                     self.save(f"_{step:09d}")
                 if not self.train["disable_sampling"] and step % self.sample_settings["sample_every"] == 0:
                     self.sample()
@@ -203,7 +208,7 @@ class Trainer:
         except KeyboardInterrupt:
             (self.root / "interrupted_in_a_save").touch()
             raise
-        print(f"Saved checkpoint to {path}", flush=True)
+        say(f"Saved checkpoint to {path}")
         (self.root / "optimizer.pt").write_bytes(b"state")
         old = sorted(self.root.glob(f"{self.name}_*"), key=os.path.getctime)[: -self.settings["save"]["max_step_saves_to_keep"]]
         for gone in old:
@@ -252,15 +257,15 @@ def main() -> None:
     if "deaf" in HABITS:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("Running 1 job", flush=True)
+    say("Running 1 job")
     trainer = None
     try:
         trainer = Trainer(read_settings(Path(sys.argv[1])))
         trainer.run()
     except KeyboardInterrupt:
-        print("\n========================================\nJob stopped\n========================================", flush=True)
-    except Exception as error:  # the real one prints its word, then lets it out
-        print(f"Error running job: {error}", flush=True)
+        say("\n========================================\nJob stopped\n========================================")
+    except Exception as error:  # noqa: BLE001 - the real one prints its word, then lets it out
+        say(f"Error running job: {error}")
         if trainer and str(error) != "Job stopped":
             trainer.job.tell(status="error", info=str(error))
         traceback.print_exc()
