@@ -48,7 +48,9 @@ def load_draw_pipeline(base_model: str) -> DrawPipeline:
         raise DarkroomError(error.text, field=FIELD) from error
     if pipeline.vae.config.sample_size > 256:
         pipeline.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
-    return DrawPipeline(kind(pipeline, options), facts.name, base_model)
+    family = kind(pipeline, options)
+    family.wake()
+    return DrawPipeline(family, facts.name, base_model)
 
 
 def load_family_class(family: str, label: str) -> Any:
