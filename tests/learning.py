@@ -1,12 +1,16 @@
-"""One honest training on the pocket model, as the learning test and `make calibrate` run it.
+"""One honest training on a pocket model, as the learning tests and `make calibrate` run it.
 
-The twelve pictures of a sample subject are trained on; twelve others of the same subject are held out and judge. The control
-trains on wrong pictures under the same captions and has to fail the same judgement.
+Subjects: the twelve pictures of a sample subject are trained on; twelve others of the same subject are held out and judge. The
+control trains on wrong pictures under the same captions. Edits: the sample pairs are trained on, twenty pairs of things that are
+not among them judge; the control trains on the same pictures with the wanted ones dealt out to other pairs. Each control has to
+fail the judgement that the right run passes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,42 +26,78 @@ from studio.runs.presets import find_preset
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "assets" / "samples"
-PRESET = "text_to_image/pocket_subject"
+PRESETS = {
+    "sdxl/text_to_image": "text_to_image/pocket_subject",
+    "sdxl/text_to_image_full": "text_to_image_full/pocket_whole",
+    "sdxl/dreambooth": "dreambooth/pocket_subject",
+    "sdxl/instruct_pix2pix": "instruct_pix2pix/pocket_edits",
+    "sd15/text_to_image": "text_to_image/pocket15_subject",
+    "sd15/text_to_image_full": "text_to_image_full/pocket15_whole",
+    "sd15/dreambooth": "dreambooth/pocket15_subject",
+    "sd15/instruct_pix2pix": "instruct_pix2pix/pocket15_edits",
+    "flux/text_to_image": "text_to_image/pocketflux_subject",
+    "flux/dreambooth": "dreambooth/pocketflux_subject",
+}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Which pictures are trained on, who judges, and from which seed."""
+    """Which pictures are trained on by which training, who judges, and from which seed. `subject` is zog, glorp or edits."""
 
     subject: str
     seed: int
     wrong: bool = False
+    backend: str = "sdxl/text_to_image"
 
     @property
     def name(self) -> str:
-        return f"{self.subject}{'-wrong' if self.wrong else ''}-{self.seed}"
+        return f"{self.backend.replace('/', '-')}-{self.subject}{'-wrong' if self.wrong else ''}-{self.seed}"
 
 
 def manifest_lines(trial: Trial) -> list[dict]:
-    """Twelve pictures to train on and twelve held out, in the form of `RunDir.manifest`."""
+    """What is trained on and what is held out, in the form of `RunDir.manifest`."""
+    return pair_lines(trial) if trial.subject == "edits" else subject_lines(trial)
+
+
+def subject_lines(trial: Trial) -> list[dict]:
+    """Twelve pictures to train on and twelve held out."""
     lines = []
     parts = (("wrong" if trial.wrong else trial.subject, False), (f"{trial.subject}_held_out", True))
     captions = [p.read_text("utf-8").strip() for p in sorted((SAMPLES / trial.subject).glob("*.txt"))]
     for folder, held_out in parts:
         for i, path in enumerate(sorted((SAMPLES / folder).glob("*.png"))):
             own = path.with_suffix(".txt").read_text("utf-8").strip()
-            with Image.open(path) as picture:
-                width, height = picture.size
             # The control learns wrong pictures under the subject's own captions: only the pictures differ.
             caption = captions[i % len(captions)] if trial.wrong and not held_out else own
-            line = {"id": f"{folder}-{path.stem}", "file": str(path), "caption": caption, "width": width, "height": height}
-            lines.append({**line, "held_out": held_out})
+            lines.append(_line(f"{folder}-{path.stem}", path, caption, held_out=held_out))
     return lines
 
 
+def pair_lines(trial: Trial) -> list[dict]:
+    """The sample pairs to train on and twenty held out."""
+    lines = []
+    for folder, held_out in (("edits", False), ("edits_held_out", True)):
+        pairs = [json.loads(line) for line in (SAMPLES / folder / "metadata.jsonl").read_text("utf-8").splitlines()]
+        wanted = [pair["output_image"] for pair in pairs]
+        if trial.wrong and not held_out:
+            random.Random(trial.seed).shuffle(wanted)
+        for pair, output in zip(pairs, wanted, strict=True):
+            before, after = (SAMPLES / folder / name for name in (pair["input_image"], output))
+            identity = hashlib.sha256(f"{folder} {pair['input_image']} {output}".encode()).hexdigest()
+            line = _line(identity, after, pair["instruction"], held_out=held_out)
+            lines.append({**line, "input_file": str(before), "input_id": f"{folder} {pair['input_image']}"})
+    return lines
+
+
+def _line(identity: str, path: Path, caption: str, *, held_out: bool) -> dict:
+    with Image.open(path) as picture:
+        width, height = picture.size
+    return {"id": identity, "file": str(path), "caption": caption, "width": width, "height": height, "held_out": held_out}
+
+
 def prepare(trial: Trial, folder: Path, **changes: object) -> RunDir:
-    """A run folder, ready for the trainer, with the settings of the preset Subject."""
-    preset = find_preset(PRESET)
+    """A run folder, ready for the trainer, with the settings of the training's pocket preset."""
+    preset = find_preset(PRESETS[trial.backend])
     backend = find_backend(preset.backend)
     values = {**preset.values_for(trial.subject), "seed": trial.seed, "report_to": "none", **changes}
     run = RunDir(folder)

@@ -31,7 +31,7 @@ NOTO_THINGS = (
 )
 OWN_FIGURES = ("kite", "house", "boat", "flower")
 ASKS_FOR_COLOUR = ("make the background {}",) * 4 + ("turn the background {}", "change the background to {}")
-NUM_BACKGROUNDS, NUM_SIZES, NUM_THINGS = 140, 36, 36
+NUM_BACKGROUNDS, NUM_SIZES, NUM_THINGS = 360, 60, 60
 LARGE, SMALL, USUAL = (0.84, 0.92), (0.46, 0.56), (0.68, 0.88)
 # Of a drawing's pixels, at most this part may be as near to its background.
 BLENDING_SHARE, BLENDING_DISTANCE = 0.15, 70

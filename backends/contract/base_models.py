@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from backends.contract.errors import DarkroomError
 
 MODELS = Path(__file__).resolve().parents[2] / "assets" / "models"
+FIELD = "pretrained_model_name_or_path"
+WITH = " + "  # between one file and where its missing parts come from
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 
 
 @dataclass(frozen=True)
@@ -149,29 +153,114 @@ def find_base_model(name: str) -> BaseModel | None:
     return BASE_MODELS.get(name) or next((m for m in BASE_MODELS.values() if m.source == name), None)
 
 
-def resolve_source(name: str) -> str:
-    """A local folder as an absolute path, or a hub id, for what a person wrote as base model.
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a base model lies: a folder in the diffusers layout, one .safetensors file, or a name of the hub.
+
+    `place` is an absolute path or owner/name; `rest` is where a file's missing parts come from.
+    """
+
+    kind: Literal["folder", "file", "hub"]
+    place: str
+    rest: ModelSource | None = None
+
+    @property
+    def text(self) -> str:
+        """The source in one text, as `parse_source` reads it."""
+        return f"{self.place}{WITH}{self.rest.text}" if self.rest else self.place
+
+    @property
+    def path(self) -> Path:
+        """The folder or file."""
+        return Path(self.place)
+
+    @property
+    def label(self) -> str:
+        """Without the folders above it: what a person is told, and what a file that is passed on may say."""
+        own = self.place if self.kind == "hub" else self.path.name
+        return f"{own}{WITH}{self.rest.label}" if self.rest else own
+
+
+def parse_source(name: str) -> ModelSource:
+    """Where the base model lies that a person wrote: a known name, a folder, owner/name, FILE, or “FILE + where the rest is”.
 
     Raises:
-        DarkroomError: When it is neither a known name, nor a folder that exists, nor of the form owner/name.
+        DarkroomError: When there is no such thing, or it is of no such form.
     """
     known = find_base_model(name)
     if known:
-        return str(MODELS / known.source.removeprefix("bundled:")) if known.bundled else known.source
+        return (
+            ModelSource("folder", str(MODELS / known.source.removeprefix("bundled:")))
+            if known.bundled
+            else ModelSource("hub", known.source)
+        )
+    path = Path(name).expanduser()
+    first, with_rest, rest = name.rpartition(WITH)
+    if with_rest and not path.exists():
+        return _join(_parse_place(first.strip()), rest.strip())
+    return _parse_place(name)
+
+
+def resolve_source(name: str) -> str:
+    """The same as one text: a folder or file as an absolute path, or a hub id.
+
+    Raises:
+        DarkroomError: When there is no such thing, or it is of no such form.
+    """
+    return parse_source(name).text
+
+
+def name_source(name: str) -> str:
+    """A base model for the screen: a known one by its name, another without the folders above it."""
+    known = find_base_model(name)
+    if known:
+        return known.name
+    try:
+        return parse_source(name).label
+    except DarkroomError:
+        return name
+
+
+def _join(file: ModelSource, rest: str) -> ModelSource:
+    other = parse_source(rest)
+    if file.kind != "file" or other.kind == "file":
+        raise DarkroomError(
+            f"“{file.label}{WITH}{other.label}” cannot be put together: in front of the plus stands one .safetensors file, behind it a "
+            "folder in the diffusers layout or a Hugging Face name of the form owner/name.",
+            field=FIELD,
+        )
+    return ModelSource("file", file.place, other)
+
+
+def _parse_place(name: str) -> ModelSource:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "model_index.json").is_file():
             raise DarkroomError(
                 f"The folder {name} has no model_index.json. A base model is a folder in the diffusers layout "
-                "(model_index.json with unet/, vae/, text_encoder/ beside it).",
-                field="pretrained_model_name_or_path",
+                "(model_index.json with unet/, vae/, text_encoder/ beside it), or one .safetensors file.",
+                field=FIELD,
             )
-        return str(path.resolve())
+        return ModelSource("folder", str(path.resolve()))
+    if path.suffix.lower() in _WEIGHTS or path.is_file():
+        return ModelSource("file", str(_check_weights(path).resolve()))
     if _HUB_ID.fullmatch(name) and not name.startswith((".", "/")):
-        return name
+        return ModelSource("hub", name)
     known_names = ", ".join(BASE_MODELS)
     raise DarkroomError(
-        f"No base model is called “{name}”. Give one of {known_names}, a folder on this machine, "
+        f"No base model is called “{name}”. Give one of {known_names}, a folder or a .safetensors file on this machine, "
         "or a Hugging Face name of the form owner/name.",
-        field="pretrained_model_name_or_path",
+        field=FIELD,
     )
+
+
+def _check_weights(path: Path) -> Path:
+    if path.suffix != ".safetensors":
+        raise DarkroomError(
+            f"“{path.name}” is not a .safetensors file. Other formats can carry programs and are not read; most models are offered "
+            "as .safetensors too: give that file, or a folder in the diffusers layout.",
+            field=FIELD,
+        )
+    if not path.is_file():
+        raise DarkroomError(f"There is no file {path}. Check the path, or choose another base model.", field=FIELD)
+    return path

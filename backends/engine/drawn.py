@@ -37,7 +37,7 @@ def ensure_drawn(ground: Ground, family: Family, wish: PictureWish, settings: Sa
     a.wait_for_everyone()
     there = list_pictures(folder)
     a.wait_for_everyone()  # nobody may draw before everybody has looked, else the shares differ
-    missing = [folder / f"drawn_{number:05d}.png" for number in range(len(there), wish.count)]
+    missing = name_missing(folder, there, wish.count)
     with _stored_for(family, DTYPES[wish.precision] if wish.precision else None):
         _draw(ground, family, missing[a.process_index :: a.num_processes], wish, settings=settings)
         a.wait_for_everyone()
@@ -50,9 +50,16 @@ def ensure_drawn(ground: Ground, family: Family, wish: PictureWish, settings: Sa
     ]
 
 
+def name_missing(folder: Path, there: list[Path], count: int) -> list[Path]:
+    """Names of the pictures that lack: the first ones that are not there, so that a killed drawing is completed as it was begun."""
+    taken, names = set(there), (folder / f"drawn_{number:05d}.png" for number in range(count + len(there)))
+    return [path for path in names if path not in taken][: max(0, count - len(there))]
+
+
 def _own_folder(ground: Ground, family: Family, wish: PictureWish, settings: SampleSettings) -> Path:
-    identity = compute_identity(family.denoiser()[1])
-    key = compute_key("class", identity, wish.prompt, settings.width, settings.height, settings.steps, settings.guidance_scale)
+    identity, precision = compute_identity(family.denoiser()[1]), wish.precision or ground.accelerator.mixed_precision
+    shown = (wish.prompt, settings.width, settings.height, settings.steps, settings.guidance_scale)
+    key = compute_key("class", identity, precision, *shown)
     return cache_folder(ground.run).parent / "drawn" / key[:32]
 
 

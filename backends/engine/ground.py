@@ -136,6 +136,7 @@ def load_family(ground: Ground, *, trains_denoiser: bool = False) -> Family:
         cache_dir=c.cache_dir,
         noise=NoiseOptions(**_named(c, NoiseOptions)),
         trains_denoiser=trains_denoiser,
+        edits=ground.backend.method == "instruct_pix2pix",
         quantize=getattr(c, "quantize_base", "none"),
         **{name: getattr(c, name) for name in ("guidance_scale", "max_sequence_length") if hasattr(c, name)},
     )

@@ -24,7 +24,7 @@ from backends.engine.saving import Saver
 from backends.engine.seeds import build_generator, mix_seed
 from backends.engine.sources import Source
 from backends.engine.trained import Trained
-from backends.methods.protocol import Batch, Draws, Method
+from backends.methods.protocol import Batch, Draws, Method, Share
 
 BAD_STEPS_IN_A_ROW = 5
 
@@ -183,7 +183,8 @@ def accumulate_gradients(t: Training) -> torch.Tensor:
     total = torch.zeros((), device=t.device)
     for micro in range(count):
         batch = t.source.fetch(t.order.pick(step * count + micro, t.rank))
-        draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, t.rank))
+        share = Share(t.rank, t.cadence.ranks)
+        draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, 0), share)
         torch.manual_seed(mix_seed(t.seed, "dropout", step, micro, t.rank))
         with t.no_sync() if micro < count - 1 else nullcontext():
             losses = t.model(batch, draws)

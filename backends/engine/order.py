@@ -68,8 +68,9 @@ class SampleOrder:
         bucket, number = _shuffle_epoch(self._seed, epoch, ranges)[position - self._before[epoch]]
         first = number * self._whole + rank * self._batch_size
         indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
-        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, rank)))
-        flips, drops = random.random(self._batch_size), random.random(self._batch_size)
+        random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, 0)))
+        own = slice(rank * self._batch_size, (rank + 1) * self._batch_size)
+        flips, drops = random.random(self._whole)[own], random.random(self._whole)[own]  # many processes draw what one would
         return Pick(position, indices, [bool(f < self._flip_share) for f in flips], [self._dropped(float(d)) for d in drops])
 
     def _given(self, bucket: int, epoch: int) -> int:

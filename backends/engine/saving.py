@@ -6,11 +6,14 @@ import errno
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.engine import checkpoint as checkpoints
 from backends.engine.checkpoint import Checkpoint
+from backends.engine.export import export_adapter
 from backends.engine.faults import pass_failpoint
 from backends.engine.optimizers import Updater
 from backends.engine.recipe import Recipe
@@ -72,7 +75,19 @@ class Saver:
         pass_failpoint("export.begin")
         path = self._run.root / trained.file_name
         checkpoints.write_weights(path, trained.state(), self._recipe.header(progress.step, heldout))
+        if self._settings.get("output_kohya_format"):
+            self._export_kohya(path)
         pass_failpoint("export.end")
+
+    def _export_kohya(self, path: Path) -> None:
+        """The same LoRA for other programs; where it has no place in their layout, the run has not failed for that."""
+        other = path.with_name(f"{path.stem}_kohya{path.suffix}")
+        try:
+            export_adapter(path, other, "kohya")
+        except DarkroomError as error:
+            self._reporter.notice(f"The file for ComfyUI and A1111 was not written: {error.text}", "warning")
+            return
+        self._reporter.notice(f"For ComfyUI and A1111: {other.name}, in the run’s folder.")
 
     def _write_patiently(self, whole: Checkpoint) -> None:
         """On a full disk the run waits, because somebody can free space and hours of training cannot be had back."""

@@ -10,8 +10,8 @@ import torch
 def mix_seed(*parts: int | str) -> int:
     """A 63-bit seed that depends on every part and on their order.
 
-    The generator of noise is seeded by (seed, step, micro-step, rank); because no draw depends on an earlier one,
-    there is no generator state to save in a checkpoint.
+    The generator of noise is seeded by (seed, step, micro-step, 0) on every rank, which takes its share of what is drawn for
+    all; because no draw depends on an earlier one, there is no generator state to save in a checkpoint.
     """
     digest = hashlib.blake2b("/".join(str(p) for p in parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from backends.families.loading import compute_identity, load_pipeline, load_vae
+from backends.families.loading import check_latents, compute_identity, load_pipeline
 from backends.families.protocol import LoadOptions, SampleRequest
 
 
@@ -31,8 +31,7 @@ class LoadedPipeline:
         for name in (self.denoiser_name, "vae", *self.encoders):
             module = getattr(pipeline, name)
             module.requires_grad_(False).eval()
-            if name != self.denoiser_name or not self.quantized:  # quantised weights are where they belong
-                module.to(options.device)
+            module.to(options.device)
 
     @classmethod
     def load(cls, options: LoadOptions) -> Any:
@@ -41,9 +40,7 @@ class LoadedPipeline:
         Raises:
             DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
         """
-        pipeline = load_pipeline(cls.kind, options, denoiser=cls.denoiser_name)
-        pipeline.vae = load_vae(options) if options.vae_source else pipeline.vae.float()
-        return cls(pipeline, options)
+        return cls(load_pipeline(cls.kind, options, denoiser=cls.denoiser_name, vae_dtype=torch.float32), options)
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""
@@ -57,6 +54,7 @@ class LoadedPipeline:
     def encode_pictures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of the VAE's posterior."""
         posterior = self.vae.encode(pixels.to(self._options.device, self.vae.dtype)).latent_dist
+        check_latents(posterior.mean, self.vae)
         return posterior.mean.float(), posterior.std.float()
 
     def free_encoders(self) -> None:
@@ -103,9 +101,11 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
+        known = inspect.signature(pipeline.__call__).parameters
         # the SDXL pipeline for edits knows the older of diffusers' two names only
-        newer = "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters
-        arguments["callback_on_step_end" if newer else "callback"] = leave_if_cancelled
+        arguments["callback_on_step_end" if "callback_on_step_end" in known else "callback"] = leave_if_cancelled
+        if "width" in known:  # the SD 1.5 pipeline for edits takes its picture's size, that for SDXL would scale it to its own
+            arguments |= {"width": request.width, "height": request.height}
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):

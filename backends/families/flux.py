@@ -107,9 +107,7 @@ class Flux(LoadedPipeline):
             guidance = {"true_cfg_scale": request.guidance_scale}
             guidance |= {"negative_prompt_embeds": request.negative[EMBEDDING], "negative_pooled_prompt_embeds": request.negative[POOLED]}
         latents = pack(self.draw_start(request, self.vae.config.latent_channels, scale))
-        return self.run_pipeline(
-            self._pipeline, request, width=request.width, height=request.height, latents=latents, **embeddings, **guidance
-        )
+        return self.run_pipeline(self._pipeline, request, latents=latents, **embeddings, **guidance)
 
     def metadata(self) -> dict[str, str]:
         """Keys that ComfyUI and the model spec (v1.0.1) read."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from PIL.Image import Image
 
+from backends.contract.base_models import WITH
 from backends.contract.buckets import Placement
 
 Conditions = dict[str, torch.Tensor]
@@ -38,8 +39,9 @@ class NoiseOptions:
 class LoadOptions:
     """Where and how a base model is loaded.
 
-    `source` is a folder, a hub id or one .safetensors file; `dtype` that of the frozen weights (the VAE stays float32 unless
-    another VAE is given). `trains_denoiser` loads the denoiser in float32, because its own weights will be trained.
+    `source` is a folder, a hub id or one .safetensors file, as `parse_source` reads it; `dtype` that of the frozen weights (the VAE
+    stays float32 unless another one is given that computes in less). `trains_denoiser` loads the denoiser in float32, because its
+    own weights will be trained; `edits` allows a base that edits pictures already.
     `quantize` is none, int8, float8 or nf4. `guidance_scale` and `max_sequence_length` are told to those models that know them.
     """
 
@@ -52,6 +54,7 @@ class LoadOptions:
     cache_dir: str | None = None
     noise: NoiseOptions = NoiseOptions()
     trains_denoiser: bool = False
+    edits: bool = False
     quantize: str = "none"
     guidance_scale: float = 1.0
     max_sequence_length: int = 512
@@ -165,4 +168,4 @@ class Family(Protocol):
 
 def name_of_source(source: str) -> str:
     """A source without its folders, fit for a file that is passed on."""
-    return Path(source).name if Path(source).is_absolute() else source
+    return WITH.join(Path(part).name if Path(part).is_absolute() else part for part in source.split(WITH))

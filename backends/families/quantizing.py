@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
-from diffusers import BitsAndBytesConfig, PipelineQuantizationConfig, TorchAoConfig
+import torch
+from diffusers import BitsAndBytesConfig, TorchAoConfig
 
-from backends.contract.errors import DarkroomError
+from backends.contract.quantized import check_quantization
 from backends.families.protocol import LoadOptions
 
-FIELD = "quantize_base"
 
-
-def build_quantization(options: LoadOptions, denoiser: str) -> PipelineQuantizationConfig:
-    """What diffusers is told so that it stores the denoiser as the settings ask.
+def build_quantization(options: LoadOptions) -> Any:
+    """What diffusers is told so that it stores the denoiser small while it reads a folder; None where it is stored as it is.
 
     Raises:
         DarkroomError: When the package is missing, or the machine cannot compute so.
     """
-    return PipelineQuantizationConfig(quant_mapping={denoiser: _build_config(options)})
-
-
-def _build_config(options: LoadOptions) -> Any:
+    if options.quantize == "none":
+        return None
+    check_quantization(options.quantize, options.device.type)
     if options.quantize == "nf4":  # QLoRA, arXiv 2305.14314
-        if options.device.type != "cuda":
-            raise DarkroomError(
-                f"The base model is to be stored as nf4, which needs a GPU; this run is on a {options.device.type.upper()}. "
-                "Choose int8, or none.",
-                field=FIELD,
-            )
-        _need("bitsandbytes", options.quantize)
         return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=options.dtype)
-    _need("torchao", options.quantize)
+    return TorchAoConfig(_build_torchao(options.quantize))
+
+
+def store_small(module: torch.nn.Module, choice: str, dtype: torch.dtype) -> None:
+    """Stores the linear layers of a module that is in memory small, in place.
+
+    For single files, whose weights diffusers 0.42 takes for quantised ones and leaves as they are.
+
+    Args:
+        module: A denoiser of a single file.
+        choice: int8, float8 or nf4; the last takes effect when the module is moved to the GPU.
+        dtype: What nf4 computes in.
+    """
+    if choice != "nf4":
+        from torchao.quantization import quantize_
+
+        quantize_(module, _build_torchao(choice))
+        return
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is torch.nn.Linear:
+                setattr(parent, name, _pack(child, dtype))
+    module.is_loaded_in_4bit = True  # type: ignore[assignment]  # where peft looks
+
+
+def _build_torchao(choice: str) -> Any:
     from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
 
-    return TorchAoConfig(Int8WeightOnlyConfig() if options.quantize == "int8" else Float8WeightOnlyConfig())
+    return Int8WeightOnlyConfig() if choice == "int8" else Float8WeightOnlyConfig()
 
 
-def _need(package: str, choice: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        raise DarkroomError(
-            f"The base model is to be stored as {choice}, but {package} is not installed. Install it with: pip install {package}. "
-            "Or choose none.",
-            field=FIELD,
-        )
+def _pack(linear: torch.nn.Linear, dtype: torch.dtype) -> torch.nn.Module:
+    import bitsandbytes
+
+    sizes = (linear.in_features, linear.out_features)
+    packed = bitsandbytes.nn.Linear4bit(*sizes, bias=linear.bias is not None, compute_dtype=dtype, quant_type="nf4", device="meta")
+    packed.weight = bitsandbytes.nn.Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
+    packed.bias = linear.bias
+    return packed

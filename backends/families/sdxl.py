@@ -12,7 +12,7 @@ from PIL.Image import Image
 from backends.contract.buckets import Placement
 from backends.families.common import quiet, read_token_ids
 from backends.families.loading import compute_identity
-from backends.families.protocol import Conditions, SampleRequest, name_of_source
+from backends.families.protocol import Conditions, LoadOptions, SampleRequest, name_of_source
 from backends.families.unet import TEXT_LAYERS, UnetFamily
 
 EMBEDDING, POOLED, TOKENS, TOKENS_2, TIME_IDS = "prompt_embeds", "pooled_prompt_embeds", "input_ids", "input_ids_2", "time_ids"
@@ -25,6 +25,10 @@ class Sdxl(UnetFamily):
     kind = StableDiffusionXLPipeline
     edit_kind = StableDiffusionXLInstructPix2PixPipeline
     encoders = ("text_encoder", "text_encoder_2")
+
+    def __init__(self, pipeline: Any, options: LoadOptions) -> None:
+        super().__init__(pipeline, options)
+        self._no_words = read_token_ids(pipeline.tokenizer, [""])
 
     def text_targets(self) -> dict[str, tuple[torch.nn.Module, Any]]:
         """The attention of both text encoders.
@@ -48,12 +52,7 @@ class Sdxl(UnetFamily):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """Embeddings (B, tokens, width) and pooled embeddings (B, width)."""
-        conditions = self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
-        if self._pipeline.config.force_zeros_for_empty_prompt:
-            empty = torch.tensor([not t for t in texts], device=self._options.device)
-            conditions[EMBEDDING] = conditions[EMBEDDING].masked_fill(empty.view(-1, 1, 1), 0)
-            conditions[POOLED] = conditions[POOLED].masked_fill(empty.view(-1, 1), 0)
-        return conditions
+        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """SDXL's micro-conditioning (arXiv 2307.01952, section 2.2): original size, cut, target size, as (y, x)."""
@@ -109,9 +108,14 @@ class Sdxl(UnetFamily):
         }
 
     def _embed(self, tokens: Conditions) -> Conditions:
-        """Second to last hidden states of both encoders side by side, and the second one's pooled output."""
+        """Second to last hidden states of both encoders side by side, and the second one's pooled output; 0 for no words
+        where the base model was trained so.
+        """
         first = self._pipeline.text_encoder(tokens[TOKENS], output_hidden_states=True)
         second = self._pipeline.text_encoder_2(tokens[TOKENS_2], output_hidden_states=True)
         dtype = self._options.dtype
-        embedding = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
-        return {EMBEDDING: embedding.to(dtype), POOLED: second[0].to(dtype)}
+        embedding, pooled = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second[0]
+        if self._pipeline.config.force_zeros_for_empty_prompt:
+            empty = (tokens[TOKENS] == self._no_words.to(tokens[TOKENS].device)).all(1)
+            embedding, pooled = embedding.masked_fill(empty.view(-1, 1, 1), 0), pooled.masked_fill(empty.view(-1, 1), 0)
+        return {EMBEDDING: embedding.to(dtype), POOLED: pooled.to(dtype)}

@@ -71,7 +71,7 @@ class UnetFamily(LoadedPipeline):
         latents = self.draw_start(request, self.vae.config.latent_channels, shrink)
         arguments = {**embeddings, "latents": latents, "guidance_scale": request.guidance_scale}
         if not request.inputs:
-            return self.run_pipeline(self._pipeline, request, width=request.width, height=request.height, **arguments)
+            return self.run_pipeline(self._pipeline, request, **arguments)
         editor = self.build_editor()
         size = (request.width, request.height)
         pictures = [picture if picture.size == size else picture.resize(size) for picture in request.inputs]
@@ -89,6 +89,7 @@ def build_schedule(scheduler: Any, options: LoadOptions) -> NoiseSchedule:
         scheduler.register_to_config(prediction_type=asked)
     predicts = scheduler.config.prediction_type
     if isinstance(scheduler, EDMEulerScheduler):
-        return EdmSchedule(scheduler.sigmas[:-1], sigma_data=scheduler.config.sigma_data, prediction_type=predicts, device=options.device)
+        sigmas = scheduler.sigmas[: scheduler.config.num_train_timesteps]
+        return EdmSchedule(sigmas, sigma_data=scheduler.config.sigma_data, prediction_type=predicts, device=options.device)
     table = DDPMScheduler.from_config(scheduler.config).alphas_cumprod
     return DiscreteSchedule(table, prediction_type=predicts, device=options.device, options=options.noise)

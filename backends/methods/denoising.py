@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from backends.families.protocol import Conditions, Family, NoiseSchedule
-from backends.methods.protocol import Batch, Draws
+from backends.methods.protocol import Batch, Draws, Share
 
 Predict = Callable[[torch.Tensor, torch.Tensor, Conditions], torch.Tensor]
 
@@ -20,9 +20,11 @@ def compute_losses(
     noise: torch.Tensor,
     timesteps: torch.Tensor,
     conditions: Conditions,
-    weighted: bool = True,
+    weighted: bool | torch.Tensor = True,
 ) -> torch.Tensor:
     """Mean squared error of each sample, shape (B,), float32; a pure function of what it is given.
+
+    `weighted` says whether, or which (B,) of them, are weighted.
 
     Epsilon as in DDPM (arXiv 2006.11239, eq. 14), v-prediction as in arXiv 2202.00512 (section 4), rectified flow as in
     arXiv 2403.03206 (eq. 13), each weighted as its schedule says.
@@ -30,21 +32,28 @@ def compute_losses(
     target = schedule.compute_target(latents, noise, timesteps)
     predicted = predict(schedule.add_noise(latents, noise, timesteps), timesteps, conditions)
     losses = (predicted.float() - target.float()).square().flatten(1).mean(1)
-    weights = schedule.compute_weights(timesteps) if weighted else None
-    return losses if weights is None else losses * weights
+    weights = None if weighted is False else schedule.compute_weights(timesteps)
+    if weights is None:
+        return losses
+    return losses * (torch.where(weighted, weights, 1.0) if isinstance(weighted, torch.Tensor) else weights)
 
 
-def draw_role(family: Family, batch: Batch, role: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def draw_role(
+    family: Family, batch: Batch, role: str, generator: torch.Generator, share: Share
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(timesteps, noise, posterior noise) for one role of a batch, in the order that resumed runs rely on."""
     mean, _ = batch.moments[role]
-    posterior = torch.randn(mean.shape, generator=generator, device=mean.device)
-    noise = family.schedule.draw_noise(mean, generator)
-    return family.schedule.draw_timesteps(len(mean), generator), noise, posterior
+    whole = mean.new_empty(1).expand(len(mean) * share.ranks, *mean.shape[1:])
+    posterior = torch.randn(whole.shape, generator=generator, device=mean.device)
+    noise = family.schedule.draw_noise(whole, generator)
+    timesteps = family.schedule.draw_timesteps(len(whole), generator)
+    own = slice(share.rank * len(mean), (share.rank + 1) * len(mean))
+    return timesteps[own], noise[own], posterior[own]
 
 
-def draw_roles(family: Family, batch: Batch, roles: Sequence[str], generator: torch.Generator) -> Draws:
+def draw_roles(family: Family, batch: Batch, roles: Sequence[str], generator: torch.Generator, share: Share) -> Draws:
     """Fresh draws for several roles, one after the other."""
-    drawn = {role: draw_role(family, batch, role, generator) for role in roles}
+    drawn = {role: draw_role(family, batch, role, generator, share) for role in roles}
     return Draws(*({role: values[part] for role, values in drawn.items()} for part in range(3)))
 
 

@@ -13,7 +13,7 @@ from backends.contract.errors import DarkroomError
 from backends.families.protocol import Conditions, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
-from backends.methods.protocol import Batch, Draws, Item, PictureWish, Row, SamplePlan, Shown
+from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
 
 SUBJECT, CLASS = "image", "class"
 
@@ -62,17 +62,23 @@ class DreamBooth:
         """The caption, as often as the settings say."""
         return partial(drop_caption, self._config.caption_dropout)
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
+    def draw(self, batch: Batch, generator: torch.Generator, share: Share = ALONE) -> Draws:
         """Timesteps, noise and a fresh sample of the VAE's posterior, for the subject and for its class."""
-        return draw_roles(self._family, batch, [role for role in (SUBJECT, CLASS) if role in batch.moments], generator)
+        return draw_roles(self._family, batch, [role for role in (SUBJECT, CLASS) if role in batch.moments], generator, share)
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """The given timesteps and noise, and the latents' mean."""
         return fix_role(SUBJECT, timesteps, noise)
 
     def compute_losses(self, batch: Batch, draws: Draws, *, weighted: bool = True) -> torch.Tensor:
-        """The loss of each sample of the batch, its class's weighted and added (eq. 2); both go through the model at once."""
+        """The loss of each sample of the batch, its class's weighted and added (eq. 2); both go through the model at once.
+
+        As in the diffusers scripts min-SNR weighs the subject alone; what weighs by how the base was trained, weighs both.
+        """
         roles = [role for role in (SUBJECT, CLASS) if role in draws.noise]
+        which: bool | torch.Tensor = weighted
+        if weighted and len(roles) == 2 and getattr(self._config, "snr_gamma", None) is not None:
+            which = torch.cat([torch.full_like(draws.timesteps[role], role == SUBJECT, dtype=torch.bool) for role in roles])
         losses = compute_losses(
             self._family.schedule,
             self._family.predict,
@@ -80,7 +86,7 @@ class DreamBooth:
             noise=torch.cat([draws.noise[role] for role in roles]),
             timesteps=torch.cat([draws.timesteps[role] for role in roles]),
             conditions=_join([batch.conditions[role] for role in roles]),
-            weighted=weighted,
+            weighted=which,
         ).chunk(len(roles))
         return losses[0] if len(roles) == 1 else losses[0] + self._config.prior_loss_weight * losses[1]
 

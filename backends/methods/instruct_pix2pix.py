@@ -13,7 +13,7 @@ from backends.contract.errors import DarkroomError
 from backends.families.protocol import EXTRA_CHANNELS, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import plan_prompts, plan_validation
-from backends.methods.protocol import CAPTION, Batch, Draws, Item, PictureWish, Row, SamplePlan, Shown
+from backends.methods.protocol import ALONE, CAPTION, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
 
 AFTER, BEFORE = "after", "before"
 
@@ -45,9 +45,9 @@ class InstructPix2Pix:
         """The instruction, the picture before, or both, as often as the settings say."""
         return partial(drop_parts, self._config.conditioning_dropout_prob or 0.0)
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
+    def draw(self, batch: Batch, generator: torch.Generator, share: Share = ALONE) -> Draws:
         """Timesteps, noise and a fresh sample of the posterior for the picture after; the one before is taken at its mean."""
-        return draw_roles(self._family, batch, (AFTER,), generator)
+        return draw_roles(self._family, batch, (AFTER,), generator, share)
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """The given timesteps and noise, and the latents' mean."""

@@ -75,6 +75,17 @@ class Draws:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which part of a step's batch this process has. All draw for the whole batch, so that many draw what one would."""
+
+    rank: int = 0
+    ranks: int = 1
+
+
+ALONE = Share()
+
+
+@dataclass(frozen=True)
 class SamplePlan:
     """One picture to draw while training: its words, how many seeds, and for an edit the picture before and the wanted one."""
 
@@ -114,8 +125,8 @@ class Method(Protocol):
     def plan_drops(self) -> Callable[[float], frozenset[str]]:
         """What is left out of a training sample, as a function of one number drawn from 0..1; it travels to other processes."""
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
-        """Fresh draws for a batch; a function of the generator's seed only."""
+    def draw(self, batch: Batch, generator: torch.Generator, share: Share = ALONE) -> Draws:
+        """Fresh draws for a process's share of a batch; a function of the generator's seed only."""
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """Draws for the held-out loss: given timesteps and noise, latents at their mean."""

@@ -11,7 +11,7 @@ import torch
 from backends.families.protocol import Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
-from backends.methods.protocol import Batch, Draws, Item, PictureWish, Row, SamplePlan, Shown
+from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
 
 PICTURE = "image"
 
@@ -38,9 +38,9 @@ class TextToImage:
         """The caption, as often as the settings say."""
         return partial(drop_caption, self._config.caption_dropout)
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Draws:
+    def draw(self, batch: Batch, generator: torch.Generator, share: Share = ALONE) -> Draws:
         """Timesteps, noise and a fresh sample of the VAE's posterior."""
-        return draw_roles(self._family, batch, (PICTURE,), generator)
+        return draw_roles(self._family, batch, (PICTURE,), generator, share)
 
     def draw_fixed(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Draws:
         """The given timesteps and noise, and the latents' mean."""

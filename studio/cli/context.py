@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from backends.contract.hub_token import use_token_file
 from studio.datasets.store import DatasetStore
 from studio.runs.store import RunStore
 from studio.workspace import Workspace, open_workspace
@@ -31,4 +32,5 @@ class Studio:
 def open_studio(root: Path | None) -> Studio:
     """The stores of the workspace in `root` (made where it is missing)."""
     workspace = open_workspace(root)
+    use_token_file(workspace.root)
     return Studio(workspace, DatasetStore(workspace), RunStore(workspace))

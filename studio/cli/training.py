@@ -10,15 +10,15 @@ import typer
 from backends.contract.config import ConfigFaults
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, complete_checkpoints
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, REFUSED
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
-from studio.cli.output import emit, parse_settings, people, plain_errors, table
+from studio.cli.output import emit, escape, parse_settings, people, plain_errors, table
 from studio.datasets.samples import create_sample_dataset
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
 from studio.runs.launch_preflight import preflight_launch
-from studio.runs.presets import find_preset, load_presets
+from studio.runs.presets import Preset, find_preset, load_presets
 from studio.runs.state import read_job
 from studio.runs.store import RunInfo
 
@@ -81,7 +81,7 @@ def train(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains a LoRA on a data set."""
+    """Trains on a data set: a LoRA of a subject or a style, a whole model, or edits from pairs; the preset decides."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         run = begin_run(studio, dataset, preset, parse_settings(setting), name, parse_settings(launch))
@@ -132,16 +132,27 @@ def demo(
 
 
 def backends(as_json: JsonOption = False) -> None:
-    """Lists what can be trained, with the presets of each."""
+    """Lists what can be trained (family x method) with the presets of each, and what cannot, with the reason."""
     presets = load_presets()
-    value = [
-        {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if f"{p.family}/{p.method}" == b.name]}
-        for b in BACKENDS.values()
+    value: list[dict[str, Any]] = [
+        {"backend": b.name, "title": b.title, "presets": [p.key for p in presets if p.backend == b.name]} for b in BACKENDS.values()
     ]
-    rows = [
-        [p.key, p.name, p.base_model, f"{p.gpu_memory_gb:g} GB" if p.gpu_memory_gb else "no GPU", f"{p.minutes:g} min"] for p in presets
-    ]
-    emit(value, table(["preset", "name", "base model", "memory", "time"], rows), as_json=as_json)
+    refused = [{"backend": name, "refused": reason} for name, reason in REFUSED.items()]
+    lines = []
+    for backend in BACKENDS.values():
+        lines.append(f"{backend.name}: {backend.title}")
+        lines += [f"    {p.key:<44}{_memory(p):>10}{_time(p):>9}" for p in presets if p.backend == backend.name]
+    lines += [f"No {name}: {reason}" for name, reason in REFUSED.items()]
+    emit(value + refused, escape("\n".join(lines)), as_json=as_json)
+
+
+def _memory(preset: Preset) -> str:
+    each = f"{preset.gpu_memory_gb:g} GB" if preset.gpu_memory_gb else "no GPU"
+    return f"{preset.gpus} x {each}" if preset.gpus > 1 else each
+
+
+def _time(preset: Preset) -> str:
+    return f"{preset.minutes:g} min" if preset.minutes <= 120 else f"{preset.minutes / 60:.0f} h"
 
 
 @runs_app.command("list")

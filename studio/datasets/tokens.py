@@ -15,10 +15,13 @@ from huggingface_hub import try_to_load_from_cache
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from backends.contract import files
-from backends.contract.base_models import find_base_model, resolve_source
+from backends.contract.base_models import find_base_model, parse_source, resolve_source
+from backends.contract.clip_vocabulary import read_vocabulary
 from backends.contract.errors import DarkroomError
+from backends.contract.model_file import read_model_file
 
 CLIP_POSITIONS = 77
+CLIP_FAMILIES = ("sd15", "sdxl", "sdxl-refiner")  # all of them read the vocabulary that is shipped
 _SPECIAL = 2  # the start and the end that every text encoder of this kind adds
 # Rough pieces of a caption for the estimate: CLIP's vocabulary knows most short words whole.
 _PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
@@ -64,12 +67,38 @@ def load_counter(base_model: str) -> Counter:
     """The counter of a base model (key, folder or hub name); kept once its tokenizer was found."""
     with _guard:
         found = _find_files(base_model)
-        return _build_counter(*found) if found else Counter(_assumed_limit(base_model), None)
+        if found:
+            return _build_counter(*found)
+        limit = _assumed_limit(base_model)
+        return Counter(limit, _build_shipped_tokenizer() if _find_family(base_model) in CLIP_FAMILIES else None)
 
 
 def _assumed_limit(base_model: str) -> int:
+    return (512 if _find_family(base_model) == "flux" else CLIP_POSITIONS) - _SPECIAL
+
+
+def _find_family(base_model: str) -> str:
+    """The family of a known base model, or of one file; an empty text where only the hub could tell."""
     known = find_base_model(base_model)
-    return (512 if known and known.family == "flux" else CLIP_POSITIONS) - _SPECIAL
+    if known:
+        return known.family
+    try:
+        source = parse_source(base_model)
+        return _read_family(source.path) if source.kind == "file" else ""
+    except DarkroomError:
+        return ""
+
+
+@lru_cache(maxsize=8)
+def _read_family(path: Path) -> str:
+    return read_model_file(path).family
+
+
+@lru_cache(maxsize=1)
+def _build_shipped_tokenizer() -> Tokenizer:
+    """CLIP's own, which is here even where the model is not."""
+    vocabulary, merges = read_vocabulary()
+    return _build_clip_tokenizer(vocabulary, [" ".join(pair) for pair in merges])
 
 
 def _find_files(base_model: str) -> tuple[Path, Path] | None:

@@ -62,8 +62,10 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
         return f"{rest}, {word}"
     if place == "subject":
         named = _SUBJECT.sub(lambda found: found[1] + word, rest, count=1)
-        if named != rest or has_trigger_word(text, word):
-            return named if named != rest else text
+        if named == rest and has_trigger_word(text, word):
+            return text
+        if named != rest and not _names_another(named, word):
+            return named
     # “zog on a red background” reads on; “zog a cat on a roof” does not.
     return f"{word}, {rest}" if _ARTICLE.match(rest) else f"{word} {rest}"
 
@@ -71,6 +73,12 @@ def with_trigger_word(text: str, word: str, place: Place | str = "start") -> str
 def without_trigger_word(text: str, word: str) -> str:
     """The caption without any occurrence of the word, and without the commas and spaces that it leaves."""
     return _mend(_pattern(word).sub(" ", text)) if word else text
+
+
+def _names_another(text: str, word: str) -> bool:
+    """Whether a caption such as “zog, a red” would read as one whose thing was not named by the word yet: “a wall, a red” becomes it."""
+    rest = _without_loose(text, word)
+    return rest != text and bool(_SUBJECT.match(rest))
 
 
 def _without_loose(text: str, word: str) -> str:

@@ -13,13 +13,11 @@ from backends.contract.base_models import resolve_source
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.registry import find_backend
-from studio.datasets.store import DatasetStore
-from studio.datasets.trigger import has_trigger_word
 from studio.runs.control import find_busy_run
 from studio.runs.cost import find_model_cost
+from studio.runs.data_faults import check_data, check_folders
 from studio.runs.forecast import Forecast, compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
-from studio.runs.manifest import describe_broken, find_broken
 from studio.runs.presets import fill_prompts
 from studio.runs.speeds import find_speed
 from studio.workspace import Workspace
@@ -28,6 +26,7 @@ OPTIONAL = {
     "use_8bit_adam": ("bitsandbytes", "8-bit Adam"),
     "enable_xformers_memory_efficient_attention": ("xformers", "xFormers attention"),
 }
+QUANTISERS = {"int8": "torchao", "float8": "torchao", "nf4": "bitsandbytes"}
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "comet_ml": "comet_ml", "trackio": "trackio"}
 
 
@@ -60,18 +59,17 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         faults += error.faults
     except DarkroomError as error:
         faults.append(Fault(field="backend", text=error.text))
-    rows = _read_pictures(workspace, dataset_id, faults)
+    number = check_data(workspace, dataset_id, config, faults, warnings)
     if config is None:
         _check_machine_is_free(workspace, faults)
         return Preflight(None, faults)
-    if rows is not None:
-        _check_pictures(config, rows, faults, warnings)
+    check_folders(config, faults)
     _check_packages(config, faults)
     _check_switches(config, hardware, faults)
     known = _check_base_model(config, faults)
     forecast = None
-    if rows:
-        forecast = compute_forecast(config, len(rows), hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
+    if number:
+        forecast = compute_forecast(config, number, hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
         if forecast.problem and known:  # what an unknown model would need is nothing to tell
             faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
     _check_memory_now(config, hardware, forecast, warnings)
@@ -91,56 +89,16 @@ def free_disk(folder: Path) -> float:
     return float(shutil.disk_usage(folder).free)
 
 
-def _read_pictures(workspace: Workspace, dataset_id: str, faults: list[Fault]) -> list[Any] | None:
-    """The data set's pictures; None where there is no such data set."""
-    try:
-        datasets = DatasetStore(workspace)
-        pictures = list(datasets.pictures(dataset_id))
-    except DarkroomError as error:
-        faults.append(Fault(field="dataset", text=error.text))
-        return None
-    if not pictures:
-        faults.append(Fault(field="dataset", text="The data set has no pictures. Add 10 to 50 on the Dataset page."))
-        return None
-    if len(pictures) == 1:
-        faults.append(Fault(field="dataset", text="The data set has 1 picture; a run needs 2 or more, one of them to judge by."))
-    broken = find_broken(workspace.dataset(dataset_id), pictures)
-    if broken:
-        faults.append(Fault(field="dataset", text=describe_broken(broken, len(pictures))))
-    return pictures
-
-
-def _check_pictures(config: Any, pictures: list[Any], faults: list[Fault], warnings: list[Fault]) -> None:
-    empty = [p.name for p in pictures if not p.text.strip()]
-    if empty:
-        are = "has no caption" if len(empty) == 1 else "have no caption"
-        text = f"{_count(empty, 'picture')} {are}: {_some(empty)}. Write one, or let the captioner do it, on the Captions page."
-        faults.append(Fault(field="dataset", text=text))
-    word = config.trigger_word
-    without = [p.name for p in pictures if p.text.strip() and word and not has_trigger_word(p.text, word)]
-    captioned = len(pictures) - len(empty)
-    if without and len(without) == captioned:
-        text = f"The trigger word “{word}” stands in no caption, so nothing would be tied to it. Add it to all on the Captions page."
-        faults.append(Fault(field="trigger_word", text=text))
-    elif without:
-        text = f"The trigger word “{word}” is missing from {len(without)} of {captioned} captions: {_some(without)}."
-        warnings.append(Fault(field="trigger_word", text=f"{text} Add it on the Captions page."))
-    if not word:
-        text = "There is no trigger word, so the LoRA changes every picture and cannot be called by a word."
-        warnings.append(Fault(field="trigger_word", text=f"{text} Set one on the Captions page, for example zog."))
-    small = [p.name for p in pictures if p.width * p.height < config.resolution**2 * 0.9]
-    if small:
-        text = (
-            f"{len(small)} of {len(pictures)} pictures are smaller than {config.resolution} px square and will be enlarged: {_some(small)}."
-        )
-        warnings.append(Fault(field="resolution", text=f"{text} Use larger ones, or lower the resolution."))
-
-
 def _check_packages(config: Any, faults: list[Fault]) -> None:
     for setting, (package, title) in OPTIONAL.items():
         if getattr(config, setting, False) and setting == "use_8bit_adam" and not _installed(package):
             text = f"{title} is on, but {package} is not installed. Switch it off, or install it with: pip install {package}"
             faults.append(Fault(field=setting, text=text))
+    small = getattr(config, "quantize_base", "none")
+    package = QUANTISERS.get(small, "")
+    if package and not _installed(package):
+        text = f"The base model is to be stored as {small}, but {package} is not installed."
+        faults.append(Fault(field="quantize_base", text=f"{text} Choose none, or install it with: pip install {package}"))
     package = TRACKERS.get(config.report_to, "")
     if package and not _installed(package):
         text = f"The tracker is {config.report_to}, but {package} is not installed. Choose none, or install it with: pip install {package}"
@@ -151,6 +109,10 @@ def _check_switches(config: Any, hardware: Hardware, faults: list[Fault]) -> Non
     if config.mixed_precision == "fp16" and not hardware.gpus:
         text = "Precision is fp16, which needs a GPU; here there is none. Choose no, or leave it empty."
         faults.append(Fault(field="mixed_precision", text=text))
+    small = getattr(config, "quantize_base", "none")
+    if small == "nf4" and not hardware.gpus:
+        text = "The base model is to be stored as nf4, which needs a GPU; here there is none. Choose int8, or none."
+        faults.append(Fault(field="quantize_base", text=text))
     if hardware.gpus and config.num_processes > len(hardware.gpus):
         text = f"GPUs is {config.num_processes}; this machine has {len(hardware.gpus)}. Set it to {len(hardware.gpus)} or less."
         faults.append(Fault(field="num_processes", text=text))
@@ -217,11 +179,3 @@ def _check_machine_is_free(workspace: Workspace, faults: list[Fault]) -> None:
     if busy:
         text = f"The run “{busy}” is training on this machine. One run at a time: stop it, or wait until it has ended."
         faults.append(Fault(field="machine", text=text))
-
-
-def _count(names: list[str], what: str) -> str:
-    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -43,8 +43,9 @@ class FormField:
 
 @cache
 def list_fields(config: type[Config]) -> tuple[FormField, ...]:
-    """Every setting of `config` in the order in which it is written down there."""
-    properties = config.model_json_schema()["properties"]
+    """Every setting of `config` in the order in which it is written down there, those with a place of their own first."""
+    written = config.model_json_schema()["properties"]
+    properties = dict(sorted(written.items(), key=lambda item: item[1]["place"]))
     return tuple(_read_field(name, prop) for name, prop in properties.items())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from backends.contract.errors import DarkroomError
+from backends.contract.hub_token import use_token_file
 from studio.runs.control import reconcile
 from studio.web.context import LOOPBACK, Settings
 from studio.workspace import Workspace, open_workspace
@@ -43,6 +44,7 @@ def launch(asked: Launch) -> None:
     """
     _check_password(asked)
     workspace = open_workspace(asked.workspace)
+    use_token_file(workspace.root)
     with _lock(workspace), _listen(asked.host, asked.port) as listener:
         port = listener.getsockname()[1]
         settings = Settings(asked.host, port, asked.password)

@@ -14,12 +14,16 @@ from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
 from studio.runs.command import build_command, format_command
 from studio.runs.control import begin_run
+from studio.runs.data_faults import find_kind_fault, wants_pairs
 from studio.runs.forecast import Forecast
-from studio.runs.preflight import forecast_run, is_cached, run_preflight
+from studio.runs.launch_preflight import preflight_launch
+from studio.runs.preflight import forecast_run, is_cached
 from studio.runs.presets import Preset, find_preset, load_presets
-from studio.runs.store import format_duration
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
+from studio.web.launch_view import FIELDS as LAUNCH_FIELDS
+from studio.web.launch_view import describe_launch
+from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
 BASE = "pretrained_model_name_or_path"
@@ -28,12 +32,13 @@ OWN_FIELDS = (BASE, "trigger_word", "sample_prompts")  # filled from the data se
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person has on the form at this moment. `values` are settings as the form reads them."""
+    """What a person has on the form at this moment. `values` are settings as the form reads them, `launch` where it shall run."""
 
     dataset_id: str
     preset_key: str
     name: str
     values: dict[str, Any] = field(default_factory=dict)
+    launch: dict[str, Any] = field(default_factory=dict)
 
 
 def offered_presets() -> list[Preset]:
@@ -92,7 +97,15 @@ def find_first(context: Context, dataset_id: str, preset_key: str) -> tuple[Pres
             told = error.text
     runs = context.runs.runs_of(dataset_id) if dataset_id else []
     used = next((p for p in offered_presets() if runs and p.key == runs[0].preset_key), None)
-    return used or choose_preset("subject", None), told
+    return used or choose_preset(_first_task(context, dataset_id), None), told
+
+
+def _first_task(context: Context, dataset_id: str) -> str:
+    """An edit for a data set of pairs, else a subject."""
+    try:
+        return "edit" if context.datasets.info(dataset_id).kind == "pairs" else "subject"
+    except DarkroomError:
+        return "subject"
 
 
 def first_values(context: Context, dataset_id: str, preset: Preset, base_model: str | None = None) -> dict[str, Any]:
@@ -104,9 +117,10 @@ def first_values(context: Context, dataset_id: str, preset: Preset, base_model: 
         info = context.datasets.info(dataset_id)
     except DarkroomError:
         return values
-    captions = [p.text for p in context.datasets.pictures(dataset_id)]
     values |= preset.values_for(info.trigger_word)
-    values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
+    if not wants_pairs(config):  # of an edit pairs held out are drawn
+        captions = [p.text for p in context.datasets.pictures(dataset_id)]
+        values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
     values[BASE] = base_model or preset.base_model
     return values
 
@@ -141,21 +155,31 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
-        "fields": list(backend.config.model_fields),
+        "fields": [*backend.config.model_fields, *LAUNCH_FIELDS],
         "insist": insist,
         "dataset": asked.dataset_id,
     }
     if insist:
-        checked = run_preflight(context.workspace, asked.dataset_id, backend.name, asked.values)
+        checked, _ = preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
         faults, config, forecast = list(checked.faults), checked.config, checked.forecast
         shown["warnings"] = [w.model_dump() for w in checked.warnings]
     else:
         faults, config, forecast = _forecast(context, asked, backend.config)
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
-        shown |= _figures(forecast, base["name"], str(asked.values.get("trigger_word") or ""), preset)
+        shown |= describe_forecast(forecast, config, base["name"], preset.task)
         shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
     return shown
+
+
+def describe_place(context: Context, asked: Asked) -> dict[str, Any]:
+    """What the section “Where it runs” shows; one process on this machine needs no command of its own beside the page's."""
+    try:
+        config = parse_config(find_backend(find_preset(asked.preset_key).backend).config, asked.values)
+    except ConfigFaults:
+        config = None
+    found = describe_launch(context.workspace, config, asked.launch, asked.name)
+    return {**found, "commands": []} if found["launcher"] == "local" and not found["many"] else found
 
 
 def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[Fault], Config | None, Forecast | None]:
@@ -164,10 +188,11 @@ def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[
     except ConfigFaults as wrong:
         return list(wrong.faults), None, None
     try:
-        number = context.datasets.info(asked.dataset_id).num_pictures
+        info = context.datasets.info(asked.dataset_id)
     except DarkroomError:
-        number = 0
-    return [], config, forecast_run(context.workspace, config, number)
+        return [], config, forecast_run(context.workspace, config, 0)
+    misfit = find_kind_fault(config, info)
+    return [misfit] if misfit else [], config, forecast_run(context.workspace, config, info.num_pictures)
 
 
 def _name_faults(name: str) -> list[Fault]:
@@ -175,50 +200,6 @@ def _name_faults(name: str) -> list[Fault]:
     if 1 <= len(plain) <= 80:
         return []
     return [Fault(field="name", text=f"The run name has {len(plain)} characters; it must have 1 to 80. For example: zog-01.")]
-
-
-def _figures(forecast: Forecast, base: str, word: str, preset: Preset) -> dict[str, Any]:
-    """Rows of (what, figure, reason why it is red), the memory bar and the dock's sentence."""
-    lacks_gpu = "needs a GPU" in forecast.problem
-    time = "not on this machine" if lacks_gpu else f"about {format_duration(forecast.seconds)}"
-    disk_full = forecast.disk_gb > forecast.free_disk_gb
-    over = forecast.memory_need_gb > forecast.memory_total_gb
-    few = "There must be a picture to learn from." if forecast.num_training < 1 else ""
-    rows = [
-        ["Learns from", _count(forecast.num_training, "picture"), few],
-        ["Judged by", f"{forecast.num_held_out:,} held out", ""],
-        ["Steps", f"{forecast.steps:,}", ""],
-        ["Passes", f"{forecast.passes:,.0f}" if forecast.passes >= 10 else f"{forecast.passes:.1f}", ""],
-        ["Time", time, "It needs a GPU." if lacks_gpu else ""],
-        ["LoRA file", f"{forecast.lora_mb:.0f} MB" if forecast.lora_mb >= 10 else f"{forecast.lora_mb:.1f} MB", ""],
-        [
-            "Disk",
-            f"{_size(forecast.disk_gb)} of {forecast.free_disk_gb:.0f} GB",
-            "The disk is too small. Save less often, or keep fewer checkpoints." if disk_full else "",
-        ],
-    ]
-    goal = {"style": "this style", "edit": "this edit"}.get(preset.task) or (f"what {word} is" if word else "your subject")
-    memory = f"{forecast.memory_need_gb:.1f} GB of memory"
-    return {
-        "rows": rows,
-        "memory": {
-            "need": round(forecast.memory_need_gb, 1),
-            "total": round(forecast.memory_total_gb, 1),
-            "parts": [[name, round(gb, 2)] for name, gb in forecast.memory_parts],
-            "over": over,
-        },
-        "problem": forecast.problem,
-        "basis": "" if lacks_gpu else forecast.basis,
-        "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
-    }
-
-
-def _size(gb: float) -> str:
-    return f"{gb:.1f}" if gb >= 0.95 else f"{max(1, gb * 1000):.0f} MB"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 class Starts:
@@ -247,12 +228,18 @@ class Starts:
 
     def _start(self, asked: Asked) -> str:
         context, preset = self._context, find_preset(asked.preset_key)
-        checked = run_preflight(context.workspace, asked.dataset_id, preset.backend, asked.values)
+        checked, where = preflight_launch(context.workspace, asked.dataset_id, preset.backend, asked.values, asked.launch)
         faults = [*checked.faults, *_name_faults(asked.name)]
         if faults or checked.config is None:
             raise ConfigFaults(faults)
         name = " ".join(asked.name.split())
         info = begin_run(
-            context.workspace, dataset_id=asked.dataset_id, preset_key=preset.key, name=name, backend=preset.backend, config=checked.config
+            context.workspace,
+            dataset_id=asked.dataset_id,
+            preset_key=preset.key,
+            name=name,
+            backend=preset.backend,
+            config=checked.config,
+            launch=where,
         )
         return info.id

@@ -58,6 +58,16 @@ function card(el, v) {
       'div.ml',
       m.parts.map(([n]) => h('span', n)),
     ),
+    v.levers?.length
+      ? h(
+          'details.levers',
+          h('summary', 'Ways to need less memory'),
+          h(
+            'ul',
+            v.levers.map((l) => h('li', h('b', l.what), h('span', `${l.saves}, ${l.costs}`))),
+          ),
+        )
+      : null,
     v.problem && h('p.d-err', icon('alert', 's'), h('span', v.problem)),
     (v.warnings || []).map((w) => h('p.warn', icon('alert', 's'), h('span', w.text))),
     v.basis && h('p.d-small.d-sub.basis', 'Time: ' + v.basis[0].toLowerCase() + v.basis.slice(1)),

@@ -39,7 +39,7 @@ class LoraSettings(Config):
     lora_variant: Literal["lora", "dora", "rslora", "loha", "lokr"] = setting(
         "lora",
         "Kind of LoRA",
-        "One of five. dora learns closer to full training and is slower; rslora steadies high ranks; loha and lokr make small files.",
+        "One of five. dora learns more and is slower; rslora suits high ranks; loha and lokr make small files.",
         group="lora",
         widget="choice",
     )

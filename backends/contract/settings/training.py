@@ -212,12 +212,15 @@ class TrainingSettings(Config):
     pretrained_model_name_or_path: str = setting(
         "pocket-sdxl",
         "Starting from",
-        "A known base model, a folder on this machine, or owner/name of the hub.",
+        "A known base model, a folder or one .safetensors file on this machine, or owner/name of the hub.",
         group="base",
         min_length=1,
     )
     pretrained_vae_model_name_or_path: str | None = setting(
-        None, "Another VAE", "A folder or owner/name, or empty. For fp16 SDXL: madebyollin/sdxl-vae-fp16-fix.", group="base"
+        None,
+        "Another VAE",
+        "A folder, one .safetensors file or owner/name, or empty. For fp16 SDXL: madebyollin/sdxl-vae-fp16-fix.",
+        group="base",
     )
     revision: str | None = setting(None, "Revision", "A branch or commit of the hub, or empty.", group="base")
     variant: str | None = setting(None, "Variant", "fp16 where the base model offers it, or empty.", group="base")

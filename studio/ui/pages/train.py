@@ -13,13 +13,13 @@ from backends.contract.config import GROUPS, Config, ConfigFaults
 from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
 from studio.runs.presets import Preset, find_preset
-from studio.ui import shell
+from studio.ui import launch_form, shell
 from studio.ui.form import FormField, draw_field, list_fields, read_values, same_value, to_form
 from studio.web import train_view
 from studio.web.brand import BRAND
 from studio.web.choices import choose_preset, presets_for
 from studio.web.context import Context
-from studio.web.train_view import BASE, Asked, Starts, describe_run
+from studio.web.train_view import BASE, Asked, Starts, describe_place, describe_run
 
 _COPY = f'<button type="button" class="d-btn sm quiet d-push" aria-label="Copy the command">{shell.icon("copy")} <span>Copy</span></button>'
 _COMMAND = f'<div class="d-row"><h2 class="d-lab">The command it runs</h2>{_COPY}</div><div class="d-code"><code tabindex="0"></code></div>'
@@ -43,21 +43,25 @@ class TrainForm:
         self.fields = [f for f in collect_fields() if f.name != BASE]
 
     def asked(self, where: dict[str, str], base: str, preset_key: str, name: str, shown: Sequence[Any]) -> Asked:
-        """The run that stands on the form."""
+        """The run that stands on the form; the launch settings stand behind the others."""
         preset = find_preset(preset_key)
         kind: type[Config] = find_backend(preset.backend).config
-        values = read_values(self.fields, shown)
+        values = read_values(self.fields, shown[: len(self.fields)])
+        launch = launch_form.read(shown[len(self.fields) :])
         values = {k: v for k, v in values.items() if k in kind.model_fields}
         known = find_base_model(base)
-        return Asked(where.get("dataset", ""), preset_key, name, {**values, BASE: known.key if known else (base or "").strip()})
+        return Asked(where.get("dataset", ""), preset_key, name, {**values, BASE: known.key if known else (base or "").strip()}, launch)
 
-    def look(self, where: dict[str, str], base: str, preset_key: str, name: str, *shown: Any) -> Any:
-        """The side card and the marks at the fields, for what stands on the form now."""
+    def look(self, where: dict[str, str], base: str, preset_key: str, name: str, *shown: Any) -> list[Any]:
+        """The side card with the marks at the fields, and where it runs, for what stands on the form now."""
+        told = {"told": where.get("told", "")}
         try:
             asked = self.asked(where, base, preset_key, name, shown)
-            return {**self._complete(describe_run(self.context, asked), asked), "told": where.get("told", "")}
+            place = describe_place(self.context, asked)
+            found = self._complete(describe_run(self.context, asked), asked)
+            return [{**found, **told, "faults": found["faults"] + place["faults"]}, place]
         except DarkroomError as error:
-            return {"faults": [{"field": error.field or "", "text": error.text}], "told": where.get("told", "")}
+            return [{"faults": [{"field": error.field or "", "text": error.text}], **told}, gr.skip()]
 
     def begin(self, where: dict[str, str], base: str, preset_key: str, name: str, *shown: Any) -> Any:
         """Starts the run and says where to go, or shows every fault at once."""
@@ -148,11 +152,12 @@ def build(context: Context) -> None:
                     drawn |= {f.name: draw_field(f, first.get(f.name)) for f in main if f.kind != "lines"}
                 drawn |= {f.name: draw_field(f, first.get(f.name)) for f in main if f.kind == "lines"}
             _draw_all_settings(form.fields, first, drawn)
+            places, place = launch_form.draw()
         with gr.Column(elem_classes="sd"):
             card = shell.widget("train", "forecast", {})
             shell.html(_COMMAND, "cmd")
     (start,) = shell.dock("", ("Start training", "primary", "start", []))
-    _wire(form, where, (task, base, recipe, name), [drawn[f.name] for f in form.fields], (back, start, card))
+    _wire(form, where, (task, base, recipe, name), [drawn[f.name] for f in form.fields], (places, back, start, card, place))
 
 
 def _draw_cards(preset: Preset) -> tuple[gr.Dropdown, gr.Radio]:
@@ -188,11 +193,11 @@ def _draw_all_settings(fields: Sequence[FormField], first: dict[str, Any], drawn
 
 def _wire(form: TrainForm, where: gr.JSON, chosen: tuple[Any, ...], fields: list[Any], rest: tuple[Any, ...]) -> None:
     task, base, recipe, name = chosen
-    back, start, card = rest
-    asked = [where, base, recipe, name, *fields]
+    places, back, start, card, place = rest
+    asked = [where, base, recipe, name, *fields, *places]
 
     def look_after(event: Any) -> None:
-        event.then(form.look, asked, card, **shell.PRIVATE)
+        event.then(form.look, asked, [card, place], **shell.PRIVATE)
 
     look_after(shell.on_load(form.first, None, [where, task, base, recipe, name, *fields], **shell.PRIVATE))
     look_after(task.input(form.choose_task, [where, task, base], [base, recipe, *fields], **shell.PRIVATE))
@@ -200,5 +205,5 @@ def _wire(form: TrainForm, where: gr.JSON, chosen: tuple[Any, ...], fields: list
     for event in (recipe.input, back.click):
         look_after(event(form.choose_recipe, [where, base, recipe], fields, **shell.PRIVATE))
     # .change, not .input: filling in by script, Backspace and a preset all count; only the newest state is worked out.
-    gr.on([c.change for c in [name, *fields]], form.look, asked, card, trigger_mode="always_last", **shell.PRIVATE)
+    gr.on([c.change for c in [name, *fields, *places]], form.look, asked, [card, place], trigger_mode="always_last", **shell.PRIVATE)
     start.click(form.begin, asked, card, **shell.PRIVATE)

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from backends.contract.rundir import RunDir
 from tests.backends.engine import toy
+
+PROMPT = "zog on a red background"
+SHOWN = {"sample_every": 3, "sample_prompts": [PROMPT], "sample_steps": 2, "sample_guidance_scale": 3.0}
+STRONG = {"learning_rate": 5e-2, "alpha": 3.0, "lora_layers": "everything"}  # alpha is not the rank, and the picture changes plainly
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory) -> Path:
-    """A random base model, made once."""
-    return toy.build_base(tmp_path_factory.mktemp("base") / "toy")
+def base(toy_base) -> Path:
+    """The random base model of SDXL's shape."""
+    return toy_base("sdxl")
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +37,21 @@ def finished(base, tmp_path_factory):
     )
     assert toy.train(run) == 0, run.log.read_text()
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(toy_base, tmp_path_factory) -> Callable[..., RunDir]:
+    """A finished run of three steps with samples, made once for each training and its settings."""
+    folder, made = tmp_path_factory.mktemp("trained"), {}
+
+    def train(backend: str, **settings: Any) -> RunDir:
+        key = (backend, repr(sorted(settings.items())))
+        if key not in made:
+            common = {"max_train_steps": 3, "checkpointing_steps": 3, "held_out_every": 3, **SHOWN}
+            known = STRONG if "text_to_image_full" not in backend and "pix2pix" not in backend else {}
+            run = toy.make_run(folder / str(len(made)), toy_base(backend.partition("/")[0]), backend, **{**common, **known, **settings})
+            assert toy.train(run) == 0, run.log.read_text()
+            made[key] = run
+        return made[key]
+
+    return train

@@ -15,6 +15,7 @@ from PIL import Image
 
 from backends.contract.rundir import complete_checkpoints
 from tests.backends.engine import toy
+from tests.backends.toys import draw_pictures
 
 
 def run_with(base, tmp_path, *, sizes=None, **settings):
@@ -47,7 +48,7 @@ def test_events_tell_the_whole_run(base, tmp_path):
     assert all(Image.open(run.root / e["file"]).size == (64, 64) for e in drawn)
     result = toy.events_of(run, "result")[-1]
     assert result["steps"] == 4 and result["heldout_loss_ratio"] == judged[-1]["loss"] / judged[0]["loss"]
-    assert result["learned"] == (result["heldout_loss_ratio"] < 0.85)
+    assert result["learned"] is None, "the limit was calibrated on the bundled models alone"
     assert [e["phase"] for e in toy.events_of(run, "phase")][:2] == ["starting", "loading"]
     assert toy.events_of(run, "checkpoint")[-1]["heldout_loss"] == judged[-1]["loss"]
 
@@ -58,7 +59,7 @@ def test_the_lora_tells_its_recipe_and_not_where_it_was_made(base, tmp_path):
         header = file.metadata()
     assert header["ss_network_dim"] == "3" and header["ss_network_alpha"] == "6"
     assert header["modelspec.trigger_phrase"] == "zog" and header["modelspec.prediction_type"] == "v"
-    assert header["ss_steps"] == "4" and header["ss_sd_model_name"] == "toy"
+    assert header["ss_steps"] == "4" and header["ss_sd_model_name"] == "toy-sdxl"
     recipe = json.loads(header["darkroom.recipe"])
     assert recipe["config"]["learning_rate"] == 1e-2 and recipe["dataset"]["pictures"] == 5
     assert str(tmp_path) not in json.dumps(header) and str(base.parent) not in json.dumps(header)
@@ -72,7 +73,7 @@ def test_passes_decide_where_steps_are_left_open(base, tmp_path):
 
 def test_a_folder_with_captions_beside_the_pictures_is_enough(base, tmp_path):
     folder = tmp_path / "mine"
-    for row in toy.draw_pictures(folder, [(64, 64)] * 4):
+    for row in draw_pictures(folder, [(64, 64)] * 4):
         (folder / row["file"]).with_suffix(".txt").write_text(row["caption"])
     run = toy.make_run(tmp_path / "run", base, rows=[], max_train_steps=2, train_data_dir=str(folder), max_train_samples=2)
     run.manifest.unlink()
@@ -86,7 +87,7 @@ def test_a_folder_with_captions_beside_the_pictures_is_enough(base, tmp_path):
 
 def test_a_folder_with_a_list_is_read_by_its_list(base, tmp_path):
     folder = tmp_path / "mine"
-    names = [row["file"].rsplit("/", 1)[1] for row in toy.draw_pictures(folder, [(64, 64)] * 3)]
+    names = [row["file"].rsplit("/", 1)[1] for row in draw_pictures(folder, [(64, 64)] * 3)]
     (folder / "metadata.jsonl").write_text("".join(json.dumps({"file_name": n, "text": f"number {n}"}) + "\n" for n in names[:2]))
     run = toy.make_run(tmp_path / "run", base, rows=[], max_train_steps=2, train_data_dir=str(folder))
     run.manifest.unlink()
@@ -96,7 +97,7 @@ def test_a_folder_with_a_list_is_read_by_its_list(base, tmp_path):
 
 
 def test_a_saved_data_set_is_read_by_its_columns(base, tmp_path):
-    paths = [row["file"] for row in toy.draw_pictures(tmp_path / "mine", [(64, 64)] * 3)]
+    paths = [row["file"] for row in draw_pictures(tmp_path / "mine", [(64, 64)] * 3)]
     features = datasets.Features({"photo": datasets.Image(), "words": datasets.Value("string")})
     saved = datasets.Dataset.from_dict({"photo": paths, "words": ["a", "b", "c"]}, features=features)
     saved.save_to_disk(tmp_path / "saved")
@@ -155,7 +156,7 @@ def test_early_stopping_ends_a_run_that_no_longer_gets_better(base, tmp_path):
 
 
 def test_nothing_held_out_is_said_and_gives_no_verdict(base, tmp_path):
-    rows = [{**row, "held_out": False} for row in toy.draw_pictures(tmp_path / "mine", [(64, 64)] * 3)]
+    rows = [{**row, "held_out": False} for row in draw_pictures(tmp_path / "mine", [(64, 64)] * 3)]
     run = toy.make_run(tmp_path / "run", base, rows=rows, max_train_steps=2)
     assert toy.train(run) == 0
     assert toy.events_of(run, "result")[-1]["learned"] is None

@@ -1,11 +1,10 @@
-"""The real trainer on a base model of ten thousand random numbers: a run in two seconds, killed wherever a test likes.
+"""The real trainer on base models of ten thousand random numbers: a run in two seconds, killed wherever a test likes.
 
 Trainers are forked from a warm parent (multiprocessing's forkserver), which has torch and diffusers imported already.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -15,83 +14,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from backends.contract.base_models import MODELS
 from backends.contract.config import parse_config, write_config
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir
-from backends.registry import find_backend
+from backends.registry import BACKENDS, find_backend
+from tests.backends.toys import draw_pairs, draw_pictures
 
 BACKEND = "sdxl/text_to_image"
-PRELOAD = ["backends.train", "backends.engine.running", "backends.families.sdxl", "backends.methods.text_to_image", "diffusers.pipelines"]
+CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class)})
+PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
 
 
-def build_base(folder: Path, *, prediction_type: str = "v_prediction", seed: int = 0) -> Path:
-    """A random SDXL-shaped pipeline in the diffusers layout."""
-    torch.manual_seed(seed)
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        norm_num_groups=4,
-        attention_head_dim=(1, 2),
-        cross_attention_dim=16,
-        transformer_layers_per_block=1,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=4,
-        projection_class_embeddings_input_dim=8 + 6 * 4,
-    )
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    vae = AutoencoderKL(block_out_channels=(4, 4, 4, 4), layers_per_block=1, norm_num_groups=2, latent_channels=4, **blocks)
-    text = {"hidden_size": 8, "intermediate_size": 16, "num_attention_heads": 1, "num_hidden_layers": 2, "vocab_size": 1909}
-    text |= {"max_position_embeddings": 24, "projection_dim": 8, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    terminal = {"rescale_betas_zero_snr": prediction_type == "v_prediction", "timestep_spacing": "trailing"}
-    pipeline = StableDiffusionXLPipeline(
-        vae=vae,
-        text_encoder=CLIPTextModel(CLIPTextConfig(**text)),
-        text_encoder_2=CLIPTextModelWithProjection(CLIPTextConfig(**text)),
-        tokenizer=CLIPTokenizer.from_pretrained(MODELS / "pocket-sdxl" / "tokenizer"),
-        tokenizer_2=CLIPTokenizer.from_pretrained(MODELS / "pocket-sdxl" / "tokenizer_2"),
-        unet=unet,
-        scheduler=DDIMScheduler(prediction_type=prediction_type, beta_schedule="scaled_linear", clip_sample=False, **terminal),
-    )
-    pipeline.save_pretrained(folder)
-    return folder
-
-
-def draw_pictures(folder: Path, sizes: list[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Random pictures of the given sizes, as rows of a manifest; the first one is held out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    random, rows = np.random.default_rng(0), []
-    for number, (width, height) in enumerate(sizes):
-        path = folder / f"{number:02d}.png"
-        Image.fromarray(random.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
-        identity = hashlib.sha256(path.read_bytes()).hexdigest()
-        row = {"id": identity, "file": str(path), "caption": f"zog on a {['red', 'blue', 'green'][number % 3]} background"}
-        rows.append({**row, "width": width, "height": height, "held_out": number == 0})
-    return rows
-
-
-def make_run(root: Path, base: Path, *, sizes: list[tuple[int, int]] | None = None, rows: Any = None, **settings: Any) -> RunDir:
+def make_run(
+    root: Path, base: Path, backend: str = BACKEND, *, sizes: list[tuple[int, int]] | None = None, rows: Any = None, **settings: Any
+) -> RunDir:
     """A run folder, ready to start: six steps, a checkpoint every two."""
     run = RunDir(root)
     root.mkdir(parents=True)
-    rows = draw_pictures(root / "own", sizes or [(64, 64)] * 6) if rows is None else rows
+    if rows is None:
+        draw = draw_pairs if backend.endswith("instruct_pix2pix") else draw_pictures
+        rows = draw(root / "own", sizes or [(64, 64)] * 6)
     run.manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     values = {
         "pretrained_model_name_or_path": str(base),
@@ -109,8 +58,9 @@ def make_run(root: Path, base: Path, *, sizes: list[tuple[int, int]] | None = No
         "report_to": "none",
         "lr_warmup_steps": 0,
     }
-    config = parse_config(find_backend(BACKEND).config, values | settings)
-    write_config(run.config, config, BACKEND, {})
+    kind = find_backend(backend).config
+    known = {name: value for name, value in values.items() if name in kind.model_fields}
+    write_config(run.config, parse_config(kind, known | settings), backend, {})
     return run
 
 

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from backends.registry import BACKENDS, REFUSED
 from studio.cli.root import app
 from tests.conftest import ROOT
 
@@ -121,8 +122,13 @@ def test_captions_are_written_with_the_trigger_word_and_own_words_stay(studio, t
 def test_the_back_ends_are_listed_with_their_presets(studio):
     done = CliRunner().invoke(app, ["backends", "--json"])
     value = json.loads(done.stdout)
-    assert [b["backend"] for b in value] == ["sdxl/text_to_image"]
-    assert SUBJECT in value[0]["presets"]
+    listed = {b["backend"]: b for b in value}
+    assert listed.keys() == BACKENDS.keys() | REFUSED.keys()
+    assert SUBJECT in listed["sdxl/text_to_image"]["presets"]
+    assert all(listed[name]["presets"] for name in BACKENDS), "a training without a preset cannot be chosen"
+    assert all(listed[name]["refused"].endswith(".") for name in REFUSED)
+    told = CliRunner().invoke(app, ["backends"]).stdout
+    assert all(key in told for name in BACKENDS for key in listed[name]["presets"])
 
 
 def test_an_empty_folder_is_told_and_leaves_nothing_behind(studio, tmp_path):

@@ -133,6 +133,7 @@ def test_the_trigger_word_is_placed_moved_or_taken_out(text):
         ("a red apple", "zog"),
         ("two cats on a mat", "zog, two cats on a mat"),
         ("on a wall", "zog on a wall"),
+        ("a wall, a red", "zog, a wall, a red"),
         ("zog on a wall", "zog on a wall"),
         ("", "zog"),
     ],

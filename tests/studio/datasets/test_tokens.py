@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backends.contract.base_models import MODELS
 from studio.datasets.tokens import count_tokens, is_exact, token_limit
+from tests.tensor_files import FLUX, SDXL, write_holes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,6 +34,20 @@ def test_a_model_that_is_not_here_is_estimated_and_says_so(tmp_path, monkeypatch
     assert (token_limit("nobody/nothing"), is_exact("nobody/nothing")) == (75, False)
     assert count_tokens("nobody/nothing", "zog on a red background, looking left") == 9
     assert count_tokens("no such model", "one two") == 2
+
+
+@pytest.mark.parametrize("base", ["sdxl", "sd15"])
+def test_clips_own_vocabulary_counts_for_models_that_are_not_fetched_yet(base, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert (token_limit(base), is_exact(base)) == (75, True)
+    assert count_tokens(base, "a photo of a cat") == 5  # 320, 1125, 539, 320, 2368
+    assert count_tokens(base, "Don't stop 123!") == 7
+
+
+def test_a_checkpoint_in_one_file_is_counted_by_its_family(tmp_path):
+    assert is_exact(str(write_holes(tmp_path / "a.safetensors", SDXL)))
+    flux = f"{write_holes(tmp_path / 'b.safetensors', FLUX)} + black-forest-labs/FLUX.1-dev"
+    assert (token_limit(flux), is_exact(flux)) == (510, False)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def dataset(context):
 
 
 def test_only_tasks_with_a_preset_are_offered():
-    assert [key for _, key in offered_tasks()] == ["subject", "style"]
+    assert [key for _, key in offered_tasks()] == ["subject", "style", "edit"]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_first_preset_suits_the_machine(machine, starts_with):
     assert preset.gpu_memory_gb <= machine.largest_gpu_gb + 0.5
 
 
-@pytest.mark.parametrize("task", ["subject", "style"])
+@pytest.mark.parametrize("task", ["subject", "style", "edit"])
 def test_every_base_model_of_a_task_has_its_presets(task):
     for _, base in offered_bases(task):
         assert presets_for(task, base)

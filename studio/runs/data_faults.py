@@ -1,0 +1,129 @@
+"""What is wrong with a data set for a run, before it starts: its kind, its files, its words, its sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backends.contract.config import Fault
+from backends.contract.errors import DarkroomError
+from studio.datasets.pairs import find_pair_faults
+from studio.datasets.store import DatasetInfo, DatasetStore
+from studio.datasets.trigger import has_trigger_word
+from studio.runs.manifest import describe_broken, find_broken
+from studio.workspace import Workspace
+
+ENLARGED = 0.9  # below this share of the wanted area a picture counts as too small
+
+
+def wants_pairs(kind: Any) -> bool:
+    """Whether a training (its settings, or their class) learns from edit pairs."""
+    settings: Any = kind if isinstance(kind, type) else type(kind)
+    return "edit_prompt_column" in settings.model_fields
+
+
+def find_kind_fault(kind: Any, info: DatasetInfo) -> Fault | None:
+    """Pairs for a training from pictures, or the other way round."""
+    if wants_pairs(kind) == (info.kind == "pairs"):
+        return None
+    if info.kind == "pairs":
+        text = "This data set has edit pairs, from which only An edit can be learnt. Choose An edit, or a data set of pictures."
+    else:
+        text = "An edit is learnt from pairs of before and after; this data set has pictures. Begin one of edit pairs on the Dataset page."
+    return Fault(field="dataset", text=text)
+
+
+def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[Fault], warnings: list[Fault]) -> int:
+    """Adds what is wrong with the data set; says how many pictures or pairs it has.
+
+    Args:
+        workspace: Where data sets lie.
+        dataset_id: The data set to learn from.
+        config: Checked settings, or None where they are wrong.
+        faults: What stops the run; extended.
+        warnings: What only wants to be read; extended.
+    """
+    try:
+        store = DatasetStore(workspace)
+        info, pictures = store.info(dataset_id), list(store.pictures(dataset_id))
+    except DarkroomError as error:
+        faults.append(Fault(field="dataset", text=error.text))
+        return 0
+    what = "pairs" if info.kind == "pairs" else "pictures"
+    if not pictures:
+        faults.append(Fault(field="dataset", text=f"The data set has no {what}. {_wanted(what)}"))
+        return 0
+    if len(pictures) == 1:
+        faults.append(Fault(field="dataset", text=f"The data set has 1 {what[:-1]}; a run needs 2 or more, one of them to judge by."))
+    broken = find_broken(workspace.dataset(dataset_id), pictures)
+    if broken:
+        faults.append(Fault(field="dataset", text=describe_broken(broken, len(pictures))))
+    misfit = find_kind_fault(config, info) if config is not None else None
+    if misfit:
+        faults.append(misfit)
+    elif config is not None and info.kind == "pairs":
+        faults += [Fault(field="dataset", text=text) for text in find_pair_faults(pictures)]
+    elif config is not None:
+        _check_words(config, pictures, faults, warnings)
+    if config is not None:
+        _check_sizes(config, pictures, what, warnings)
+    return len(pictures)
+
+
+def _wanted(what: str) -> str:
+    return "Add 200 or more on the Dataset page." if what == "pairs" else "Add 10 to 50 on the Dataset page."
+
+
+def _check_words(config: Any, pictures: list[Any], faults: list[Fault], warnings: list[Fault]) -> None:
+    word = config.trigger_word
+    if getattr(config, "instance_prompt", ""):  # one prompt for all: captions are not read
+        if word and not has_trigger_word(config.instance_prompt, word):
+            text = f"The trigger word “{word}” is not in the prompt of the subject, “{config.instance_prompt}”: nothing is tied to it."
+            faults.append(Fault(field="instance_prompt", text=f"{text} Put it there."))
+        return
+    empty = [p.name for p in pictures if not p.text.strip()]
+    if empty:
+        are = "has no caption" if len(empty) == 1 else "have no caption"
+        text = f"{count(empty, 'picture')} {are}: {some(empty)}. Write one, or let the captioner do it, on the Captions page."
+        faults.append(Fault(field="dataset", text=text))
+    without = [p.name for p in pictures if p.text.strip() and word and not has_trigger_word(p.text, word)]
+    captioned = len(pictures) - len(empty)
+    if without and len(without) == captioned:
+        text = f"The trigger word “{word}” stands in no caption, so nothing would be tied to it. Add it to all on the Captions page."
+        faults.append(Fault(field="trigger_word", text=text))
+    elif without:
+        text = f"The trigger word “{word}” is missing from {len(without)} of {captioned} captions: {some(without)}."
+        warnings.append(Fault(field="trigger_word", text=f"{text} Add it on the Captions page."))
+    if not word:
+        text = "There is no trigger word, so the LoRA changes every picture and cannot be called by a word."
+        warnings.append(Fault(field="trigger_word", text=f"{text} Set one on the Captions page, for example zog."))
+
+
+def _check_sizes(config: Any, pictures: list[Any], what: str, warnings: list[Fault]) -> None:
+    small = [p.name for p in pictures if p.width * p.height < config.resolution**2 * ENLARGED]
+    if small:
+        text = f"{len(small)} of {len(pictures)} {what} are smaller than {config.resolution} px square and will be enlarged: {some(small)}."
+        warnings.append(Fault(field="resolution", text=f"{text} Use larger ones, or lower the resolution."))
+
+
+def check_folders(config: Any, faults: list[Fault]) -> None:
+    """Folders and files that the settings name must be there."""
+    for name in ("train_data_dir", "instance_data_dir", "class_data_dir"):
+        folder = getattr(config, name, None)
+        # a folder for class pictures is made where it lacks; its parent must be there
+        place = Path(folder).expanduser() if folder else None
+        if place and not (place.parent if name == "class_data_dir" else place).is_dir():
+            faults.append(Fault(field=name, text=f"The folder {folder} does not exist. Give one that does, or leave it empty."))
+    picture = getattr(config, "val_image", None)
+    if picture and not Path(picture).expanduser().is_file():
+        faults.append(Fault(field="val_image", text=f"The picture {picture} does not exist. Give one that does, or leave it empty."))
+
+
+def count(names: list[str], what: str) -> str:
+    """“1 picture”, “3 pictures”."""
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"
+
+
+def some(names: list[str]) -> str:
+    """The first three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
