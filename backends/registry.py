@@ -25,10 +25,10 @@ PRESETS = Path(__file__).resolve().parents[1] / "presets"
 class Backend:
     """One family x method.
 
+    `family_class` and `method_class` are `module:Class` paths, imported by the trainer only; empty where another program trains.
     `learned_ratio`: a run on a bundled base has learnt when its held-out loss fell below this share of what it was before training;
     taken over right and wrong runs (docs/learning.md). A large base has seen nearly everything, so that its loss falls by a few per
-    cent at most: of it this measure says nothing. `family_class` and `method_class` are `module:Class` paths, imported by the trainer only; no method where another program trains
-    (see `Config.trainer`).
+    cent at most: of it this measure says nothing.
     """
 
     family: str
