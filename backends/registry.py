@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
+from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.methods.dreambooth import DreamBoothConfig, FluxDreamBoothConfig, Sd15DreamBoothConfig
 from backends.contract.methods.instruct_pix2pix import InstructPix2PixConfig, Sd15InstructPix2PixConfig
 from backends.contract.methods.text_to_image import (
@@ -24,7 +25,8 @@ PRESETS = Path(__file__).resolve().parents[1] / "presets"
 class Backend:
     """One family x method.
 
-    `family_class` and `method_class` are `module:Class` paths, imported by the trainer only.
+    `family_class` and `method_class` are `module:Class` paths, imported by the trainer only; no method where another program trains
+    (see `Config.trainer`).
     """
 
     family: str
@@ -55,6 +57,7 @@ _METHODS = {
     "text_to_image_full": ("all weights, from pictures with captions", "backends.methods.text_to_image:FullTextToImage"),
     "dreambooth": ("DreamBooth LoRA of a subject", "backends.methods.dreambooth:DreamBooth"),
     "instruct_pix2pix": ("InstructPix2Pix, edits from pairs", "backends.methods.instruct_pix2pix:InstructPix2Pix"),
+    "ai_toolkit": ("LoRA from pictures with captions, by ai-toolkit", ""),
 }
 _CONFIGS: dict[tuple[str, str], type[Config]] = {
     ("sd15", "text_to_image"): Sd15TextToImageConfig,
@@ -67,6 +70,7 @@ _CONFIGS: dict[tuple[str, str], type[Config]] = {
     ("sdxl", "instruct_pix2pix"): InstructPix2PixConfig,
     ("flux", "text_to_image"): FluxTextToImageConfig,
     ("flux", "dreambooth"): FluxDreamBoothConfig,
+    ("flux", "ai_toolkit"): FluxAiToolkitConfig,
 }
 # Pairs that somebody may look for, and why they are not there.
 REFUSED = {

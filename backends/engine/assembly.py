@@ -44,6 +44,8 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     ensure_on_rank_0(ground, lambda: ensure_manifest(run, config, held_out_share=config.held_out_share))
     rows = limit_rows(read_manifest(run.manifest), getattr(config, "max_train_samples", None), ground.seed)
     wish = kind.wish_pictures(config)
+    if wish or not config.cache_latents or getattr(config, "train_text_encoder", False):
+        family.wake()  # it draws, or its encoders stay beside it
     drawn = ensure_drawn(ground, family, wish, build_sample_settings(ground)) if wish else []  # before anything changes the model
     method: Method = kind(family, config)
     items, buckets = method.build_items([*rows, *drawn]), list_run_buckets(config)
@@ -51,6 +53,7 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     ground.check_stop()
     reporter.phase("caching", 0, len(items))
     data = build_data(ground, family, method, items, placements)
+    family.wake()
     ground.check_stop()
     return build_training(ground, family, method, items, data=data, dataset_hash=compute_dataset_hash(rows))
 

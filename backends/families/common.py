@@ -10,7 +10,10 @@ from typing import Any, ClassVar
 import torch
 
 from backends.families.loading import check_latents, compute_identity, load_pipeline
-from backends.families.protocol import LoadOptions, SampleRequest
+from backends.families.protocol import Conditions, LoadOptions, SampleRequest
+from backends.families.samplers import Sampler
+
+ENCODER_MARGIN = 1.15  # of the encoders' weights: their activations
 
 
 class LoadedPipeline:
@@ -22,6 +25,8 @@ class LoadedPipeline:
     kind: ClassVar[Any]
     encoders: ClassVar[tuple[str, ...]]
     denoiser_name: ClassVar[str]
+    samplers: ClassVar[dict[str, Sampler]]
+    draw_dtype: ClassVar[torch.dtype] = torch.float16
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         self._pipeline, self._options = pipeline, options
@@ -29,9 +34,12 @@ class LoadedPipeline:
         self.vae = pipeline.vae
         self.quantized = options.quantize != "none"
         for name in (self.denoiser_name, "vae", *self.encoders):
-            module = getattr(pipeline, name)
-            module.requires_grad_(False).eval()
-            module.to(options.device)
+            getattr(pipeline, name).requires_grad_(False).eval()
+        self.vae.to(options.device)
+        # What predicts waits outside the GPU until `wake`, so that it and the text encoders need not find room there together.
+        self.encoder_device = self._find_room(options.device)
+        for name in self.encoders:
+            getattr(pipeline, name).to(self.encoder_device)
 
     @classmethod
     def load(cls, options: LoadOptions) -> Any:
@@ -41,6 +49,28 @@ class LoadedPipeline:
             DarkroomError: When it is not on this machine and cannot be fetched, is gated, or is of another family.
         """
         return cls(load_pipeline(cls.kind, options, denoiser=cls.denoiser_name, vae_dtype=torch.float32), options)
+
+    def wake(self) -> None:
+        """Brings what predicts to its device; called when the encoders have done their work, or must stay beside it."""
+        self.denoiser()[1].to(self._options.device)
+
+    def _find_room(self, device: torch.device) -> torch.device:
+        """Where the text encoders compute: on the GPU where they find room beside what is there already, else on the CPU."""
+        if device.type != "cuda":
+            return device
+        parameters = [p for name in self.encoders for p in getattr(self._pipeline, name).parameters()]
+        need, (free, _) = sum(p.numel() * p.element_size() for p in parameters), torch.cuda.mem_get_info(device)
+        return device if need * ENCODER_MARGIN <= free else torch.device("cpu")
+
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline of diffusers, for drawing."""
+        return self._pipeline
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The components that a LoRA of this family may change."""
+        return (self.denoiser_name, *self.encoders)
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""
@@ -56,6 +86,18 @@ class LoadedPipeline:
         posterior = self.vae.encode(pixels.to(self._options.device, self.vae.dtype)).latent_dist
         check_latents(posterior.mean, self.vae)
         return posterior.mean.float(), posterior.std.float()
+
+    def embed_on_encoders(self, texts: Sequence[str]) -> Conditions:
+        """Embeddings, computed where the encoders are and brought to the device."""
+        tokens = {name: ids.to(self.encoder_device) for name, ids in self.tokenize(texts).items()}
+        return {name: tensor.to(self._options.device) for name, tensor in self._embed(tokens).items()}
+
+    def tokenize(self, texts: Sequence[str]) -> Conditions:
+        """Token ids; a family knows its tokenizers."""
+        raise NotImplementedError
+
+    def _embed(self, tokens: Conditions) -> Conditions:
+        raise NotImplementedError
 
     def free_encoders(self) -> None:
         """Drops what reads prompts; the VAE stays, because sampling decodes with it."""
@@ -81,17 +123,12 @@ class LoadedPipeline:
             return str(error).splitlines()[0]
         return ""
 
-    def draw_start(self, request: SampleRequest, channels: int, shrink: int) -> torch.Tensor:
-        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing.
-
-        Args:
-            request: Seeds and size.
-            channels: Of the latents.
-            shrink: Pixels that one latent stands for along a side.
-        """
-        shape = (1, channels, request.height // shrink, request.width // shrink)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
-        return torch.cat(noise).to(self._options.device, request.dtype or self._options.dtype)
+    def draw_start(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing."""
+        shrink = int(self._pipeline.vae_scale_factor)
+        shape = (1, self.vae.config.latent_channels, height // shrink, width // shrink)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.cat(noise).to(self._options.device, dtype or self._options.dtype)
 
     def run_pipeline(self, pipeline: Any, request: SampleRequest, **arguments: Any) -> list[Any]:
         """Pictures by a pipeline; none where somebody asked for an end meanwhile."""
@@ -101,11 +138,8 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
-        known = inspect.signature(pipeline.__call__).parameters
-        # the SDXL pipeline for edits knows the older of diffusers' two names only
-        arguments["callback_on_step_end" if "callback_on_step_end" in known else "callback"] = leave_if_cancelled
-        if "width" in known:  # the SD 1.5 pipeline for edits takes its picture's size, that for SDXL would scale it to its own
-            arguments |= {"width": request.width, "height": request.height}
+        arguments[find_callback(pipeline)] = leave_if_cancelled
+        arguments |= tell_size(pipeline, request.width, request.height)
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -116,6 +150,17 @@ class LoadedPipeline:
 
 class _Cancelled(Exception):
     """Somebody asked for an end between two steps; the pipelines for edits know no other way out."""
+
+
+def tell_size(pipeline: Any, width: int, height: int) -> dict[str, int]:
+    """The size under the pipeline's names; the one for edits with SD 1.5 takes it from the picture and knows none."""
+    known = inspect.signature(pipeline.__call__).parameters
+    return {name: side for name, side in (("width", width), ("height", height)) if name in known}
+
+
+def find_callback(pipeline: Any) -> str:
+    """What a pipeline calls the function that it tells of each step; the one for edits with SDXL knows diffusers' older name only."""
+    return "callback_on_step_end" if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters else "callback"
 
 
 def read_token_ids(tokenizer: Any, texts: Sequence[str], *, length: int | None = None) -> torch.Tensor:

@@ -25,6 +25,7 @@ class Sd15(UnetFamily):
     kind = StableDiffusionPipeline
     edit_kind = StableDiffusionInstructPix2PixPipeline
     encoders = ("text_encoder",)
+    embedding_names = ("prompt_embeds", "negative_prompt_embeds")
 
     def text_targets(self) -> dict[str, tuple[torch.nn.Module, Any]]:
         """The attention of all layers: the last one is read."""
@@ -41,7 +42,7 @@ class Sd15(UnetFamily):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """Embeddings (B, tokens, width)."""
-        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
+        return self.embed_on_encoders(texts)
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """Nothing: this model knows of no sizes."""

@@ -25,6 +25,7 @@ class Sdxl(UnetFamily):
     kind = StableDiffusionXLPipeline
     edit_kind = StableDiffusionXLInstructPix2PixPipeline
     encoders = ("text_encoder", "text_encoder_2")
+    embedding_names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         super().__init__(pipeline, options)
@@ -52,7 +53,7 @@ class Sdxl(UnetFamily):
     @torch.no_grad()
     def encode_prompts(self, texts: Sequence[str]) -> Conditions:
         """Embeddings (B, tokens, width) and pooled embeddings (B, width)."""
-        return self._embed({k: v.to(self._options.device) for k, v in self.tokenize(texts).items()})
+        return self.embed_on_encoders(texts)
 
     def picture_conditions(self, width: int, height: int, placement: Placement, flipped: bool) -> Conditions:
         """SDXL's micro-conditioning (arXiv 2307.01952, section 2.2): original size, cut, target size, as (y, x)."""

@@ -17,6 +17,7 @@ _LOOSE = re.compile(r"[\W_]+")
 
 def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] | None = None) -> str:
     """Makes before of after and after of before, of these pairs or of all; the words stay. The token undoes it."""
+    store.workspace.dataset(dataset_id)
     wanted = None if pair_ids is None else set(pair_ids)
     with store.index(dataset_id).change() as rows:
         chosen = [row for row in rows if wanted is None or row.id in wanted]
@@ -38,6 +39,7 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
     Returns:
         How many pairs were made, and the token that undoes it.
     """
+    store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
         before = list(rows)
         joins = [(left, right) for left, right in _find_matches(rows) if _same_size(rows[left], rows[right])]
@@ -53,6 +55,7 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
 
 def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
     """Takes out the pairs that a list names and of which neither picture has come; says how many."""
+    store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
         kept = [row for row in rows if row.missing != "both"]
         count = len(rows) - len(kept)

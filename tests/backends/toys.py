@@ -38,7 +38,7 @@ UNET: dict[str, Any] = {
 TIMES: dict[str, Any] = {
     "addition_embed_type": "text_time",
     "addition_time_embed_dim": 4,
-    "projection_class_embeddings_input_dim": 8 + 6 * 4,
+    "projection_class_embeddings_input_dim": 16 + 6 * 4,
 }
 
 
@@ -51,11 +51,11 @@ def build_base(folder: Path, family: str = "sdxl", *, prediction_type: str = "v_
 
 
 def _build_sdxl(scheduler: Any, vae: dict[str, Any]) -> StableDiffusionXLPipeline:
-    unet = UNet2DConditionModel(**UNET, **TIMES, cross_attention_dim=16, use_linear_projection=True)
+    unet = UNet2DConditionModel(**UNET, **TIMES, cross_attention_dim=8 + 16, use_linear_projection=True)
     return StableDiffusionXLPipeline(
         vae=_vae(**vae),
         text_encoder=CLIPTextModel(_text(8)),
-        text_encoder_2=CLIPTextModelWithProjection(_text(8)),
+        text_encoder_2=CLIPTextModelWithProjection(_text(16)),  # two widths, by which diffusers tells them apart in one file
         tokenizer=CLIPTokenizer.from_pretrained(MODELS / "pocket-sdxl" / "tokenizer"),
         tokenizer_2=CLIPTokenizer.from_pretrained(MODELS / "pocket-sdxl" / "tokenizer_2"),
         unet=unet,
@@ -80,8 +80,8 @@ def _build_flux(_scheduler: Any, vae: dict[str, Any]) -> FluxPipeline:
     words = {"vocab_size": 309, "d_model": 24, "d_kv": 12, "d_ff": 32, "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
     transformer = FluxTransformer2DModel(
         in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
+        num_layers=2,
+        num_single_layers=2,
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=24,
@@ -108,7 +108,7 @@ def _vae(**settings: Any) -> AutoencoderKL:
 
 def _text(width: int) -> CLIPTextConfig:
     text = {"hidden_size": width, "intermediate_size": 16, "num_attention_heads": 1, "num_hidden_layers": 2, "vocab_size": 1909}
-    return CLIPTextConfig(**text, max_position_embeddings=24, projection_dim=8, bos_token_id=0, eos_token_id=1, pad_token_id=1)
+    return CLIPTextConfig(**text, max_position_embeddings=24, projection_dim=width, bos_token_id=0, eos_token_id=1, pad_token_id=1)
 
 
 def _scheduler(prediction_type: str) -> DDIMScheduler:

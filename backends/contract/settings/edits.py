@@ -30,9 +30,9 @@ class EditSettings(Config):
     sample_image_guidance_scale: float | None = setting(
         None,
         "Keep the picture",
-        "0 to 10, or empty for 1.5. Higher keeps samples closer to the picture before.",
+        "1 to 10, or empty for 1.5. Higher keeps samples closer to the picture before.",
         group="edits",
-        ge=0,
+        ge=1,
         le=10,
     )
     non_ema_revision: str | None = setting(

@@ -37,7 +37,7 @@ class FlowNoise(Config):
     weighting_scheme: WeightingScheme = setting(
         "none",
         "Noise levels",
-        "One of five. none draws them all alike, logit_normal more of the middle, mode and cosmap more of the ends.",
+        "One of five. logit_normal and mode draw more of the middle, cosmap weighs it more, sigma_sqrt low noise.",
         group="learning",
         widget="choice",
     )
@@ -47,7 +47,12 @@ class FlowNoise(Config):
     logit_std: float = setting(1.0, "Logit deviation", "0.1 to 5. Only for logit_normal: how wide.", group="learning", ge=0.1, le=5)
     mode_scale: float = setting(1.29, "Mode scale", "0 to 1.75. Only for mode.", group="learning", ge=0, le=1.75)
     guidance_scale: float = setting(
-        3.5, "Guidance while training", "0 to 30. What the base is told of guidance; 1 suits most recipes.", group="learning", ge=0, le=30
+        3.5,
+        "Guidance while training",
+        "0 to 30. What bases that know guidance (dev) are told; 1 suits most recipes.",
+        group="learning",
+        ge=0,
+        le=30,
     )
     max_sequence_length: int = setting(
         512,

@@ -21,8 +21,8 @@ class OptimizerSettings(Config):
     )
     adam_beta1: float = setting(0.9, "Adam beta 1", "0 to 0.9999. Memory of the direction.", group="learning", ge=0, le=0.9999)
     adam_beta2: float = setting(0.999, "Adam beta 2", "0 to 0.99999. Memory of the size.", group="learning", ge=0, le=0.99999)
-    adam_weight_decay: float = setting(1e-2, "Weight decay", "0 to 1. Pulls the LoRA towards doing nothing.", group="learning", ge=0, le=1)
-    adam_epsilon: float = setting(1e-8, "Adam epsilon", "1e-12 to 1e-2. Guards a division.", group="learning", ge=1e-12, le=1e-2)
+    adam_weight_decay: float = setting(1e-2, "Weight decay", "0 to 1. Pulls what is trained towards 0.", group="learning", ge=0, le=1)
+    adam_epsilon: float = setting(1e-8, "Adam epsilon", "1e-12 to 0.01. Guards a division.", group="learning", ge=1e-12, le=1e-2)
     use_8bit_adam: bool = setting(
         False, "8-bit Adam", "On or off. Saves optimizer memory; needs bitsandbytes.", group="memory", widget="switch"
     )
@@ -44,5 +44,12 @@ class OptimizerSettings(Config):
         if self.use_8bit_adam and self.optimizer != "AdamW":
             raise ValueError(
                 f"use_8bit_adam: 8-bit Adam is on and the optimizer is {self.optimizer}; choose AdamW, or switch 8-bit Adam off."
+            )
+        if self.optimizer == "schedule_free" and self.adam_beta1 == 0:
+            raise ValueError("adam_beta1: Adam beta 1 is 0 and the optimizer is schedule_free, which divides by it; 0.9 is usual.")
+        if self.optimizer == "schedule_free" and getattr(self, "use_ema", False):
+            raise ValueError(
+                "use_ema: Average of the weights is on and the optimizer is schedule_free, which keeps an average of its own; "
+                "switch the average off, or choose AdamW."
             )
         return self

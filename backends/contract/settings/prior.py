@@ -88,6 +88,15 @@ class EdmSettings(Config):
         False, "EDM weighting", "On or off. For bases trained so, such as Playground 2.5.", group="learning", widget="switch"
     )
 
+    @model_validator(mode="after")
+    def _one_weighting(self) -> Self:
+        gamma = getattr(self, "snr_gamma", None)
+        if self.do_edm_style_training and gamma is not None:
+            raise ValueError(
+                f"snr_gamma: Min-SNR gamma is {gamma:g} and EDM weighting is on; both weigh the noise levels. Switch one of them off."
+            )
+        return self
+
 
 def _same(one: str, other: str) -> bool:
     return one.casefold().split() == other.casefold().split()

@@ -13,9 +13,13 @@ LrScheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "c
 
 
 class TrainingSettings(Config):
-    """Settings that mean the same in every training; `family` is that of the base models which fit."""
+    """Settings that mean the same in every training.
+
+    `family` is that of the base models which fit; `trainer` the module that trains, ours under `accelerate launch`, another alone.
+    """
 
     family: ClassVar[str] = "sdxl"
+    trainer: ClassVar[str] = "backends.train"
 
     max_train_steps: int | None = setting(
         None, "Steps", "1 to 1,000,000. One step is one update of the weights. Empty: passes decide.",
@@ -70,7 +74,13 @@ class TrainingSettings(Config):
         "constant", "Learning rate curve", "One of six. How the learning rate changes over the run.", group="learning", widget="choice"
     )
     lr_warmup_steps: int = setting(
-        500, "Warm-up", "0 to 100,000 steps. The learning rate rises slowly at the start.", group="learning", unit="steps", ge=0, le=100_000
+        500,
+        "Warm-up",
+        "0 to 100,000 steps. The learning rate rises slowly at the start; not with constant.",
+        group="learning",
+        unit="steps",
+        ge=0,
+        le=100_000,
     )
     lr_num_cycles: int = setting(1, "Restarts", "1 to 1,000. Only for cosine with restarts.", group="learning", ge=1, le=1000)
     lr_power: float = setting(1.0, "Curve power", "0.1 to 10. Only for the polynomial curve.", group="learning", ge=0.1, le=10)

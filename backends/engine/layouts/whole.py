@@ -8,23 +8,29 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import diffusers
 import safetensors.torch
 import torch
 from diffusers import DiffusionPipeline
-from huggingface_hub import snapshot_download
 
 from backends.contract import files
 from backends.contract.adapter_file import read_adapter_header
-from backends.contract.base_models import resolve_source
+from backends.contract.base_model_check import PIPELINES
+from backends.contract.base_models import FIELD, parse_source
 from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
+from backends.contract.model_file import read_model_file
 from backends.contract.rundir import RunDir
+from backends.contract.vae_source import FIELD as VAE_FIELD
+from backends.contract.vae_source import parse_vae_source
 from backends.engine.checkpoint import write_weights
 from backends.engine.layouts import original
-from backends.families.hub_errors import Wanted, explain_load_error
+from backends.families.hub_errors import Wanted, explaining
+from backends.families.loading import load_pipeline, load_vae
+from backends.families.protocol import LoadOptions
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -50,13 +56,14 @@ class WholeModel:
     def __init__(self, source: Path, *, base: str | None = None, dtype: str = "fp32") -> None:
         self._source, self._dtype, self._header = source, DTYPES[dtype], read_adapter_header(source)
         self._settings = _find_settings(source, self._header.metadata)
-        self.base = _find_base(source.name, base, self._settings)
-        self._index = json.loads((self.base / "model_index.json").read_text("utf-8"))
-        self._config = json.loads((self.base / "unet" / "config.json").read_text("utf-8"))
+        self._scratch = TemporaryDirectory()
+        self._folder = self._find_base(base)
+        self._index = json.loads((self._folder / "model_index.json").read_text("utf-8"))
+        self._config = json.loads((self._folder / "unet" / "config.json").read_text("utf-8"))
         first = self._header.tensors.get("conv_in.weight")
         if first is None or first.shape[0] != self._config["block_out_channels"][0]:
             raise DarkroomError(
-                f"“{source.name}” holds no UNet of {self.base.name}. Give the base model that it was trained from with --base."
+                f"“{source.name}” holds no UNet of {self._folder.name}. Give the base model that it was trained from with --base."
             )
         self._config["in_channels"] = first.shape[1]
 
@@ -117,13 +124,40 @@ class WholeModel:
             )
         return {name: tensor.to(self._dtype) for name, tensor in state.items()}
 
+    def _find_base(self, given: str | None) -> Path:
+        """The base model as a folder in the diffusers layout; one that is a single file is taken apart into one."""
+        wanted = given or self._settings.get("pretrained_model_name_or_path")
+        if not wanted:
+            raise DarkroomError(f"“{self._source.name}” does not say what it was trained from. Give its base model with --base.")
+        place = parse_source(str(wanted))
+        if place.kind == "folder":
+            return place.path
+        options = self._options(place.text)
+        if place.kind == "hub":
+            with explaining(Wanted(place.label, FIELD, revision=options.revision, variant=options.variant, cache_dir=options.cache_dir)):
+                known = {"revision": options.revision, "variant": options.variant, "cache_dir": options.cache_dir}
+                return Path(DiffusionPipeline.download(place.place, use_safetensors=True, **known))
+        family = read_model_file(place.path).family
+        kind = next(name for name, (of, edits) in PIPELINES.items() if of == family and not edits)
+        folder = Path(self._scratch.name) / "base"
+        load_pipeline(getattr(diffusers, kind), options).save_pretrained(folder)
+        return folder
+
     def _folder_of(self, component: str) -> Path:
         """Where a part of the base model lies; the VAE may be another's."""
-        other = self._settings.get("pretrained_vae_model_name_or_path") if component == "vae" else None
+        other = self._settings.get(VAE_FIELD) if component == "vae" else None
         if not other:
-            return self.base / component
-        folder = _fetch(str(other), self._settings, known=False)
-        return folder / "vae" if (folder / "vae").is_dir() else folder
+            return self._folder / component
+        place, folder = parse_vae_source(str(other)), Path(self._scratch.name) / "vae"
+        if place.kind == "folder":
+            return Path(place.place)
+        if not folder.is_dir():
+            load_vae(self._options("", vae=str(other)), PIPELINES[str(self._index["_class_name"])][0]).save_pretrained(folder)
+        return folder
+
+    def _options(self, source: str, *, vae: str | None = None) -> LoadOptions:
+        known: dict[str, Any] = {name: self._settings.get(name) for name in ("revision", "variant", "cache_dir")}
+        return LoadOptions(source, torch.device("cpu"), torch.float32, vae_source=vae, edits=True, **known)
 
     def _component(self, name: str) -> State:
         state: State = {}
@@ -137,7 +171,7 @@ class WholeModel:
 
     def _marks(self) -> State:
         """What tells ComfyUI that a model predicts velocity, and down to no signal at all."""
-        told = json.loads((self.base / "scheduler" / "scheduler_config.json").read_text("utf-8")) | self._prediction()
+        told = json.loads((self._folder / "scheduler" / "scheduler_config.json").read_text("utf-8")) | self._prediction()
         if told.get("prediction_type") != "v_prediction":
             return {}
         return {name: torch.zeros(1) for name in ("v_pred", *(["ztsnr"] if told.get("rescale_betas_zero_snr") else []))}
@@ -152,34 +186,6 @@ def _find_settings(source: Path, metadata: dict[str, str]) -> dict[str, Any]:
         return dict(json.loads(metadata.get("darkroom.recipe", "{}")).get("config", {}))
     except (ValueError, AttributeError, TypeError):
         return {}
-
-
-def _find_base(name: str, given: str | None, settings: dict[str, Any]) -> Path:
-    wanted = given or settings.get("pretrained_model_name_or_path")
-    if not wanted:
-        raise DarkroomError(f"“{name}” does not say what it was trained from. Give its base model with --base.")
-    folder = _fetch(str(wanted), settings, known=True)
-    if not (folder / "unet" / "config.json").is_file():
-        raise DarkroomError(f"The base model {wanted} of “{name}” is not in the diffusers layout. Give such a folder with --base.")
-    return folder
-
-
-def _fetch(wanted: str, settings: dict[str, Any], *, known: bool) -> Path:
-    """A folder with the model's files, from this machine or from the hub."""
-    source = resolve_source(wanted) if known else str(Path(wanted).expanduser())
-    if Path(source).is_dir():
-        return Path(source)
-    if Path(source).is_file():
-        raise DarkroomError(f"{Path(source).name} is one file. Give the base model as a folder in the diffusers layout with --base.")
-    cache = settings.get("cache_dir")
-    try:
-        if known:
-            revision, variant = settings.get("revision"), settings.get("variant")
-            found = DiffusionPipeline.download(source, use_safetensors=True, revision=revision, variant=variant, cache_dir=cache)
-            return Path(found)
-        return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors"], cache_dir=cache))
-    except (OSError, ValueError) as error:
-        raise explain_load_error(error, Wanted(source, "pretrained_model_name_or_path")) from error
 
 
 def _choose_weights(folder: Path) -> list[Path]:

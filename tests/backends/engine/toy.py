@@ -21,12 +21,13 @@ from backends.contract.config import parse_config, write_config
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir
 from backends.registry import BACKENDS, find_backend
-from tests.backends.toys import draw_pairs, draw_pictures
+from tests.backends import toys
 
 BACKEND = "sdxl/text_to_image"
 CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class)})
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
+build_base = toys.build_base
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
@@ -39,7 +40,7 @@ def make_run(
     run = RunDir(root)
     root.mkdir(parents=True)
     if rows is None:
-        draw = draw_pairs if backend.endswith("instruct_pix2pix") else draw_pictures
+        draw = toys.draw_pairs if backend.endswith("instruct_pix2pix") else toys.draw_pictures
         rows = draw(root / "own", sizes or [(64, 64)] * 6)
     run.manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     values = {

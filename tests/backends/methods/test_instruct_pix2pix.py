@@ -15,6 +15,7 @@ from backends.engine.order import Pick, SampleOrder
 from backends.engine.pictures import place_item
 from backends.engine.sources import LivePictures, LivePrompts, encode_pictures
 from backends.families.protocol import EXTRA_CHANNELS
+from tests.backends import toys
 from tests.backends.engine import toy
 from tests.backends.loaded import CPU, load, make_question
 
@@ -91,7 +92,7 @@ def test_the_new_channels_learn_from_the_first_step(loaded):
 
 @pytest.mark.parametrize("change", [{"input_file": None}, {"caption": "  "}])
 def test_half_a_pair_is_refused_by_name(loaded, tmp_path, toy_base, change):
-    rows = toy.draw_pairs(tmp_path / "own", [(64, 64)] * 2)
+    rows = toys.draw_pairs(tmp_path / "own", [(64, 64)] * 2)
     run = toy.make_run(tmp_path / "run", toy_base("sd15"), loaded.name, rows=[rows[0], {**rows[1], **change}])
     with pytest.raises(DarkroomError, match="01.png"):
         loaded.method.build_items(read_manifest(run.manifest))
