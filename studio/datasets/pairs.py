@@ -64,7 +64,7 @@ def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
 
 
 def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
-    """What a training of edits would stop at, as sentences with the way out: halves, and sides of different size."""
+    """What a training of edits would stop at, as sentences with the way out: halves, two sizes, an empty instruction."""
     faults = []
     halves = [row for row in rows if row.missing]
     if halves:
@@ -73,6 +73,12 @@ def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
         faults.append(
             f"{len(halves):,} of {len(rows):,} pairs are not complete: {_some(halves)} ({words}). Add the missing pictures, or remove "
             "these pairs, on the Dataset page."
+        )
+    silent = [row for row in rows if not row.missing and not row.text.strip()]
+    if silent:
+        faults.append(
+            f"{len(silent):,} of {len(rows):,} pairs {'has' if len(silent) == 1 else 'have'} no instruction: {_some(silent)}. Write what "
+            "changes, or let drafts be made, on the Captions page."
         )
     uneven = [row for row in rows if _sizes(row)]
     if uneven:

@@ -219,13 +219,13 @@ def test_of_hundreds_of_pairs_only_those_in_view_are_in_the_page(page, server):
     open_table(page, server, made.id)
     assert page.locator(".pr").count() < 60
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(page.locator(".pr").filter(has_text="212 before")).to_be_visible()
+    expect(page.locator(".pr").filter(has_text=f"{made.num_pictures} before")).to_be_visible()
     page.locator(FIELDS).last.fill("the very last one")
     page.locator(FIELDS).last.press("Escape")
     expect(page.locator(".pr").last.get_by_text("Saved")).to_be_visible()
     page.evaluate("scrollTo(0, 0)")
     expect(page.locator(".pr").filter(has_text="01 before").first).to_be_visible()
-    assert store.pictures(made.id)[211].text == "the very last one"
+    assert store.pictures(made.id)[-1].text == "the very last one"
     store.delete(made.id)
 
 
@@ -280,9 +280,9 @@ def test_the_check_finds_what_is_wrong_with_pairs_and_mends_it(page, server):
 
 def test_the_sample_pairs_are_one_click_from_the_first_visit(page, own_server):
     page.goto(own_server.address)
-    page.get_by_role("button", name=re.compile("Or teach an edit: 212 pairs")).click()
+    page.get_by_role("button", name=re.compile("Or teach an edit: [0-9]+ pairs")).click()
     page.wait_for_url(re.compile(r"/dataset\?dataset=sample-edits"))
-    expect(page.locator(".d-dock")).to_contain_text("212 pairs are complete.")
+    expect(page.locator(".d-dock")).to_contain_text(re.compile("[0-9]+ pairs are complete[.]"))
 
 
 LOOKS = [{}, {"viewport": {"width": 390, "height": 844}, "has_touch": True, "color_scheme": "dark"}]

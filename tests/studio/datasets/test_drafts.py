@@ -83,8 +83,8 @@ def test_two_different_photos_and_no_change_say_nothing():
 
 def test_on_the_sample_pairs_every_draft_from_the_pictures_is_right():
     root, said = SAMPLES / "edits", {"right": 0, "silent": 0, "wrong": []}
-    for line in (root / "metadata.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
+    rows = [json.loads(line) for line in (root / "metadata.jsonl").read_text("utf-8").splitlines()]
+    for row in rows:
         draft = draft_from_pictures(*(Image.open(root / row[key]) for key in ("input_image", "output_image")))
         words = row["instruction"].split()
         wanted = f"make the background {words[-1]}" if "background" in words else row["instruction"]
@@ -94,7 +94,7 @@ def test_on_the_sample_pairs_every_draft_from_the_pictures_is_right():
             said["right"] += 1
         else:
             said["wrong"].append((row["output_image"], row["instruction"], draft))
-    assert said["wrong"] == [] and said["right"] >= 170  # 176 of 212 were; the rest turn one thing into another
+    assert said["wrong"] == [] and said["right"] >= 0.8 * len(rows)  # the rest turn one thing into another
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,9 @@ def test_halves_and_sizes_are_told_in_sentences_with_the_way_out(store, pairs, t
     rows = store.pictures(pairs)
     (fault,) = find_pair_faults(rows)
     assert "1 of 5 pairs are not complete: new (1 lack the picture after)" in fault and "Dataset page" in fault
+    captions.set_caption(store, pairs, rows[1].id, "", None)
+    silent = store.pictures(pairs)[:4]
+    assert "1 of 4 pairs has no instruction: 001. Write what changes" in find_pair_faults(silent)[0]
     uneven = with_sides(rows[0], rows[0].before, dataclasses.replace(rows[0].after, width=80))
     (fault,) = find_pair_faults([uneven, *rows[1:4]])
     assert "64 x 64 px before and 80 x 64 px after" in fault
