@@ -96,7 +96,7 @@ def test_a_refiner_that_is_not_there_is_told_in_one_sentence_with_the_way_out(pi
 
 
 def test_something_else_than_a_refiner_is_refused(pipeline, base, refiner, tmp_path):
-    with pytest.raises(DarkroomError, match="StableDiffusionXLPipeline"):
+    with pytest.raises(DarkroomError, match="is an SDXL; SDXL refiner is needed here"):
         pipeline.refine_with(str(base))
     shutil.copytree(refiner, tmp_path / "wide")
     path = tmp_path / "wide" / "unet" / "config.json"
