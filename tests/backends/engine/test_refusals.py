@@ -70,6 +70,11 @@ def test_a_folder_of_pairs_without_its_list(toy_base, tmp_path):
 CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "4 bits on a CPU": ("sdxl/text_to_image", {"quantize_base": "nf4"}, ["nf4", "GPU", "int8, or none"]),
     "fp16 on a CPU": ("flux/text_to_image", {"mixed_precision": "fp16"}, ["fp16", "needs a GPU", "bf16"]),
+    "class pictures in fp16 on a CPU": (
+        "sd15/dreambooth",
+        {**PRIOR, "prior_generation_precision": "fp16"},
+        ["class pictures is fp16", "bf16"],
+    ),
     "no words for a subject": ("sd15/dreambooth", {"instance_prompt": " "}, ["has no caption", "Give a prompt"]),
     "no such picture for samples": (
         "sd15/instruct_pix2pix",
