@@ -174,15 +174,28 @@ def build_updater(ground: Ground, weights: Trained, cadence: Cadence) -> Updater
             "safeguard_warmup": c.prodigy_safeguard_warmup,
         },
     )
-    text_rate = getattr(c, "text_encoder_lr", None)
-    one_rate = text_rate is None or c.optimizer == "prodigy"  # which finds one rate for all
-    shares = {} if one_rate else {"text_encoder": text_rate / c.learning_rate}
+    text_rate = getattr(c, "text_encoder_lr", None) if getattr(c, "train_text_encoder", False) else None
+    if c.optimizer == "prodigy":
+        tell_prodigy(ground, text_rate)
+    shares = {} if text_rate is None or c.optimizer == "prodigy" else {"text_encoder": text_rate / peak}
     optimizer = build_optimizer(build_groups(weights.named_parameters(), shares), plan)
     curve = build_lr_curve(
         c.lr_scheduler, warmup_steps=c.lr_warmup_steps, total_steps=cadence.total_steps, cycles=c.lr_num_cycles, power=c.lr_power, peak=peak
     )
     scaler = torch.amp.GradScaler(ground.accelerator.device.type) if ground.accelerator.mixed_precision == "fp16" else None
     return Updater(optimizer, curve=curve, max_norm=c.max_grad_norm, scaler=scaler)
+
+
+def tell_prodigy(ground: Ground, text_rate: float | None) -> None:
+    """What Prodigy makes of learning rates: it finds one for all, and multiplies it by that of the settings."""
+    rate = ground.config.learning_rate
+    if rate <= 0.1:
+        ground.reporter.notice(
+            f"The learning rate is {rate:g} and the optimizer prodigy, which multiplies the rate that it finds by it. Set it to 1.",
+            "warning",
+        )
+    if text_rate is not None:
+        ground.reporter.notice(f"Prodigy finds one learning rate for all: that of the text encoders, {text_rate:g}, is not used.")
 
 
 def restore(ground: Ground, trained: Trained, updater: Updater) -> Progress:

@@ -26,8 +26,13 @@ def ensure_drawn(ground: Ground, family: Family, wish: PictureWish, settings: Sa
     """As many pictures as wished for, those that lack drawn by all ranks together; a folder keeps them for later runs.
 
     Raises:
-        DarkroomError: When the folder cannot be made, or a picture in it cannot be read.
+        DarkroomError: When the folder cannot be made, a picture in it cannot be read, or this machine cannot draw as asked.
     """
+    if wish.precision == "fp16" and ground.accelerator.device.type == "cpu":
+        raise DarkroomError(
+            "Precision of class pictures is fp16, which needs a GPU. Choose fp32 or bf16, or leave it empty.",
+            field="prior_generation_precision",
+        )
     folder = wish.folder or _own_folder(ground, family, wish, settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,9 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     """Processes, precision, the checkpoint to go on from, the seed."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     check_sharing(dict(os.environ))
-    probe = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")
+    check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", ranks)), 0 if on_cpu else torch.cuda.device_count())
+    probe = PartialState(cpu=on_cpu)
     check_ranks(config.num_processes, ranks, probe.num_processes)
     precision = choose_precision(config.mixed_precision, probe.device, reporter)
     accelerator = Accelerator(
@@ -93,6 +95,20 @@ def check_ranks(asked: int, started: int, joined: int) -> None:
         f"accelerate launch --multi_gpu --num_processes {asked}, on a CPU with ACCELERATE_USE_CPU=true in the environment.",
         field="num_processes",
     )
+
+
+def check_gpus(started: int, there: int) -> None:
+    """Refuses to train when more processes were started on this machine than it has GPUs; without any, a CPU may be shared.
+
+    Raises:
+        DarkroomError: With both numbers.
+    """
+    if started > there > 0:
+        raise DarkroomError(
+            f"{started} processes were started on this machine, which has {there} GPU{'s' if there > 1 else ''}; each needs one of its "
+            f"own. Set GPUs to {there}.",
+            field="num_processes",
+        )
 
 
 def check_sharing(environment: dict[str, str]) -> None:
@@ -134,6 +150,7 @@ def load_family(ground: Ground, *, trains_denoiser: bool = False) -> Family:
         revision=c.revision,
         variant=c.variant,
         cache_dir=c.cache_dir,
+        denoiser_revision=getattr(c, "non_ema_revision", None),
         noise=NoiseOptions(**_named(c, NoiseOptions)),
         trains_denoiser=trains_denoiser,
         edits=ground.backend.method == "instruct_pix2pix",
@@ -143,10 +160,12 @@ def load_family(ground: Ground, *, trains_denoiser: bool = False) -> Family:
     family: Family = load_class(ground.backend.family_class).load(options)
     if c.gradient_checkpointing:
         family.save_gradients_memory()
-    if c.enable_xformers_memory_efficient_attention:
-        reason = family.use_xformers()
+    switches = {"xFormers attention": (c.enable_xformers_memory_efficient_attention, family.use_xformers)}
+    switches["NPU flash attention"] = (c.enable_npu_flash_attention, family.use_npu)
+    for title, (wanted, switch) in switches.items():
+        reason = switch() if wanted else ""
         if reason:
-            ground.reporter.notice(f"xFormers attention cannot be used: {reason} Using PyTorch’s own.", "warning")
+            ground.reporter.notice(f"{title} cannot be used: {reason} Using PyTorch’s own.", "warning")
     pass_failpoint("load.end")
     return family
 

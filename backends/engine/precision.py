@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import torch
@@ -41,7 +40,7 @@ def _choose_for_gpu(wanted: str | None, reporter: Reporter) -> str:
 
 
 def apply_switches(config: Any, device: torch.device, reporter: Reporter) -> None:
-    """TF32 and NPU attention, where the machine has them."""
+    """TF32, where the machine has it."""
     if config.allow_tf32:
         if device.type == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
             torch.backends.cuda.matmul.allow_tf32 = True
@@ -49,5 +48,3 @@ def apply_switches(config: Any, device: torch.device, reporter: Reporter) -> Non
         else:
             where = "a CPU" if device.type == "cpu" else "this GPU"
             reporter.notice(f"TF32 is on, but {where} has none: it changes nothing.", "warning")
-    if config.enable_npu_flash_attention and importlib.util.find_spec("torch_npu") is None:
-        reporter.notice("NPU flash attention is on, but torch_npu is not installed: using PyTorch’s own attention.", "warning")

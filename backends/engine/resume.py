@@ -17,6 +17,8 @@ FREE = {
     *("validation_epochs", "log_every", "report_to", "logging_dir", "push_to_hub", "hub_model_id", "hub_token"),
     *("resume_from_checkpoint", "output_dir", "cache_dir", "cache_latents", "dataloader_num_workers", "early_stopping_patience"),
     *("debug_loss", "local_rank", "trigger_word", "enable_xformers_memory_efficient_attention", "gradient_checkpointing"),
+    *("val_image", "num_sample_pairs", "sample_image_guidance_scale", "output_kohya_format", "instance_data_dir"),
+    *("original_image_column", "edit_prompt_column", "edited_image_column"),
     *("train_data_dir", "dataset_name", "dataset_config_name", "image_column", "caption_column", "held_out_share"),
 }
 

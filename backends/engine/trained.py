@@ -202,7 +202,10 @@ class Averaged:
 
 
 class MovingAverage:
-    """Exponential moving average of weights, faster at the start: min(decay, (1 + step) / (10 + step)), as TensorFlow has it."""
+    """Exponential moving average of weights, faster at the start: min(decay, (1 + step) / (10 + step)), as TensorFlow has it.
+
+    It begins with the weights after the first update, as that of the diffusers scripts.
+    """
 
     def __init__(self, parameters: list[torch.nn.Parameter], decay: float) -> None:
         self._parameters, self._decay = parameters, decay
@@ -215,7 +218,7 @@ class MovingAverage:
     @torch.no_grad()
     def follow(self, step: int) -> None:
         """A little nearer to the weights after the update of `step`."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+        decay = min(self._decay, (1 + step) / (10 + step)) if step else 0.0
         torch._foreach_lerp_(self._shadow, list[torch.Tensor](self._parameters), 1 - decay)
 
 

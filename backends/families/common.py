@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -116,9 +117,17 @@ class LoadedPipeline:
 
     def use_xformers(self) -> str:
         """Switches the denoiser to xFormers; the reason why not, or an empty text."""
+        return self._switch_attention("enable_xformers_memory_efficient_attention")
+
+    def use_npu(self) -> str:
+        """Switches the denoiser to the flash attention of NPUs; the reason why not, or an empty text."""
+        if importlib.util.find_spec("torch_npu") is None:
+            return "torch_npu is not installed."
+        return self._switch_attention("enable_npu_flash_attention")
+
+    def _switch_attention(self, method: str) -> str:
         try:
-            module: Any = self.denoiser()[1]
-            module.enable_xformers_memory_efficient_attention()
+            getattr(self.denoiser()[1], method)()
         except (ImportError, ModuleNotFoundError, ValueError, NotImplementedError, RuntimeError) as error:
             return str(error).splitlines()[0]
         return ""

@@ -146,7 +146,7 @@ class Flux(LoadedPipeline):
         return {
             "ss_base_model_version": "flux1",
             "ss_sd_model_name": name_of_source(self._options.source),
-            "modelspec.architecture": "flux-1-dev",
+            "modelspec.architecture": "flux-1-dev" if self.transformer.config.guidance_embeds else "flux-1-schnell",
             "modelspec.implementation": "diffusers",
         }
 

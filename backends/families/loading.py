@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, PipelineQuantizationConfig
+from diffusers import AutoencoderKL, FluxTransformer2DModel, PipelineQuantizationConfig, UNet2DConditionModel
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
@@ -54,6 +54,8 @@ def load_pipeline(
     dtypes = {"default": options.dtype, "vae": vae_dtype or options.dtype}
     if options.trains_denoiser:
         dtypes[denoiser] = torch.float32
+    if options.denoiser_revision and source.kind == "hub":
+        components[denoiser] = _load_revision(source, options, denoiser, dtypes.get(denoiser, options.dtype))
     if source.kind == "file":
         pipeline = _load_file(kind, source, options, denoiser=denoiser, config=configs / family, dtypes=dtypes, **components)
     else:
@@ -173,6 +175,14 @@ def _load_file(
         pipeline = _load_folder(kind, source.rest, options, dtypes, {}, **components)
     tell_scheduler(pipeline, file)
     return pipeline
+
+
+def _load_revision(source: ModelSource, options: LoadOptions, denoiser: str, dtype: torch.dtype) -> Any:
+    """The denoiser alone from another revision of the hub, such as the weights that were trained beside their average."""
+    kind = UNet2DConditionModel if denoiser == "unet" else FluxTransformer2DModel
+    known: dict[str, Any] = {"revision": options.denoiser_revision, "variant": options.variant, "cache_dir": options.cache_dir}
+    with explaining(Wanted(source.label, "non_ema_revision", **known)):
+        return kind.from_pretrained(source.place, subfolder=denoiser, use_safetensors=True, dtype=dtype, **known)
 
 
 def _find_description(rest: ModelSource, options: LoadOptions, denoiser: str) -> Path:

@@ -41,7 +41,8 @@ class LoadOptions:
 
     `source` is a folder, a hub id or one .safetensors file, as `parse_source` reads it; `dtype` that of the frozen weights (the VAE
     stays float32 unless another one is given that computes in less). `trains_denoiser` loads the denoiser in float32, because its
-    own weights will be trained; `edits` allows a base that edits pictures already.
+    own weights will be trained; `edits` allows a base that edits pictures already. `denoiser_revision` is that of the denoiser alone,
+    where it is another one of the hub's.
     `quantize` is none, int8, float8 or nf4. `guidance_scale` and `max_sequence_length` are told to those models that know them.
     """
 
@@ -52,6 +53,7 @@ class LoadOptions:
     revision: str | None = None
     variant: str | None = None
     cache_dir: str | None = None
+    denoiser_revision: str | None = None
     noise: NoiseOptions = NoiseOptions()
     trains_denoiser: bool = False
     edits: bool = False
@@ -167,6 +169,9 @@ class Family(Protocol):
 
     def use_xformers(self) -> str:
         """Switches xFormers attention on; the reason why it could not, or an empty text."""
+
+    def use_npu(self) -> str:
+        """The same for the flash attention of Ascend NPUs."""
 
 
 class Drawing(Protocol):

@@ -9,6 +9,8 @@ import torch
 from diffusers import DDPMScheduler, EDMEulerScheduler
 from PIL.Image import Image
 
+from backends.contract.base_models import FIELD
+from backends.contract.errors import DarkroomError
 from backends.contract.settings.lora import UNET_LORA_LAYERS
 from backends.families.common import LoadedPipeline, tell_size
 from backends.families.noise import DiscreteSchedule, EdmSchedule
@@ -113,13 +115,34 @@ class UnetFamily(LoadedPipeline):
 
 
 def build_schedule(scheduler: Any, options: LoadOptions) -> NoiseSchedule:
-    """The training side of a base model's noise schedule; what the settings say it predicts, its sampler is told too."""
+    """The training side of a base model's noise schedule; what the settings say it predicts, its sampler is told too.
+
+    Raises:
+        DarkroomError: When the base predicts something else, or was trained by EDM and the settings are for discrete noise levels.
+    """
     asked = options.noise.prediction_type
     if asked:
         scheduler.register_to_config(prediction_type=asked)
-    predicts = scheduler.config.prediction_type
+    predicts = getattr(scheduler.config, "prediction_type", None)
+    if predicts not in ("epsilon", "v_prediction"):
+        raise DarkroomError(
+            f"The base model predicts {predicts or 'nothing that its scheduler names'}; this training knows epsilon and v_prediction. "
+            "Choose another base model, or say what it predicts.",
+            field=FIELD,
+        )
     if isinstance(scheduler, EDMEulerScheduler):
+        _check_edm(options)
         sigmas = scheduler.sigmas[: scheduler.config.num_train_timesteps]
         return EdmSchedule(sigmas, sigma_data=scheduler.config.sigma_data, prediction_type=predicts, device=options.device)
     table = DDPMScheduler.from_config(scheduler.config).alphas_cumprod
     return DiscreteSchedule(table, prediction_type=predicts, device=options.device, options=options.noise)
+
+
+def _check_edm(options: LoadOptions) -> None:
+    for field, title in {"snr_gamma": "Min-SNR gamma", "noise_offset": "Noise offset"}.items():
+        if getattr(options.noise, field):
+            raise DarkroomError(
+                f"{title} is {getattr(options.noise, field):g}, and the base model was trained by EDM, which weighs its own noise levels. "
+                f"Switch {title} off, or choose another base model.",
+                field=field,
+            )
