@@ -49,10 +49,10 @@ def make_comparison(adapters: list[Path], folder: Path) -> Any:
     worker = GenerateWorker()
     settings = parse_config(DrawConfig, {"base_model": "pocket-sdxl"}).model_dump(mode="json")
     columns = [
-        {"loras": [{"path": str(a), "weight": 1.0}], "files": [str(folder / f"{a.stem}_{i}.png") for i in range(len(PROMPTS))]}
+        {"changes": {"loras": [{"path": str(a), "weight": 1.0}]}, "files": [str(folder / f"{a.stem}_{i}.png") for i in range(len(PROMPTS))]}
         for a in adapters
     ]
-    values = {"settings": settings, "prompts": PROMPTS, "columns": columns}
+    values = {"settings": settings, "rows": [{"prompt": prompt} for prompt in PROMPTS], "columns": columns}
     return lambda: worker.draw(wire.Request("1", "draw", values, lambda message: None))
 
 
@@ -76,7 +76,7 @@ def make_floor(adapter: Path) -> Any:
 def make_switches(adapters: list[Path]) -> tuple[Any, Any]:
     """Our switch and diffusers' way, each over all checkpoints."""
     ours, theirs = load_pocket(), load_pocket()
-    rack = AdapterRack(ours, "Pocket")
+    rack = AdapterRack(ours, "Pocket", ("unet", "text_encoder", "text_encoder_2"))
 
     def switch() -> float:
         return measure(lambda: [rack.use([LoraUse(path=str(a), weight=1.0)]) for a in adapters])
