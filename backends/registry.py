@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
+from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.methods.dreambooth import DreamBoothConfig, FluxDreamBoothConfig, Sd15DreamBoothConfig
 from backends.contract.methods.instruct_pix2pix import InstructPix2PixConfig, Sd15InstructPix2PixConfig
 from backends.contract.methods.text_to_image import (
@@ -24,7 +25,10 @@ PRESETS = Path(__file__).resolve().parents[1] / "presets"
 class Backend:
     """One family x method.
 
-    `family_class` and `method_class` are `module:Class` paths, imported by the trainer only.
+    `family_class` and `method_class` are `module:Class` paths, imported by the trainer only; empty where another program trains.
+    `learned_ratio`: a run on a bundled base has learnt when its held-out loss fell below this share of what it was before training;
+    taken over right and wrong runs (docs/learning.md). A large base has seen nearly everything, so that its loss falls by a few per
+    cent at most: of it this measure says nothing.
     """
 
     family: str
@@ -33,6 +37,7 @@ class Backend:
     config: type[Config]
     family_class: str
     method_class: str
+    learned_ratio: float = 0.7
 
     @property
     def name(self) -> str:
@@ -55,6 +60,7 @@ _METHODS = {
     "text_to_image_full": ("all weights, from pictures with captions", "backends.methods.text_to_image:FullTextToImage"),
     "dreambooth": ("DreamBooth LoRA of a subject", "backends.methods.dreambooth:DreamBooth"),
     "instruct_pix2pix": ("InstructPix2Pix, edits from pairs", "backends.methods.instruct_pix2pix:InstructPix2Pix"),
+    "ai_toolkit": ("LoRA from pictures with captions, by ai-toolkit", ""),
 }
 _CONFIGS: dict[tuple[str, str], type[Config]] = {
     ("sd15", "text_to_image"): Sd15TextToImageConfig,
@@ -67,7 +73,10 @@ _CONFIGS: dict[tuple[str, str], type[Config]] = {
     ("sdxl", "instruct_pix2pix"): InstructPix2PixConfig,
     ("flux", "text_to_image"): FluxTextToImageConfig,
     ("flux", "dreambooth"): FluxDreamBoothConfig,
+    ("flux", "ai_toolkit"): FluxAiToolkitConfig,
 }
+# Where it differs: pairs share much with what the base knows; under one prompt for all pictures wrong ones pass further.
+_LEARNED = {("sd15", "instruct_pix2pix"): 0.8, ("sdxl", "instruct_pix2pix"): 0.82, ("flux", "dreambooth"): 0.6}
 # Pairs that somebody may look for, and why they are not there.
 REFUSED = {
     "flux/text_to_image_full": "Training all 12 billion weights of Flux needs several GPUs with 80 GB each. A LoRA learns nearly as much: "
@@ -85,6 +94,7 @@ BACKENDS: dict[str, Backend] = {
             config=config,
             family_class=_FAMILIES[family][1],
             method_class=_METHODS[method][1],
+            learned_ratio=_LEARNED.get((family, method), 0.7),
         )
         for (family, method), config in _CONFIGS.items()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import transformers
 from accelerate import init_empty_weights
 
 from backends.contract.clip_vocabulary import CONFIGS
+from backends.engine.layouts import original
 from backends.families.clip_tokenizer import build_tokenizer
 
 CLIP_L = {"hidden_size": 32, "intermediate_size": 64, "projection_dim": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
@@ -53,35 +53,6 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
         "text_encoder_2": BIG_G,
     },
 }
-_RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "time_emb_proj": "emb_layers.1",
-    "conv_shortcut": "skip_connection",
-}
-_UNET = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-    "mid_block.resnets.0": "middle_block.0",
-    "mid_block.attentions.0": "middle_block.1",
-    "mid_block.resnets.1": "middle_block.2",
-}
-_OPEN_CLIP = {
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
-    "self_attn.out_proj": "attn.out_proj",
-    "final_layer_norm": "ln_final",
-}
-_VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
 def build_empty(place: str) -> torch.nn.Module:
@@ -137,86 +108,19 @@ def write_checkpoint(path: Path, pipeline: Any, *, extra: dict[str, torch.Tensor
 
 
 def lay_out(pipeline: Any) -> dict[str, torch.Tensor]:
-    """A pipeline's weights in the layout of CompVis (one text encoder) or Stability AI (two)."""
-    state = {f"model.diffusion_model.{name}": t for name, t in to_ldm_unet(pipeline.unet).items()}
-    state |= {f"first_stage_model.{name}": t for name, t in to_ldm_vae(pipeline.vae).items()}
+    """A pipeline's weights in the layout of CompVis (one text encoder) or Stability AI (two), by the exporter's own names."""
+    state = original.lay_out_unet(pipeline.unet.state_dict(), layers_per_block=pipeline.unet.config.layers_per_block)
+    state |= original.lay_out_vae(pipeline.vae.state_dict())
     second, first = getattr(pipeline, "text_encoder_2", None), pipeline.text_encoder
     if first is not None:
-        prefix = "conditioner.embedders.0.transformer.text_model." if second is not None else "cond_stage_model.transformer.text_model."
-        state |= {prefix + name: t for name, t in first.state_dict().items()}
-        state[f"{prefix}embeddings.position_ids"] = torch.arange(77)[None]  # old files have it
+        prefix = original.TEXT_XL if second is not None else original.TEXT
+        state |= original.lay_out_clip(first.state_dict(), prefix)
+        state[f"{prefix}text_model.embeddings.position_ids"] = torch.arange(77)[None]  # old files have it
     if second is not None:
-        prefix = f"conditioner.embedders.{int(first is not None)}.model."
-        state |= {prefix + name: t for name, t in to_open_clip(second).items()}
-    return state
-
-
-def to_ldm_unet(unet: Any) -> dict[str, torch.Tensor]:
-    """A UNet's weights under LDM's names."""
-    per_block = unet.config.layers_per_block + 1
-    with_attention = ["CrossAttn" in name for name in unet.config.up_block_types]
-
-    def rename(name: str) -> str:
-        for own, other in _UNET.items():
-            if name.startswith(f"{own}."):
-                return _rename_resnet(other + name.removeprefix(own))
-        match = re.fullmatch(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.+)", name)
-        assert match, name
-        side, block, part, number, tail = match[1], int(match[2]), match[3], int(match[4]), match[5]
-        if part == "downsamplers":
-            return f"input_blocks.{(block + 1) * per_block}.0.op.{tail.removeprefix('conv.')}"
-        if part == "upsamplers":
-            return f"output_blocks.{block * per_block + per_block - 1}.{2 if with_attention[block] else 1}.{tail}"
-        place = block * per_block + number + (1 if side == "down" else 0)
-        where = f"{'input' if side == 'down' else 'output'}_blocks.{place}"
-        return f"{where}.1.{tail}" if part == "attentions" else _rename_resnet(f"{where}.0.{tail}")
-
-    return {rename(name): tensor for name, tensor in unet.state_dict().items()}
-
-
-def _rename_resnet(name: str) -> str:
-    parts = name.rsplit(".", 2)
-    return (
-        ".".join([parts[0], _RESNET[parts[1]], parts[2]]) if len(parts) == 3 and parts[1] in _RESNET and "transformer" not in name else name
-    )
-
-
-def to_ldm_vae(vae: Any) -> dict[str, torch.Tensor]:
-    """A VAE's weights under LDM's names; its attention is made of 1 x 1 convolutions there."""
-    last, state = len(vae.config.block_out_channels) - 1, {}
-    for name, tensor in vae.state_dict().items():
-        own = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
-        own = re.sub(r"down_blocks\.(\d+)\.resnets\.", r"down.\1.block.", own)
-        own = re.sub(r"up_blocks\.(\d+)\.", lambda m: f"up.{last - int(m[1])}.", own).replace(".resnets.", ".block.")
-        own = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0\.", r"down.\1.downsample.", own).replace("upsamplers.0.", "upsample.")
-        own = re.sub(r"mid_block\.block\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", own)
-        if "mid_block.attentions.0." in own:
-            head, _, tail = own.partition("mid_block.attentions.0.")
-            part, _, kind = tail.rpartition(".")
-            own = f"{head}mid.attn_1.{_VAE_ATTENTION[part]}.{kind}"
-            tensor = tensor[:, :, None, None] if kind == "weight" and tensor.ndim == 2 else tensor
-        state[own] = tensor
-    return state
-
-
-def to_open_clip(encoder: Any) -> dict[str, torch.Tensor]:
-    """A CLIP text encoder with a projection under OpenCLIP's names: queries, keys and values in one, the projection turned."""
-    source = {name.removeprefix("text_model."): tensor for name, tensor in encoder.state_dict().items()}
-    state = {
-        "token_embedding.weight": source.pop("embeddings.token_embedding.weight"),
-        "positional_embedding": source.pop("embeddings.position_embedding.weight"),
-        "text_projection": source.pop("text_projection.weight").T,
-        "logit_scale": torch.tensor(4.6),
-    }
-    for layer in range(encoder.config.num_hidden_layers):
-        for kind in ("weight", "bias"):
-            parts = [source.pop(f"encoder.layers.{layer}.self_attn.{p}_proj.{kind}") for p in "qkv"]
-            state[f"transformer.resblocks.{layer}.attn.in_proj_{kind}"] = torch.cat(parts)
-    for name, tensor in source.items():
-        own = name.replace("encoder.layers.", "transformer.resblocks.")
-        for ours, theirs in _OPEN_CLIP.items():
-            own = own.replace(ours, theirs)
-        state[own] = tensor
+        prefix = f"conditioner.embedders.{int(first is not None)}.model."  # the refiner has only the second one
+        found = original.lay_out_open_clip(second.state_dict())
+        state |= {prefix + name.removeprefix(original.TEXT_XL_2): t for name, t in found.items()}
+        state[f"{prefix}logit_scale"] = torch.tensor(4.6)
     return state
 
 

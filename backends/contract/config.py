@@ -93,6 +93,19 @@ def redefault(**defaults: Any) -> Callable[[type[C]], type[C]]:
     return change
 
 
+def fixed(**values: Any) -> Callable[[type[C]], type[C]]:
+    """Takes inherited settings out of the form and the file where nothing can be chosen: they keep the value given here."""
+
+    def change(kind: type[C]) -> type[C]:
+        for name, value in values.items():
+            del kind.__pydantic_fields__[name]
+            setattr(kind, name, value)
+        kind.model_rebuild(force=True)
+        return kind
+
+    return change
+
+
 def _unknown_key(key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(str(key), known, n=1)
     return f"There is no setting “{key}”." + (f" Did you mean {near[0]}?" if near else "")

@@ -1,16 +1,10 @@
-"""Checkpoints that are whole or not there.
-
-Written into a temporary folder beside their place, every file synced, the marker with sizes and hashes last, then
-renamed. Plain safetensors and JSON: nothing in a checkpoint can run code.
-"""
+"""Checkpoints that are whole or not there (see `whole.py`): plain safetensors and JSON, so that nothing in one can run code."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +15,9 @@ import torch
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import COMPLETE, RunDir, complete_checkpoints, step_of
-from backends.engine.faults import pass_failpoint
+from backends.engine.whole import DAMAGED, PART, Writers, mark, mark_synced, write_folder
 
 STATE_TENSORS, STATE_VALUES = "training_state.safetensors", "training_state.json"
-PART, DAMAGED = ".part", ".damaged"
 
 
 @dataclass
@@ -47,34 +40,7 @@ def write_checkpoint(run: RunDir, checkpoint: Checkpoint) -> Path:
         DarkroomError: When the adapter holds a value that is not a number.
     """
     check_finite(checkpoint.weights, f"What was learnt at step {checkpoint.step}")
-    final = run.checkpoint(checkpoint.step)
-    temporary = final.with_name(f".{final.name}{PART}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        pass_failpoint("save.begin")
-        marks = {}
-        for name, stage, write in _writers(checkpoint):
-            write(temporary / name)
-            marks[name] = _mark_synced(temporary / name)
-            pass_failpoint(f"save.after_{stage}")
-        files.sync_folder(temporary)
-        marker = json.dumps({"step": checkpoint.step, "files": marks}, indent=1).encode()
-        pass_failpoint("save.before_marker")
-        (temporary / COMPLETE).write_bytes(marker)
-        _mark_synced(temporary / COMPLETE)
-        files.sync_folder(temporary)
-        pass_failpoint("save.before_rename")
-        if final.exists():  # of the same step, from before a resume; values are equal, so either may stay
-            shutil.rmtree(final)
-        os.rename(temporary, final)
-        pass_failpoint("save.after_rename")
-        files.sync_folder(run.checkpoints)
-    except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    pass_failpoint("save.end")
-    return final
+    return write_folder(run, checkpoint.step, _writers(checkpoint))
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -86,12 +52,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     marker = files.read_json(folder / COMPLETE)
     if not isinstance(marker, dict) or "files" not in marker:
         raise DarkroomError(f"The checkpoint {folder.name} has no readable marker {COMPLETE}.")
-    for name, mark in marker["files"].items():
+    for name, expected in marker["files"].items():
         try:
-            found = _mark(folder / name)
+            found = mark(folder / name)
         except OSError:
             raise DarkroomError(f"The checkpoint {folder.name} lacks {name}.") from None
-        if found != mark:
+        if found != expected:
             raise DarkroomError(f"The checkpoint {folder.name} is damaged: {name} is not what was written.")
     weights = next(name for name in marker["files"] if name not in (STATE_TENSORS, STATE_VALUES))
     return Checkpoint(
@@ -119,42 +85,13 @@ def read_latest(run: RunDir) -> tuple[Checkpoint | None, list[str]]:
     return None, complaints
 
 
-def sweep(run: RunDir) -> None:
-    """Removes what a killed save left behind."""
-    if run.checkpoints.is_dir():
-        for folder in run.checkpoints.glob(f".*{PART}"):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def prune(run: RunDir, limit: int | None, keep: set[int]) -> list[int]:
-    """Deletes the oldest whole checkpoints beyond `limit` (at least 2 stay) and gives their steps.
-
-    `keep` and the step in kept.json are never deleted. A folder loses its marker first, so that a half-deleted one
-    never counts.
-    """
-    if limit is None:
-        return []
-    pinned = keep | {(files.read_json(run.kept) or {}).get("step")}
-    steps = complete_checkpoints(run)
-    removed = []
-    for step in steps[: max(0, len(steps) - max(2, limit))]:
-        if step in pinned:
-            continue
-        folder = run.checkpoint(step)
-        (folder / COMPLETE).unlink()
-        pass_failpoint("prune.after_marker")
-        shutil.rmtree(folder)
-        removed.append(step)
-    return removed
-
-
 def write_weights(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
     """Writes a file of weights in one step, readable by everyone."""
     check_finite(tensors, path.name)
     temporary = path.with_name(f".{path.name}{PART}")
     try:
         safetensors.torch.save_file(tensors, temporary, {"format": "pt", **header})
-        _mark_synced(temporary)
+        mark_synced(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -194,8 +131,8 @@ def compute_size(checkpoint: Checkpoint) -> int:
     return sum(t.numel() * t.element_size() for t in tensors) + 200 * len(tensors) + 100_000
 
 
-def _writers(checkpoint: Checkpoint) -> list[tuple[str, str, Callable[[Path], Any]]]:
-    """(name, stage, what writes it) of each file; tensors go to the disk without a copy in memory."""
+def _writers(checkpoint: Checkpoint) -> Writers:
+    """Tensors go to the disk without a copy in memory."""
     header = {"format": "pt", **checkpoint.header}
     values = json.dumps(checkpoint.values, indent=1).encode()
     return [
@@ -203,16 +140,3 @@ def _writers(checkpoint: Checkpoint) -> list[tuple[str, str, Callable[[Path], An
         (STATE_TENSORS, "optimizer", lambda path: safetensors.torch.save_file(checkpoint.optimizer, path)),
         (STATE_VALUES, "values", lambda path: path.write_bytes(values)),
     ]
-
-
-def _mark_synced(path: Path) -> dict[str, Any]:
-    """Size and hash of a file that is on the disk, for all to read, when this returns."""
-    files.let_others_read(path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return _mark(path)
-
-
-def _mark(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"size": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

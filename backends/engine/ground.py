@@ -18,13 +18,13 @@ from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env
 from backends.contract.base_models import resolve_source
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
-from backends.engine import checkpoint as checkpoints
 from backends.engine.checkpoint import Checkpoint
 from backends.engine.faults import pass_failpoint
 from backends.engine.precision import DTYPES, apply_switches, choose_precision
 from backends.engine.reporter import Reporter
 from backends.engine.requests import Requests
 from backends.engine.resume import check_settings, find_resume
+from backends.engine.whole import sweep
 from backends.families.protocol import Family, LoadOptions, NoiseOptions
 from backends.registry import Backend
 
@@ -70,7 +70,7 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     requests = Requests(run, ranks=ranks)
     requests.listen()
     if accelerator.is_main_process:
-        checkpoints.sweep(run)
+        sweep(run)
     accelerator.wait_for_everyone()
     found = find_resume(run, resume or config.resume_from_checkpoint, reporter)
     accelerator.wait_for_everyone()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 
 from backends.contract.buckets import Bucket, Placement, choose_bucket, compute_buckets, compute_placement
-from backends.contract.errors import DarkroomError
+from backends.contract.pictures import cut_picture, open_picture
 from backends.methods.protocol import Item
 
 
@@ -23,39 +23,6 @@ def read_pixels(file: Path, placement: Placement, *, flipped: bool = False) -> t
     if flipped:
         cut = ImageOps.mirror(cut)
     return torch.from_numpy(np.array(cut, dtype=np.float32)).permute(2, 0, 1).div_(127.5).sub_(1)
-
-
-def open_picture(file: Path) -> Image.Image:
-    """The picture upright and in RGB, on white where transparent.
-
-    Raises:
-        DarkroomError: When the file is gone or is no picture; names it.
-    """
-    try:
-        with Image.open(file) as opened:
-            return to_rgb(ImageOps.exif_transpose(opened))
-    except FileNotFoundError:
-        raise DarkroomError(
-            f"The picture {file.name} is no longer where it was ({file.parent}). Put it back, or start a new run."
-        ) from None
-    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
-        raise DarkroomError(f"The picture {file.name} cannot be read: {error}. Replace or remove it, then start a new run.") from None
-
-
-def cut_picture(picture: Image.Image, placement: Placement) -> Image.Image:
-    """Scaled and cut as `placement` says."""
-    bucket = placement.bucket
-    scaled = picture.resize((placement.scaled_width, placement.scaled_height), Image.Resampling.LANCZOS)
-    return scaled.crop((placement.left, placement.top, placement.left + bucket.width, placement.top + bucket.height))
-
-
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """The picture in RGB; what is transparent becomes white."""
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        return picture.convert("RGB")
-    whole = picture.convert("RGBA")
-    ground = Image.new("RGBA", whole.size, (255, 255, 255, 255))
-    return Image.alpha_composite(ground, whole).convert("RGB")
 
 
 def list_buckets(*, resolution: int, step: int, square: bool) -> list[Bucket]:

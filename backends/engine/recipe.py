@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from backends.contract.config import Config
-from backends.engine.trained import Trained
-from backends.families.protocol import Family
-from backends.methods.protocol import Item
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 PRIVATE = {"output_dir", "cache_dir", "logging_dir", "resume_from_checkpoint", "hub_model_id", "local_rank"}
@@ -32,11 +29,46 @@ def strip_paths(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Described(Protocol):
+    """A family, as far as a header tells of it."""
+
+    def metadata(self) -> dict[str, str]:
+        """What other programs read about the base model."""
+
+
+class Noted(Protocol):
+    """What is trained, as far as a header tells of it."""
+
+    def notes(self) -> dict[str, str]:
+        """What it is."""
+
+
+class Learnt(Protocol):
+    """A sample, as far as a header tells of it."""
+
+    @property
+    def captions(self) -> dict[str, str]:
+        """What is said of it."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it only judges."""
+
+
 class Recipe:
     """Builds the header of every file of weights of one run."""
 
     def __init__(
-        self, config: Any, *, backend: str, family: Family, trained: Trained, items: Sequence[Item], dataset_hash: str, seed: int
+        self,
+        config: Any,
+        *,
+        backend: str,
+        family: Described,
+        trained: Noted,
+        items: Sequence[Learnt],
+        dataset_hash: str,
+        seed: int,
+        versions: dict[str, str] | None = None,
     ) -> None:
         self._family, self._trained = family, trained
         self._config: Any = config
@@ -44,7 +76,7 @@ class Recipe:
         training = [item for item in items if not item.held_out]
         self._document: dict[str, Any] = {
             "backend": backend,
-            "versions": read_versions(),
+            "versions": read_versions() if versions is None else versions,
             "config": strip_paths({**config.model_dump(mode="json"), "seed": seed}),
             "dataset": {"hash": dataset_hash, "pictures": len(training), "held_out": len(items) - len(training)},
         }

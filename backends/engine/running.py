@@ -18,12 +18,6 @@ from backends.engine.publishing import check_publishing, publish
 from backends.engine.reporter import Reporter
 from backends.registry import Backend
 
-LEARNED_RATIO = 0.7
-"""A run on a bundled base has learnt when its held-out loss fell below this share of what it was before training.
-
-Calibrated over all trainings (docs/learning.md): right runs end at 0.33 to 0.61, those on wrong pictures at 0.75 to 1.3. A large base
-has seen nearly everything, so that its loss falls by a few per cent at most: of it this measure says nothing."""
-
 
 def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, resume: str | None, began: float) -> int:
     """Trains a run and tells how it ended; gives the exit code 0.
@@ -42,7 +36,10 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
     ended = train(training)
     training.saver.export(training.progress, training.trained)
     if training.rank == 0:
-        reporter.write("result", **compute_result(training, run, seconds=time.monotonic() - began, calibrated=is_bundled(config)))
+        reporter.write(
+            "result",
+            **compute_result(training, run, seconds=time.monotonic() - began, limit=backend.learned_ratio if is_bundled(config) else None),
+        )
         if ended == "finished":
             publish(config, run, reporter)
     if torch.distributed.is_initialized():
@@ -55,14 +52,14 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
     return 0
 
 
-def compute_result(training: Training, run: RunDir, *, seconds: float, calibrated: bool) -> dict[str, Any]:
-    """What the run came to; losses are None where nothing judged it, `learned` where its measure is not `calibrated` for the base."""
+def compute_result(training: Training, run: RunDir, *, seconds: float, limit: float | None) -> dict[str, Any]:
+    """What the run came to; losses are None where nothing judged it, `learned` where no `limit` of the ratio is known for the base."""
     progress: Progress = training.progress
     start, end, ratio, learned = None, None, None, None
     if progress.judgements:
         start, end = progress.judgements[0][1], progress.judgements[-1][1]
         ratio = end / start if start else None
-        learned = ratio is not None and ratio < LEARNED_RATIO if calibrated else None
+        learned = ratio < limit if ratio is not None and limit is not None else None
     return {
         "lora": run.result.relative_to(run.root).as_posix(),
         "steps": progress.step,

@@ -19,6 +19,7 @@ from backends.engine.optimizers import Updater
 from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter
 from backends.engine.trained import Trained
+from backends.engine.whole import prune
 
 if TYPE_CHECKING:
     from backends.engine.loop import Progress
@@ -64,7 +65,7 @@ class Saver:
         folder = self._run.checkpoint(progress.step).relative_to(self._run.root).as_posix()
         self._reporter.write("checkpoint", step=progress.step, folder=folder, heldout_loss=heldout)
         best = {progress.best[0]} if progress.best else set()
-        checkpoints.prune(self._run, self._limit, keep=best | {progress.step})
+        prune(self._run, self._limit, keep=best | {progress.step})
 
     def export(self, progress: Progress, trained: Trained) -> None:
         """What was learnt at the run's end, in the run's folder."""

@@ -12,6 +12,7 @@ import torch
 
 from backends.families.loading import check_latents, compute_identity, load_pipeline
 from backends.families.protocol import Conditions, LoadOptions, SampleRequest
+from backends.families.samplers import Sampler
 
 ENCODER_MARGIN = 1.15  # of the encoders' weights: their activations
 
@@ -25,6 +26,8 @@ class LoadedPipeline:
     kind: ClassVar[Any]
     encoders: ClassVar[tuple[str, ...]]
     denoiser_name: ClassVar[str]
+    samplers: ClassVar[dict[str, Sampler]]
+    draw_dtype: ClassVar[torch.dtype] = torch.float16
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         self._pipeline, self._options = pipeline, options
@@ -59,6 +62,16 @@ class LoadedPipeline:
         parameters = [p for name in self.encoders for p in getattr(self._pipeline, name).parameters()]
         need, (free, _) = sum(p.numel() * p.element_size() for p in parameters), torch.cuda.mem_get_info(device)
         return device if need * ENCODER_MARGIN <= free else torch.device("cpu")
+
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline of diffusers, for drawing."""
+        return self._pipeline
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The components that a LoRA of this family may change."""
+        return (self.denoiser_name, *self.encoders)
 
     def denoiser(self) -> tuple[str, torch.nn.Module]:
         """Component name and module of what predicts."""
@@ -119,17 +132,12 @@ class LoadedPipeline:
             return str(error).splitlines()[0]
         return ""
 
-    def draw_start(self, request: SampleRequest, channels: int, shrink: int) -> torch.Tensor:
-        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing.
-
-        Args:
-            request: Seeds and size.
-            channels: Of the latents.
-            shrink: Pixels that one latent stands for along a side.
-        """
-        shape = (1, channels, request.height // shrink, request.width // shrink)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in request.seeds]
-        return torch.cat(noise).to(self._options.device, request.dtype or self._options.dtype)
+    def draw_start(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that each picture starts from: of its own seed, so that its neighbours change nothing."""
+        shrink = int(self._pipeline.vae_scale_factor)
+        shape = (1, self.vae.config.latent_channels, height // shrink, width // shrink)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.cat(noise).to(self._options.device, dtype or self._options.dtype)
 
     def run_pipeline(self, pipeline: Any, request: SampleRequest, **arguments: Any) -> list[Any]:
         """Pictures by a pipeline; none where somebody asked for an end meanwhile."""
@@ -139,11 +147,8 @@ class LoadedPipeline:
                 raise _Cancelled
             return {}
 
-        known = inspect.signature(pipeline.__call__).parameters
-        # the SDXL pipeline for edits knows the older of diffusers' two names only
-        arguments["callback_on_step_end" if "callback_on_step_end" in known else "callback"] = leave_if_cancelled
-        if "width" in known:  # the SD 1.5 pipeline for edits takes its picture's size, that for SDXL would scale it to its own
-            arguments |= {"width": request.width, "height": request.height}
+        arguments[find_callback(pipeline)] = leave_if_cancelled
+        arguments |= tell_size(pipeline, request.width, request.height)
         dtype = request.dtype or self._options.dtype
         try:
             with torch.no_grad(), torch.autocast(self._options.device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -154,6 +159,17 @@ class LoadedPipeline:
 
 class _Cancelled(Exception):
     """Somebody asked for an end between two steps; the pipelines for edits know no other way out."""
+
+
+def tell_size(pipeline: Any, width: int, height: int) -> dict[str, int]:
+    """The size under the pipeline's names; the one for edits with SD 1.5 takes it from the picture and knows none."""
+    known = inspect.signature(pipeline.__call__).parameters
+    return {name: side for name, side in (("width", width), ("height", height)) if name in known}
+
+
+def find_callback(pipeline: Any) -> str:
+    """What a pipeline calls the function that it tells of each step; the one for edits with SDXL knows diffusers' older name only."""
+    return "callback_on_step_end" if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters else "callback"
 
 
 def read_token_ids(tokenizer: Any, texts: Sequence[str], *, length: int | None = None) -> torch.Tensor:

@@ -16,6 +16,7 @@ from backends.families.common import LoadedPipeline, read_token_ids
 from backends.families.loading import compute_identity
 from backends.families.noise import FlowSchedule
 from backends.families.protocol import Conditions, LoadOptions, SampleRequest, name_of_source
+from backends.families.samplers import FLOW
 
 EMBEDDING, POOLED, TOKENS, TOKENS_T5 = "prompt_embeds", "pooled_prompt_embeds", "input_ids", "input_ids_t5"
 _BLOCKS = r"(transformer_blocks|single_transformer_blocks)\.\d+\."
@@ -28,6 +29,8 @@ class Flux(LoadedPipeline):
     kind = FluxPipeline
     encoders = ("text_encoder", "text_encoder_2")
     denoiser_name = "transformer"
+    samplers = FLOW
+    draw_dtype = torch.bfloat16  # T5's activations overflow in float16
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         super().__init__(pipeline, options)
@@ -99,15 +102,44 @@ class Flux(LoadedPipeline):
 
     def sample(self, request: SampleRequest) -> list[Image]:
         """Pictures by the base model's own sampler; one that was not distilled for guidance draws with and without the words."""
-        scale = self._pipeline.vae_scale_factor
         embeddings = {"prompt_embeds": request.conditions[EMBEDDING], "pooled_prompt_embeds": request.conditions[POOLED]}
-        if self.transformer.config.guidance_embeds:
-            guidance: dict[str, Any] = {"guidance_scale": request.guidance_scale}
-        else:
-            guidance = {"true_cfg_scale": request.guidance_scale}
-            guidance |= {"negative_prompt_embeds": request.negative[EMBEDDING], "negative_pooled_prompt_embeds": request.negative[POOLED]}
-        latents = pack(self.draw_start(request, self.vae.config.latent_channels, scale))
-        return self.run_pipeline(self._pipeline, request, latents=latents, **embeddings, **guidance)
+        if not self.transformer.config.guidance_embeds:
+            embeddings |= {"negative_prompt_embeds": request.negative[EMBEDDING], "negative_pooled_prompt_embeds": request.negative[POOLED]}
+        latents = self.start_latents(request.seeds, width=request.width, height=request.height, dtype=request.dtype)
+        arguments = {**embeddings, **self.guide(request.guidance_scale), "latents": latents}
+        return self.run_pipeline(self._pipeline, request, **arguments)
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The transformer and CLIP; no LoRA changes T5."""
+        return (self.denoiser_name, "text_encoder")
+
+    def encode_words(self, prompt: str, negative: str, guidance_scale: float) -> Conditions:
+        """What the pipeline is told of one prompt; what to leave out only where the model draws with and without the words."""
+        words = self._encode_one(prompt)
+        if self.transformer.config.guidance_embeds or guidance_scale <= 1:
+            return words
+        return words | {f"negative_{name}": embedding for name, embedding in self._encode_one(negative).items()}
+
+    def guide(self, guidance_scale: float) -> dict[str, float]:
+        """How strongly the words are followed: a number that the model is told, or the distance between two drawings."""
+        return {"guidance_scale" if self.transformer.config.guidance_embeds else "true_cfg_scale": guidance_scale}
+
+    def start_latents(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that the pipeline starts from, in patches."""
+        return pack(self.draw_start(seeds, width=width, height=height, dtype=dtype))
+
+    def reading(self) -> tuple[Any, int]:
+        """T5's tokenizer and how many tokens of a person's it reads."""
+        return self._pipeline.tokenizer_2, self._words - 1
+
+    def build_editor(self) -> Any:
+        """Refused: Flux is not taught edits this way.
+
+        Raises:
+            DarkroomError: Always.
+        """
+        raise DarkroomError("Flux does not edit pictures here. Choose a model of SD 1.5 or SDXL that was trained on edits.", field="image")
 
     def metadata(self) -> dict[str, str]:
         """Keys that ComfyUI and the model spec (v1.0.1) read."""
@@ -117,6 +149,12 @@ class Flux(LoadedPipeline):
             "modelspec.architecture": "flux-1-dev" if self.transformer.config.guidance_embeds else "flux-1-schnell",
             "modelspec.implementation": "diffusers",
         }
+
+    def _encode_one(self, text: str) -> Conditions:
+        words, pooled, _ = self._pipeline.encode_prompt(
+            prompt=text, prompt_2=None, device=self._options.device, max_sequence_length=self._words
+        )
+        return {EMBEDDING: words, POOLED: pooled}
 
     def _embed(self, tokens: Conditions) -> Conditions:
         clip = self._pipeline.text_encoder(tokens[TOKENS]).pooler_output

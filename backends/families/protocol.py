@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from PIL.Image import Image
@@ -172,6 +172,47 @@ class Family(Protocol):
 
     def use_npu(self) -> str:
         """The same for the flash attention of Ascend NPUs."""
+
+
+class Drawing(Protocol):
+    """The drawing side of a loaded base model; the generating worker knows nothing else of its family."""
+
+    denoiser_name: ClassVar[str]
+    samplers: ClassVar[dict[str, Any]]
+    vae: Any
+
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline of diffusers that draws from words."""
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """The components that a LoRA of this family may change."""
+
+    def denoiser(self) -> tuple[str, Any]:
+        """Component name and module of what predicts."""
+
+    def widen_input(self) -> None:
+        """As in `Family`."""
+
+    def build_editor(self) -> Any:
+        """The pipeline that edits pictures, over the same modules.
+
+        Raises:
+            DarkroomError: When this family has none.
+        """
+
+    def encode_words(self, prompt: str, negative: str, guidance_scale: float) -> Conditions:
+        """What the pipelines are told of one prompt, under their own names; the first axis is 1."""
+
+    def guide(self, guidance_scale: float) -> dict[str, float]:
+        """How strongly the words are followed, under the pipelines' name."""
+
+    def start_latents(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that the pipelines start from, each picture's of its own seed."""
+
+    def reading(self) -> tuple[Any, int]:
+        """The tokenizer whose limit a prompt meets first, and how many tokens of a person's are read."""
 
 
 def name_of_source(source: str) -> str:

@@ -25,6 +25,7 @@ class Sd15(UnetFamily):
     kind = StableDiffusionPipeline
     edit_kind = StableDiffusionInstructPix2PixPipeline
     encoders = ("text_encoder",)
+    embedding_names = ("prompt_embeds", "negative_prompt_embeds")
 
     def text_targets(self) -> dict[str, tuple[torch.nn.Module, Any]]:
         """The attention of all layers: the last one is read."""

@@ -25,6 +25,7 @@ class Sdxl(UnetFamily):
     kind = StableDiffusionXLPipeline
     edit_kind = StableDiffusionXLInstructPix2PixPipeline
     encoders = ("text_encoder", "text_encoder_2")
+    embedding_names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         super().__init__(pipeline, options)

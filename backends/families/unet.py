@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,18 +12,23 @@ from PIL.Image import Image
 from backends.contract.base_models import FIELD
 from backends.contract.errors import DarkroomError
 from backends.contract.settings.lora import UNET_LORA_LAYERS
-from backends.families.common import LoadedPipeline
+from backends.families.common import LoadedPipeline, tell_size
 from backends.families.noise import DiscreteSchedule, EdmSchedule
 from backends.families.protocol import EXTRA_CHANNELS, Conditions, LoadOptions, NoiseSchedule, SampleRequest
+from backends.families.samplers import DISCRETE
 
 TEXT_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 class UnetFamily(LoadedPipeline):
-    """A base model whose UNet predicts; `edit_kind` is the pipeline's class that edits pictures."""
+    """A base model whose UNet predicts; `edit_kind` is the class of the pipeline that edits pictures, `embedding_names` what its
+    pipelines call the embeddings, in the order in which they make them.
+    """
 
     denoiser_name = "unet"
+    samplers = DISCRETE
     edit_kind: ClassVar[Any]
+    embedding_names: ClassVar[tuple[str, ...]]
 
     def __init__(self, pipeline: Any, options: LoadOptions) -> None:
         super().__init__(pipeline, options)
@@ -69,19 +75,43 @@ class UnetFamily(LoadedPipeline):
 
     def sample_with(self, request: SampleRequest, **embeddings: Any) -> list[Image]:
         """Pictures by the base model's own sampler, from embeddings under the pipeline's names."""
-        shrink = int(self._pipeline.vae_scale_factor)
-        latents = self.draw_start(request, self.vae.config.latent_channels, shrink)
+        latents = self.start_latents(request.seeds, width=request.width, height=request.height, dtype=request.dtype)
         arguments = {**embeddings, "latents": latents, "guidance_scale": request.guidance_scale}
         if not request.inputs:
             return self.run_pipeline(self._pipeline, request, **arguments)
         editor = self.build_editor()
         size = (request.width, request.height)
         pictures = [picture if picture.size == size else picture.resize(size) for picture in request.inputs]
-        return self.run_pipeline(editor, request, image=pictures, image_guidance_scale=request.image_guidance_scale, **arguments)
+        arguments |= {"image": pictures, "image_guidance_scale": request.image_guidance_scale, **tell_size(editor, *size)}
+        return self.run_pipeline(editor, request, **arguments)
 
     def build_editor(self) -> Any:
         """The pipeline that edits, over the same modules."""
         raise NotImplementedError
+
+    def encode_words(self, prompt: str, negative: str, guidance_scale: float) -> Conditions:
+        """What the pipelines are told of one prompt, under their names; without guidance nothing of what to leave out."""
+        guided = guidance_scale > 1
+        found = self._pipeline.encode_prompt(
+            prompt=prompt,
+            device=self._options.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=guided,
+            negative_prompt=negative or None,
+        )
+        return {name: e for name, e in zip(self.embedding_names, found, strict=True) if e is not None}
+
+    def guide(self, guidance_scale: float) -> dict[str, float]:
+        """How strongly the words are followed, under the pipelines' name."""
+        return {"guidance_scale": guidance_scale}
+
+    def start_latents(self, seeds: Sequence[int], *, width: int, height: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The noise that the pipelines start from."""
+        return self.draw_start(seeds, width=width, height=height, dtype=dtype)
+
+    def reading(self) -> tuple[Any, int]:
+        """The tokenizer whose limit a prompt meets first, and how many tokens of a person's are read."""
+        return self._pipeline.tokenizer, self._pipeline.tokenizer.model_max_length - 2
 
 
 def build_schedule(scheduler: Any, options: LoadOptions) -> NoiseSchedule:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import peft
 import torch
+from peft import set_peft_model_state_dict
 from torch import nn
 
-from backends.contract.adapter_file import AdapterHeader, read_adapter_header
+from backends.contract.adapter_file import AdapterHeader
 from backends.contract.draw import LoraUse
 from backends.contract.errors import DarkroomError
+from backends.contract.result_file import describe_result, read_result
+from backends.generate.tensors import Identity, identify, read_tensors
 
 log = logging.getLogger(__name__)
-COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
-_SIDES = (".lora_A.weight", ".lora_B.weight")
-_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+PEFT_NOTES, LORA_NOTES = "peft_adapter_metadata", "lora_adapter_metadata"
+_COMPONENTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+_SIDES = {
+    ".lora_A.": 1, ".lora.down.": 1, ".lora_B.": 0, ".lora.up.": 0, ".lora_magnitude": None, ".hada_": None, ".lokr_": None
+}  # fmt: skip
+"""What stands behind a module's name, and the axis of its weight that the factor must have as its own; None is compared on loading."""
+_OLD_ATTENTION = re.compile(r"(.+?)(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight")
+_FACTORS = (".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector")
+_FAILURES = (ValueError, RuntimeError, KeyError, IndexError, AttributeError, NotImplementedError, TypeError, AssertionError)
+"""What diffusers and peft raise for files that do not fit; each becomes one sentence."""
 
 
 @dataclass
@@ -28,7 +39,7 @@ class _Slot:
 
     name: str
     signature: tuple = ()
-    identity: tuple = ()
+    identity: Identity | None = None
     places: dict[str, nn.Parameter] = field(default_factory=dict)
     trains_text: bool = False
 
@@ -38,10 +49,15 @@ class AdapterRack:
 
     A slot whose tensors have the same names and shapes as the next file takes its numbers by one copy; the reading of
     headers, the building of layers and the renaming of keys are done once.
+
+    Args:
+        pipeline: Of diffusers.
+        base_name: The base model, for sentences.
+        components: Names of the modules that LoRAs may change.
     """
 
-    def __init__(self, pipeline: Any, base_name: str) -> None:
-        self._pipeline, self._base_name = pipeline, base_name
+    def __init__(self, pipeline: Any, base_name: str, components: tuple[str, ...]) -> None:
+        self._pipeline, self._base_name, self._components = pipeline, base_name, components
         self._slots: list[_Slot] = []
         self._active: tuple | None = ()
         self._count = 0
@@ -64,6 +80,25 @@ class AdapterRack:
             self._activate(active)
         return tuple((slot.identity, lora.weight) for slot, lora in zip(taken, wanted, strict=True) if slot.trains_text)
 
+    def check(self, path: Path, header: AdapterHeader) -> None:
+        """Whether the file fits, before anything is drawn; its numbers are read only where its keys are of another program.
+
+        Raises:
+            DarkroomError: When it does not.
+        """
+        if any(slot.signature and slot.signature == _signature(header) for slot in self._slots):
+            return
+        own = all(key.partition(".")[0] in self._components for key in header.tensors)
+        shapes = {key: tensor.shape for key, tensor in header.tensors.items()} if own else self._foreign_shapes(path, header)
+        self._check_shapes(path, header, shapes)
+
+    def clear(self) -> None:
+        """Takes every LoRA and every layer that carried one out, so that the modules are as they came."""
+        if self._slots:
+            self._slots = []
+            self._pipeline.unload_lora_weights()
+        self._active = ()
+
     def _activate(self, active: tuple) -> None:
         self._active = None
         if active:
@@ -76,44 +111,45 @@ class AdapterRack:
     def _fill(self, path: Path, taken: list[_Slot]) -> _Slot:
         """A slot that holds the file: as it is, by a copy, or loaded anew."""
         free = [slot for slot in self._slots if slot not in taken]
-        identity = _identity(path)
+        identity = identify(path)
         for slot in free:
             if slot.identity == identity:
                 return slot
-        header = read_adapter_header(path)
+        header, _ = read_result(path)
         signature = _signature(header)
         for slot in free:
             if slot.signature == signature:
-                self._copy(slot, path, header)
+                slot.identity = None  # from here until the copy is whole it holds neither
+                _copy(slot, read_tensors(path, header))
                 slot.identity = identity
                 return slot
-        for slot in free:  # nothing fits: make room, so that memory holds no LoRA that the request does not use
-            self._drop(slot)
+        if not taken:
+            self.clear()
+        for slot in free if taken else ():  # nothing fits: make room, so that memory holds no LoRA that the request does not use
+            self._slots.remove(slot)
+            self._forget(slot)
         return self._load(path, header, signature, identity)
 
-    def _copy(self, slot: _Slot, path: Path, header: AdapterHeader) -> None:
-        slot.identity = ()  # from here until the copy is whole it holds neither
-        tensors = _read_tensors(path, header)
-        with torch.no_grad():
-            torch._foreach_copy_([slot.places[key] for key in tensors], list(tensors.values()))
-
-    def _load(self, path: Path, header: AdapterHeader, signature: tuple, identity: tuple) -> _Slot:
-        _check_finite(path, header)
+    def _load(self, path: Path, header: AdapterHeader, signature: tuple, identity: Identity) -> _Slot:
+        tensors = read_tensors(path, header)
+        _check_notes(path, header)
         self._count += 1
         slot = _Slot(f"studio_adapter_{self._count:04d}", signature, identity)
         self._active = None
+        self.check(path, header)
         try:
-            state, _, _ = self._pipeline.lora_state_dict(str(path), unet_config=self._pipeline.unet.config, return_lora_metadata=True)
-            self._check_fits(path, header, state)
-            self._pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=slot.name, local_files_only=True)
-        except (ValueError, RuntimeError, KeyError, IndexError, AttributeError, NotImplementedError, TypeError) as error:
+            expected = (
+                self._load_by_peft(header, tensors, slot.name)
+                if PEFT_NOTES in header.metadata
+                else self._load_by_diffusers(path, slot.name)
+            )
+        except _FAILURES as error:
             log.warning("%s: %s", path.name, error)
             self._forget(slot)
             raise self._misfit(path, header) from None
-        for component in COMPONENTS:
+        for component in self._components:
             getattr(self._pipeline, component).eval()  # new layers come in training mode: a LoRA trained with dropout would draw with it
         loaded = self._parameters(slot.name)
-        expected = sum("lora" in key and "alpha" not in key for key in state)
         if len(loaded) != expected:
             self._forget(slot)
             raise DarkroomError(
@@ -128,52 +164,109 @@ class AdapterRack:
         self._slots.append(slot)
         return slot
 
-    def _check_fits(self, path: Path, header: AdapterHeader, state: dict[str, torch.Tensor]) -> None:
-        for key, tensor in state.items():
-            component, _, rest = key.partition(".")
-            side = next((s for s in (".lora_A.", ".lora.down.", ".lora_B.", ".lora.up.") if s in rest), None)
-            if component not in COMPONENTS or side is None:
-                if component == "transformer":
-                    raise self._misfit(path, header)
+    def _load_by_diffusers(self, path: Path, name: str) -> int:
+        """Loads what diffusers reads; the number of tensors that must have arrived."""
+        state = self._convert(path)
+        self._pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name, local_files_only=True)
+        return sum("lora" in key and "alpha" not in key for key in state)
+
+    def _load_by_peft(self, header: AdapterHeader, tensors: dict[str, torch.Tensor], name: str) -> int:
+        """Loads a LoHa or LoKr as the trainer wrote it, with peft's own settings beside peft's own names."""
+        settings = json.loads(header.metadata[PEFT_NOTES])
+        for component in self._components:
+            own = {key.removeprefix(f"{component}."): t for key, t in tensors.items() if key.startswith(f"{component}.")}
+            if own:
+                module = getattr(self._pipeline, component)
+                module.add_adapter(_peft_config(settings, component), adapter_name=name)
+                set_peft_model_state_dict(module, own, adapter_name=name)
+                for parameter in self._parameters(name).values():
+                    parameter.data = parameter.data.to(module.device, module.dtype)
+        return len(tensors)
+
+    def _convert(self, path: Path) -> dict[str, torch.Tensor]:
+        """The file's tensors under diffusers' names, whichever program wrote them."""
+        options = {"unet_config": self._pipeline.unet.config} if "unet" in self._components else {}
+        return self._pipeline.lora_state_dict(str(path), return_lora_metadata=True, **options)[0]
+
+    def _foreign_shapes(self, path: Path, header: AdapterHeader) -> dict[str, tuple[int, ...]]:
+        try:
+            return {key: tuple(tensor.shape) for key, tensor in self._convert(path).items()}
+        except _FAILURES as error:
+            log.warning("%s: %s", path.name, error)
+            raise self._misfit(path, header) from None
+
+    def _check_shapes(self, path: Path, header: AdapterHeader, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Every factor has its module, with the right number of inputs or outputs."""
+        if not any(key.partition(".")[0] in self._components for key in shapes):
+            raise self._misfit(path, header)
+        for key, shape in shapes.items():
+            component, _, rest = _modernise(key).partition(".")
+            side = next((s for s in _SIDES if s in rest), "")
+            if component not in self._components and component in _COMPONENTS:
+                raise self._misfit(path, header)
+            if component not in self._components or not side:
                 continue
-            module = _find_module(getattr(self._pipeline, component), rest.split(side)[0])
+            module: Any = _find_module(getattr(self._pipeline, component), rest.split(side)[0])
             if module is None:
                 raise self._misfit(path, header)
-            inner: Any = getattr(module, "base_layer", module)
-            axis = 1 if side in (".lora_A.", ".lora.down.") else 0
-            if inner.weight.shape[axis] != tensor.shape[axis]:
+            axis, weight = _SIDES[side], module.get_base_layer().weight if hasattr(module, "get_base_layer") else module.weight
+            if axis is not None and (len(shape) < 2 or weight.shape[axis] != shape[axis]):
                 raise self._misfit(path, header)
 
     def _misfit(self, path: Path, header: AdapterHeader) -> DarkroomError:
-        width = self._pipeline.unet.config.cross_attention_dim
-        made_for = header.made_for
-        if made_for.endswith(f"text width {width}"):
-            made_for = ""
-        reason = f"was made for {made_for}" if made_for else "was made for another model, or in a layout that is not known here"
+        origin = describe_result(header).origin
+        if any(".hada_w" in key or ".lokr_w" in key for key in header.tensors) and PEFT_NOTES not in header.metadata:
+            reason = "is a LoHa or LoKr in the layout of another program, which is not read here"
+        elif origin and origin != self._base_name:
+            reason = f"was made for {origin}"
+        else:
+            reason = "was made for another model, or in a layout that is not known here"
         return DarkroomError(
             f"“{path.name}” {reason}; it does not fit {self._base_name}. Choose a LoRA that was trained from {self._base_name}.",
             field="loras",
         )
 
     def _parameters(self, name: str) -> dict[str, nn.Parameter]:
+        """An adapter's parameters by the names of its file, however many layers are wrapped around each other."""
         found = {}
-        for component in COMPONENTS:
-            model = getattr(self._pipeline, component, None)
-            if model is not None:
-                found.update({f"{component}.{n}".replace(f".{name}.", "."): p for n, p in model.named_parameters() if f".{name}." in n})
+        for component in self._components:
+            for full, parameter in getattr(self._pipeline, component).named_parameters():
+                parts = full.split(".")
+                if name in parts:
+                    kept = ".".join(part for part in parts if part not in (name, "base_layer"))
+                    found[f"{component}.{kept}".replace(".lora_magnitude_vector.weight", ".lora_magnitude_vector")] = parameter
         return found
-
-    def _drop(self, slot: _Slot) -> None:
-        self._slots.remove(slot)
-        self._forget(slot)
 
     def _forget(self, slot: _Slot) -> None:
         self._active = None
-        for component in COMPONENTS:
-            model = getattr(self._pipeline, component, None)
-            if slot.name in getattr(model, "peft_config", {}):
+        for component in self._components:
+            if slot.name in getattr(getattr(self._pipeline, component), "peft_config", {}):
                 self._pipeline.delete_adapters(slot.name)
                 return
+
+
+def _copy(slot: _Slot, tensors: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        torch._foreach_copy_([slot.places[key] for key in tensors], list(tensors.values()))
+
+
+def _peft_config(settings: dict[str, Any], component: str) -> Any:
+    """Peft's settings of one component, as the trainer packed them."""
+    own = {key.removeprefix(f"{component}."): value for key, value in settings.items() if key.startswith(f"{component}.")}
+    kind = {"LOHA": peft.LoHaConfig, "LOKR": peft.LoKrConfig}[str(own.pop("peft_type", "")).removeprefix("PeftType.")]
+    known = {name for name, place in kind.__dataclass_fields__.items() if place.init}
+    return kind(**{key: value for key, value in own.items() if key in known} | {"module_dropout": 0.0})
+
+
+def _modernise(key: str) -> str:
+    """The names that diffusers gives the attention of a converted file, as they stand in the modules."""
+    found = _OLD_ATTENTION.fullmatch(key)
+    if not found:
+        return key
+    before, name, side = found.groups()
+    text = before.startswith("text_encoder")
+    own = {"out": "out_proj" if text else "to_out.0"}.get(name, f"{name}_proj" if text else f"to_{name}")
+    return f"{before}.{own}.lora.{side}.weight"
 
 
 def _find_module(model: nn.Module, name: str) -> nn.Module | None:
@@ -185,19 +278,12 @@ def _find_module(model: nn.Module, name: str) -> nn.Module | None:
     return None
 
 
-def _identity(path: Path) -> tuple:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        raise DarkroomError(f"The LoRA “{path.name}” is not there any more.", field="loras") from None
-    return (str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
-
-
 def _signature(header: AdapterHeader) -> tuple:
     """Equal for files that differ in their numbers only. Scalar alphas are numbers too, so files with them never match."""
-    if not all(key.endswith(_SIDES) for key in header.tensors):
+    notes = header.metadata
+    if PEFT_NOTES not in notes and not all(key.endswith(_FACTORS) for key in header.tensors):
         return (object(),)
-    config = header.metadata.get("lora_adapter_metadata", "")
+    config = notes.get(PEFT_NOTES, notes.get(LORA_NOTES, ""))
     return (config, tuple(sorted((key, tensor.shape) for key, tensor in header.tensors.items())))
 
 
@@ -213,41 +299,11 @@ def _map_places(header: AdapterHeader, loaded: dict[str, nn.Parameter]) -> dict[
     return places
 
 
-def _read_tensors(path: Path, header: AdapterHeader) -> dict[str, torch.Tensor]:
-    """The numbers of a file whose header was checked; each tensor is a view of one read."""
-    data = bytearray(path.read_bytes())
-    if len(data) != header.data_start + max(t.end for t in header.tensors.values()):
-        raise DarkroomError(f"“{path.name}” changed while it was read. Try again.", field="loras")
-    formats = {t.dtype for t in header.tensors.values()}
-    if not formats <= _DTYPES.keys():
-        raise DarkroomError(
-            f"“{path.name}” holds numbers of the format {', '.join(sorted(formats))}; a LoRA needs fractions.", field="loras"
-        )
-    tensors = {}
-    for key, place in header.tensors.items():
-        count = (place.end - place.start) // _DTYPES[place.dtype].itemsize
-        flat = (
-            torch.frombuffer(data, dtype=_DTYPES[place.dtype], count=count, offset=header.data_start + place.start)
-            if count
-            else torch.empty(0)
-        )
-        tensors[key] = flat.view(place.shape)
-    if len(formats) == 1 and all(t.numel() for t in tensors.values()):
-        dtype = _DTYPES[formats.pop()]
-        finite = bool(torch.isfinite(torch.frombuffer(data, dtype=dtype, offset=header.data_start)).all())
-    else:
-        finite = all(bool(torch.isfinite(t).all()) for t in tensors.values())
-    if not finite:
-        raise DarkroomError(
-            f"“{path.name}” holds numbers that are not finite; its training broke. Choose an earlier checkpoint.", field="loras"
-        )
-    return tensors
-
-
-def _check_finite(path: Path, header: AdapterHeader) -> None:
-    _read_tensors(path, header)
-    text = header.metadata.get("lora_adapter_metadata", "")
-    try:
-        json.loads(text or "{}")
-    except ValueError:
-        raise DarkroomError(f"“{path.name}” cannot be used as a LoRA: its notes on rank and alpha are no JSON.", field="loras") from None
+def _check_notes(path: Path, header: AdapterHeader) -> None:
+    for key in (LORA_NOTES, PEFT_NOTES):
+        try:
+            json.loads(header.metadata.get(key) or "{}")
+        except ValueError:
+            raise DarkroomError(
+                f"“{path.name}” cannot be used as a LoRA: its notes on rank and alpha are no JSON.", field="loras"
+            ) from None

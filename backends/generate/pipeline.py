@@ -1,83 +1,79 @@
-"""One base model, loaded once, that draws batches of pictures with any mix of LoRAs."""
+"""One base model, loaded once, that draws batches of pictures with any mix of results, from words or from pictures to edit."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    StableDiffusionXLPipeline,
-    UniPCMultistepScheduler,
-)
 from PIL import Image
 
-from backends.contract.base_models import find_base_model, resolve_source
 from backends.contract.draw import DrawConfig
 from backends.contract.errors import DarkroomError
-from backends.families.loading import load_pipeline
-from backends.families.protocol import LoadOptions
-from backends.generate.adapters import AdapterRack
+from backends.families.common import find_callback, tell_size
+from backends.families.protocol import Conditions, Drawing
+from backends.families.samplers import build_sampler
+from backends.generate.editing import fit_batch
+from backends.generate.mix import Mix
+from backends.generate.refining import Refiner
 
-_SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "ddim": (DDIMScheduler, {}),
-    "euler": (EulerDiscreteScheduler, {}),
-    "euler_a": (EulerAncestralDiscreteScheduler, {}),
-    "dpmpp_2m": (DPMSolverMultistepScheduler, {"use_karras_sigmas": False}),
-    "dpmpp_2m_karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    "unipc": (UniPCMultistepScheduler, {}),
-}
 _KEPT_EMBEDDINGS = 128
+OnStep = Callable[[int], None]
 
 
 class DrawPipeline:
-    """A loaded base model. Made by `load_draw_pipeline`."""
+    """A loaded base model. Made by `load_draw_pipeline`.
 
-    def __init__(self, pipeline: Any, name: str) -> None:
+    Args:
+        family: Its drawing side.
+        name: What it is called, for sentences.
+        base_model: How the settings name it.
+    """
+
+    def __init__(self, family: Drawing, name: str, base_model: str) -> None:
         self.name = name
-        self._pipeline = pipeline
-        self._base_scheduler = pipeline.scheduler
-        self._rack = AdapterRack(pipeline, name)
-        self._embeddings: OrderedDict[tuple, tuple[torch.Tensor, ...]] = OrderedDict()
+        self._family, self._pipeline = family, family.pipeline
+        self._own_sampler = family.pipeline.scheduler
+        self._mix = Mix(family, name, base_model)
+        self._editor: Any = None
+        self._refiner: Refiner | None = None
+        self._embeddings: OrderedDict[tuple, Conditions] = OrderedDict()
 
-    def draw(self, config: DrawConfig, prompts: list[str], on_step: Callable[[int], None]) -> list[Image.Image]:
-        """One picture a prompt, in one batch. Each starts from the noise of `config.seed`, drawn on the CPU by itself,
-        so that neither the batch nor the device changes it.
+    def check(self, config: DrawConfig) -> None:
+        """Whether these settings can be drawn with this base model, before anything is.
+
+        Raises:
+            DarkroomError: When a result does not fit, the sampler does not, or picture and model do not go together.
+        """
+        edits = self._mix.check(config.loras) or self._mix.base_edits
+        build_sampler(config.sampler, self._own_sampler, self._family.samplers, self.name)
+        if config.image and not edits:
+            raise DarkroomError(
+                f"{self.name} by itself does not edit pictures. Switch on a model that was trained on edits from it, "
+                "or draw without a picture.",
+                field="image",
+            )
+        if edits and not config.image:
+            raise DarkroomError("This model edits pictures. Choose a picture to edit, or switch the model off.", field="image")
+
+    def draw(self, configs: Sequence[DrawConfig], on_step: OnStep) -> list[Image.Image]:
+        """One picture for each of the settings, in one batch; they differ in their prompts and pictures to edit only.
+
+        Each starts from the noise of its seed, drawn on the CPU by itself, so that neither the batch nor the device changes it.
 
         Args:
-            config: Everything but the prompts.
-            prompts: Their number is the batch size.
+            configs: The batch.
             on_step: Called after each denoising step with the number done; may raise to leave.
         """
-        text_loras = self._rack.use(config.loras)
-        self._pipeline.scheduler = self._scheduler(config.sampler)
-        embeddings = [self._embed(p, config.negative_prompt, config.guidance_scale or 0.0, text_loras) for p in prompts]
-        generators = [torch.Generator("cpu").manual_seed(config.seed) for _ in prompts]
-        unet, scale = self._pipeline.unet, self._pipeline.vae_scale_factor
-        shape = (1, unet.config.in_channels, (config.height or 0) // scale, (config.width or 0) // scale)
-        noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
-        negative, pooled_negative = self._stack(embeddings, 1), self._stack(embeddings, 3)
-
-        def after_step(_pipeline: Any, index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            on_step(index + 1)
-            return values
-
-        with torch.inference_mode():
-            pixels = self._pipeline(
-                prompt_embeds=self._stack(embeddings, 0), pooled_prompt_embeds=self._stack(embeddings, 2),
-                negative_prompt_embeds=negative, negative_pooled_prompt_embeds=pooled_negative,
-                guidance_scale=config.guidance_scale, num_inference_steps=config.num_inference_steps,
-                width=config.width, height=config.height, generator=generators,
-                latents=noise.to(unet.device, unet.dtype),
-                output_type="np", callback_on_step_end=after_step,
-            ).images  # fmt: skip
+        first = configs[0]
+        text_loras = self._mix.use(first.loras)
+        embeddings = [self._embed(c, text_loras) for c in configs]
+        words = {name: torch.cat([e[name] for e in embeddings]) for name in embeddings[0]}
+        arguments = {**words, **self._family.guide(first.guidance_scale or 0.0)}
+        arguments["generator"] = [torch.Generator("cpu").manual_seed(first.seed) for _ in configs]
+        pixels = (self._edit if first.image else self._imagine)(configs, arguments, on_step)
         if not np.isfinite(pixels).all():
             raise DarkroomError(
                 "The picture came out as numbers that are not finite. Lower the LoRA weight or the guidance, "
@@ -85,10 +81,10 @@ class DrawPipeline:
             )
         return self._pipeline.image_processor.numpy_to_pil(pixels)
 
-    def check_lengths(self, prompts: list[str]) -> list[str]:
+    def check_lengths(self, prompts: Sequence[str]) -> list[str]:
         """A sentence for each prompt that is longer than the text encoder reads."""
-        tokenizer = self._pipeline.tokenizer
-        limit, sentences = tokenizer.model_max_length - 2, []
+        tokenizer, limit = self._family.reading()
+        sentences = []
         for prompt in prompts:
             tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
             if len(tokens) > limit:
@@ -97,44 +93,75 @@ class DrawPipeline:
                 sentences.append(f"The prompt has {len(tokens)} tokens; {self.name} reads the first {limit}. Not read: “{shown}”.")
         return sentences
 
-    def _embed(self, prompt: str, negative: str, guidance: float, text_loras: tuple) -> tuple[torch.Tensor, ...]:
-        """Prompt embeddings of one prompt: (text, negative text, pooled, negative pooled), kept for the next use."""
-        key = (prompt, negative, guidance > 1, text_loras)
+    def check_negative(self, configs: Sequence[DrawConfig]) -> list[str]:
+        """A sentence where words to leave out mean nothing."""
+        if not any(c.negative_prompt for c in configs):
+            return []
+        guidance = configs[0].guidance_scale or 0.0
+        if any(name.startswith("negative") for name in self._embed(configs[0], ())):
+            return []
+        if guidance > 1:
+            return [f"{self.name} draws with the words only, so what to leave out is not read. Say what should be there instead."]
+        return ["What to leave out is read only where “Follow the words” is above 1."]
+
+    def refine_with(self, source: str) -> None:
+        """Loads the refiner of this name, unless it is there.
+
+        Raises:
+            DarkroomError: When it cannot be had, or reads other latents than this base model's.
+        """
+        if self._refiner is None or self._refiner.source != source:
+            self._refiner = None  # two at once may not fit in memory
+            self._refiner = Refiner.load(source, self._family)
+
+    def _imagine(self, configs: Sequence[DrawConfig], arguments: dict[str, Any], on_step: OnStep) -> Any:
+        c = configs[0]
+        arguments["latents"] = self._family.start_latents([c.seed] * len(configs), width=c.width or 0, height=c.height or 0)
+        arguments |= {"width": c.width, "height": c.height}
+        if c.refiner is None:
+            return self._run(self._pipeline, c, arguments, on_step)
+        self.refine_with(c.refiner)
+        assert self._refiner is not None
+        handed_over = 1 - (c.refiner_share or 0.0)
+        latents = self._run(self._pipeline, c, {**arguments, "denoising_end": handed_over, "output_type": "latent"}, on_step)
+        return self._refiner.finish(latents, configs, sampler=self._pipeline.scheduler, start=handed_over, on_step=on_step)
+
+    def _edit(self, configs: Sequence[DrawConfig], arguments: dict[str, Any], on_step: OnStep) -> Any:
+        c = configs[0]
+        pictures = fit_batch(configs)
+        width, height = pictures[0].size
+        arguments["latents"] = self._family.start_latents([c.seed] * len(configs), width=width, height=height)
+        if self._editor is None:
+            self._editor = self._family.build_editor()
+        arguments |= {"image": pictures, "image_guidance_scale": c.image_guidance_scale, **tell_size(self._editor, width, height)}
+        return self._run(self._editor, c, arguments, on_step)
+
+    def _run(self, pipeline: Any, config: DrawConfig, arguments: dict[str, Any], on_step: OnStep) -> Any:
+        pipeline.scheduler = build_sampler(config.sampler, self._own_sampler, self._family.samplers, self.name)
+        return run(pipeline, {"num_inference_steps": config.num_inference_steps, "output_type": "np", **arguments}, on_step)
+
+    def _embed(self, config: DrawConfig, text_loras: tuple) -> Conditions:
+        """Embeddings of one prompt under the pipelines' names, kept for the next use."""
+        guidance = config.guidance_scale or 0.0
+        key = (config.prompt, config.negative_prompt, guidance > 1, text_loras)
         if key not in self._embeddings:
             with torch.inference_mode():
-                self._embeddings[key] = self._pipeline.encode_prompt(
-                    prompt=prompt, negative_prompt=negative or None, do_classifier_free_guidance=guidance > 1)  # fmt: skip
+                self._embeddings[key] = self._family.encode_words(config.prompt, config.negative_prompt, guidance)
             while len(self._embeddings) > _KEPT_EMBEDDINGS:
                 self._embeddings.popitem(last=False)
         self._embeddings.move_to_end(key)
         return self._embeddings[key]
 
-    def _stack(self, embeddings: list[tuple[torch.Tensor, ...]], part: int) -> torch.Tensor | None:
-        return None if embeddings[0][part] is None else torch.cat([e[part] for e in embeddings])
 
-    def _scheduler(self, sampler: str) -> Any:
-        if sampler == "default":
-            return self._base_scheduler
-        kind, options = _SAMPLERS[sampler]
-        return kind.from_config(self._base_scheduler.config, **options)
+def run(pipeline: Any, arguments: dict[str, Any], on_step: OnStep) -> Any:
+    """Pictures or latents by a pipeline of diffusers, told step by step."""
+    done = 0
 
+    def after_step(*told: Any) -> dict[str, Any]:
+        nonlocal done
+        done += 1
+        on_step(done)
+        return told[-1] if isinstance(told[-1], dict) else {}
 
-def load_draw_pipeline(base_model: str) -> DrawPipeline:
-    """The base model of this name, on the GPU where there is one.
-
-    Raises:
-        DarkroomError: When it cannot be found or reached, or is of another family.
-    """
-    source, known = resolve_source(base_model), find_base_model(base_model)
-    name = known.name if known else Path(base_model).name if Path(source).is_dir() else base_model
-    cuda = torch.cuda.is_available()
-    device, dtype = torch.device("cuda" if cuda else "cpu"), torch.float16 if cuda else torch.float32
-    try:
-        pipeline = load_pipeline(StableDiffusionXLPipeline, LoadOptions(source=source, device=device, dtype=dtype))
-    except DarkroomError as error:
-        raise DarkroomError(error.text, field="base_model") from error
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device)
-    if pipeline.vae.config.sample_size > 256:
-        pipeline.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
-    return DrawPipeline(pipeline, name)
+    with torch.inference_mode():
+        return pipeline(**arguments, **{find_callback(pipeline): after_step}).images

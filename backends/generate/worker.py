@@ -1,8 +1,10 @@
 """The generating worker: `python -m backends.generate.worker`, spoken to as `backends.contract.wire` says.
 
 load  {base_model}
-draw  {settings: DrawConfig's values, prompts: [text], columns: [{loras: [{path, weight}], files: [path or null, one a prompt]}]}
-      The columns are drawn in the order given, the prompts of one column in one batch; a null leaves that cell out.
+draw  {settings: DrawConfig's values, rows: [changes], columns: [{changes, files: [path or null, one a row]}]}
+      A cell is drawn from the settings with its row's changes (prompt, image, width, height) and its column's (loras,
+      image_guidance_scale, ...). Every cell is checked before the first is drawn. The columns are drawn in the order given, the rows
+      of one column that differ in prompt and picture only in one batch; a null leaves that cell out.
       -> `phase` {phase, text}, `notice` {text}, `step` {done, total, column}, `picture` {column, row, file, seconds},
          then `done` {pictures, seconds}. `total` counts denoising steps of the whole request.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,24 +46,41 @@ class GenerateWorker:
     def draw(self, request: wire.Request) -> dict[str, Any]:
         """Draws every asked cell of the grid."""
         started = time.monotonic()
-        config = parse_config(DrawConfig, dict(request.values["settings"]))
-        prompts, columns = [str(p) for p in request.values["prompts"]], list(request.values["columns"])
-        configs = [parse_config(DrawConfig, config.model_dump() | {"loras": column["loras"]}) for column in columns]
+        settings, rows, columns = dict(request.values["settings"]), list(request.values["rows"]), list(request.values["columns"])
+        config = parse_config(DrawConfig, settings)
         pipeline = self._load(request, config.base_model)
-        for sentence in pipeline.check_lengths(prompts):
-            request.reply("notice", text=sentence)
-        grid = _Grid(request, pipeline, prompts)
-        batches = [(i, rows) for i, column in enumerate(columns) for rows in _batches(column["files"], MAX_BATCH)]
-        grid.total = sum(config.num_inference_steps or 0 for _ in batches)
-        for index, rows in batches:
-            grid.draw(index, configs[index], rows, columns[index]["files"])
+        cells = [
+            _Cell(c, r, parse_config(DrawConfig, settings | row | column["changes"]), Path(column["files"][r]))
+            for c, column in enumerate(columns)
+            for r, row in enumerate(rows)
+            if column["files"][r]
+        ]
+        self._check(request, pipeline, [cell.config for cell in cells])
+        grid = _Grid(request, pipeline)
+        batches = _batches(cells, MAX_BATCH)
+        grid.total = sum(cells[0].config.num_inference_steps or 0 for cells in batches)
+        for batch in batches:
+            grid.draw(batch)
         return {"pictures": grid.pictures, "seconds": round(time.monotonic() - started, 3)}
+
+    def _check(self, request: wire.Request, pipeline: DrawPipeline, configs: list[DrawConfig]) -> None:
+        """Every fault before the first picture, and what will not be read of the prompts."""
+        for config in {_settled(c): c for c in configs}.values():
+            pipeline.check(config)
+        for source in {c.refiner for c in configs if c.refiner}:
+            request.reply("phase", phase="loading", text=f"Loading the refiner {Path(source).name}")
+            pipeline.refine_with(source)
+            request.reply("phase", phase="drawing", text="Drawing")
+        for sentence in pipeline.check_lengths(list(dict.fromkeys(c.prompt for c in configs))):
+            request.reply("notice", text=sentence)
+        for sentence in pipeline.check_negative(configs):
+            request.reply("notice", text=sentence)
 
     def _load(self, request: wire.Request, name: str) -> DrawPipeline:
         if self._pipeline is None or name != self._name:
             known = Path(name).name
             request.reply("phase", phase="loading", text=f"Loading the base model {known}")
-            from backends.generate.pipeline import load_draw_pipeline  # after the first request: a worker that waits is small
+            from backends.generate.loading import load_draw_pipeline  # after the first request: a worker that waits is small
 
             self._pipeline = None  # two at once may not fit in memory
             self._pipeline, self._name = load_draw_pipeline(name), name
@@ -68,53 +88,69 @@ class GenerateWorker:
         return self._pipeline
 
 
+@dataclass(frozen=True)
+class _Cell:
+    """One picture of a request: its place in the grid, its settings and its file."""
+
+    column: int
+    row: int
+    config: DrawConfig
+    file: Path
+
+
 class _Grid:
     """The progress of one request over its batches."""
 
-    def __init__(self, request: wire.Request, pipeline: DrawPipeline, prompts: list[str]) -> None:
-        self._request, self._pipeline, self._prompts = request, pipeline, prompts
+    def __init__(self, request: wire.Request, pipeline: DrawPipeline) -> None:
+        self._request, self._pipeline = request, pipeline
         self.total = self.done = self.pictures = 0
 
-    def draw(self, column: int, config: DrawConfig, rows: list[int], files: list[str | None]) -> None:
+    def draw(self, cells: list[_Cell]) -> None:
         """Draws one batch; where memory does not hold it, in halves."""
         self._request.check()
-        started, before = time.monotonic(), self.done
+        started, before, steps = time.monotonic(), self.done, cells[0].config.num_inference_steps or 0
 
         def on_step(done: int) -> None:
             self._request.check()
             self.done = before + done
-            self._request.reply("step", done=self.done, total=self.total, column=column)
+            self._request.reply("step", done=self.done, total=self.total, column=cells[0].column)
 
         try:
-            pictures = self._pipeline.draw(config, [self._prompts[r] for r in rows], on_step)
+            pictures = self._pipeline.draw([cell.config for cell in cells], on_step)
         except RuntimeError as error:
-            if len(rows) == 1 or not is_out_of_memory(error):
+            if len(cells) == 1 or not is_out_of_memory(error):
                 raise
             self.done = before
-            half = len(rows) // 2
-            self._request.reply("notice", text=f"Memory did not hold {len(rows)} pictures at once; drawing {half} at a time.")
-            self.total += config.num_inference_steps or 0
+            half = len(cells) // 2
+            self._request.reply("notice", text=f"Memory did not hold {len(cells)} pictures at once; drawing {half} at a time.")
+            self.total += steps
         else:
-            self._write(column, config, rows, files, pictures, time.monotonic() - started)
+            self._write(cells, pictures, time.monotonic() - started)
             return
-        self.draw(column, config, rows[:half], files)
-        self.draw(column, config, rows[half:], files)
+        self.draw(cells[:half])
+        self.draw(cells[half:])
 
-    def _write(
-        self, column: int, config: DrawConfig, rows: list[int], files: list[str | None], pictures: list[Any], seconds: float
-    ) -> None:
+    def _write(self, cells: list[_Cell], pictures: list[Any], seconds: float) -> None:
         from backends.generate.png import describe, write_png
 
-        for row, picture in zip(rows, pictures, strict=True):
-            path = Path(str(files[row]))
-            write_png(path, picture, describe(config, self._prompts[row]))
+        for cell, picture in zip(cells, pictures, strict=True):
+            write_png(cell.file, picture, describe(cell.config, picture.size))
             self.pictures += 1
-            self._request.reply("picture", column=column, row=row, file=str(path), seconds=round(seconds / len(rows), 3))
+            told = {"column": cell.column, "row": cell.row, "file": str(cell.file)}
+            self._request.reply("picture", **told, seconds=round(seconds / len(cells), 3))
 
 
-def _batches(files: list[str | None], size: int) -> list[list[int]]:
-    rows = [row for row, file in enumerate(files) if file]
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
+def _settled(config: DrawConfig) -> str:
+    """What the cells of one batch share: all but the words and the picture."""
+    return config.model_dump_json(exclude={"prompt", "image"}) + str(bool(config.image))
+
+
+def _batches(cells: list[_Cell], size: int) -> list[list[_Cell]]:
+    """Cells that can be drawn together, in the order of the columns."""
+    groups: dict[tuple[int, str], list[_Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.column, _settled(cell.config)), []).append(cell)
+    return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -29,6 +29,8 @@ WORK = ROOT / "build" / "screenshots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 PAGES = ("home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
 LIVE_STEPS = 450
+# Pages that look different with other data: (page, data set, what the picture's name gets).
+MORE = (("check", "faulty", "-findings"), ("dataset", "edits", "-edit-pairs"), ("captions", "edits", "-edit-pairs"))
 # What says that a page's own data has been drawn.
 READY = """() => ![...document.querySelectorAll('[data-state]')].some((e) => ['loading', 'busy'].includes(e.dataset.state))
     && [...document.images].every((i) => i.complete || i.loading === 'lazy')"""
@@ -61,7 +63,8 @@ def make_data() -> dict[str, str]:
         studio("generate", "zog on a purple background", "--lora", f"{done['run']}={weight}", "--seed", "7")
     faulty = studio("dataset", "import", str(make_faulty_pictures()), "--name", "Glorp, first try")["dataset"]
     studio("check", faulty)
-    ids = {"dataset": done["dataset"], "run": done["run"], "faulty": faulty}
+    edits = studio("dataset", "sample", "edits")["dataset"]
+    ids = {"dataset": done["dataset"], "run": done["run"], "faulty": faulty, "edits": edits}
     marker.write_text(json.dumps(ids))
     return ids
 
@@ -140,8 +143,9 @@ def main() -> None:
             with serve(WORK / state) as address:
                 for page in [p for p in PAGES if not only or p in only]:
                     photograph_all(browser, address, page=page, query=query, suffix="" if state == "full" else "-empty")
-                if state == "full" and (not only or "check" in only):
-                    photograph_all(browser, address, page="check", query=f"?dataset={ids['faulty']}", suffix="-findings")
+                for page, data, suffix in MORE if state == "full" else ():
+                    if not only or page in only:
+                        photograph_all(browser, address, page=page, query=f"?dataset={ids[data]}", suffix=suffix)
         if not only or "monitor" in only:
             run_id = start_live(ids["dataset"])
             with serve(WORK / "live") as address:

@@ -1,4 +1,4 @@
-"""Commands about data: import, list, export, caption, check."""
+"""Commands about data: import, list, export, caption, draft instructions, check."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import typer
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.output import bar, emit, escape, people, plain_errors, table
+from studio.datasets.caption_job import ACTIVE, CaptionJobs
 from studio.datasets.captions import set_caption
 from studio.datasets.checks import check_dataset
 from studio.datasets.export import export_dataset
 from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
+from studio.datasets.rows import SIDES
 from studio.datasets.samples import create_sample_dataset
+from studio.datasets.store import DatasetInfo
 from studio.datasets.trigger import with_trigger_word
-from studio.workers.captioner import Captioner
+from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
 
 app = typer.Typer(help="Data sets: import pictures, list, export.", no_args_is_help=True)
 
@@ -29,16 +32,20 @@ def import_(
     sources: Annotated[list[Path], typer.Argument(help="Pictures, folders or ZIP files.")],
     name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
     into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
+    kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Brings pictures in; what cannot be used is named with its reason."""
+    """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, or names ending in _before and _after.
+
+    What cannot be used is named with its reason; a half without its partner stays and waits.
+    """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         missing = [str(s) for s in sources if not s.exists()]
         if missing:
             raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
-        dataset_id = into or studio.datasets.create(name or sources[0].stem).id
+        dataset_id = into or studio.datasets.create(name or sources[0].stem, kind).id
         outcomes: list[Outcome] = []
         with bar(quiet=as_json) as progress:
             task = progress.add_task("Importing", total=len(sources))
@@ -56,9 +63,28 @@ def import_(
         if not info.num_pictures:
             reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
             raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
-        accepted = sum(o.accepted for o in outcomes)
-        value = {"dataset": info.id, "name": info.name, "pictures": info.num_pictures, "accepted": accepted, "refused": refused}
-        emit(value, f"{info.num_pictures} pictures are in the data set {info.id}.", as_json=as_json)
+        value = {
+            "dataset": info.id,
+            "name": info.name,
+            "kind": info.kind,
+            "pictures": info.num_pictures,
+            "incomplete": info.num_incomplete,
+            "accepted": sum(o.accepted for o in outcomes),
+            "refused": refused,
+        }
+        emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
+
+
+def _waiting(studio: Studio, info: DatasetInfo) -> str:
+    """Which halves wait, in a sentence: `3 wait for the picture after: 001, 002, 003.`"""
+    rows = studio.datasets.pictures(info.id) if info.num_incomplete else []
+    said = []
+    for side in SIDES:
+        names = [escape(row.name) for row in rows if row.missing == side]
+        if names:
+            more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+            said.append(f" {len(names):,} wait{'s' if len(names) == 1 else ''} for the picture {side}: {', '.join(names[:5])}{more}.")
+    return "".join(said)
 
 
 def _file(studio: Studio, dataset_id: str, source: Path) -> list[Outcome]:
@@ -67,12 +93,14 @@ def _file(studio: Studio, dataset_id: str, source: Path) -> list[Outcome]:
 
 @app.command("sample")
 def sample(
-    name: Annotated[str, typer.Argument(help="zog or glorp.")] = "zog", workspace: WorkspaceOption = None, as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="zog or glorp, or edits for edit pairs.")] = "zog",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Makes a data set of the sample pictures, captioned and ready to train."""
+    """Makes a data set of the sample pictures or the sample pairs, with their words, ready to train."""
     with plain_errors(as_json=as_json):
         info = create_sample_dataset(open_studio(workspace).datasets, name)
-        emit({"dataset": info.id, "pictures": info.num_pictures}, f"{info.num_pictures} pictures are in {info.id}.", as_json=as_json)
+        emit({"dataset": info.id, "pictures": info.num_pictures}, f"{info.num_pictures} {info.kind} are in {info.id}.", as_json=as_json)
 
 
 @app.command("list")
@@ -80,8 +108,9 @@ def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
     """Lists the data sets."""
     with plain_errors(as_json=as_json):
         found = open_studio(workspace).datasets.list()
-        rows = [[d.id, d.name, d.num_pictures, d.num_captions, d.trigger_word] for d in found]
-        emit([asdict(d) for d in found], table(["id", "name", "pictures", "captions", "trigger word"], rows), as_json=as_json)
+        rows = [[d.id, d.name, d.kind, d.num_pictures, d.num_captions, d.num_incomplete or "", d.trigger_word] for d in found]
+        columns = ["id", "name", "kind", "rows", "with words", "incomplete", "trigger word"]
+        emit([asdict(d) for d in found], table(columns, rows), as_json=as_json)
 
 
 @app.command("export")
@@ -91,10 +120,51 @@ def export(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes pictures and captions out, as a ZIP of images with .txt or as a folder with metadata.jsonl."""
+    """Writes pictures and captions out, as a ZIP of images with .txt or as a folder with metadata.jsonl.
+
+    Edit pairs lie in input_images/ and output_images/ beside it.
+    """
     with plain_errors(as_json=as_json):
         path = export_dataset(open_studio(workspace).datasets, dataset, out)
         emit({"path": str(path)}, f"Written to {path}.", as_json=as_json)
+
+
+@app.command("draft-instructions")
+def draft_instructions(
+    dataset: DatasetArgument,
+    captioner: Annotated[
+        str, typer.Option(help="Where the pictures alone do not tell: pocket-blip, a BLIP of the hub, a folder, or none.")
+    ] = DEFAULT_CAPTIONER,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Drafts an instruction for every complete pair that has none, by comparing before and after. Read them before you train."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        info, worker = studio.datasets.info(dataset), Captioner(studio.workspace)
+        if info.kind != "pairs":
+            raise DarkroomError(
+                f"“{info.name}” holds single pictures; instructions belong to edit pairs. For captions: studio caption {dataset}."
+            )
+        jobs = CaptionJobs(studio.workspace, worker)
+        try:
+            status = jobs.start(dataset, captioner=captioner)
+            with bar(quiet=as_json) as progress:
+                task = progress.add_task("Drafting", total=status["total"])
+                while status["state"] in ACTIVE:
+                    status = jobs.wait(dataset, 0.2)
+                    progress.update(task, completed=status["done"])
+        except KeyboardInterrupt:
+            jobs.cancel(dataset)
+            raise
+        finally:
+            worker.release()
+        if status["state"] == "failed":
+            raise DarkroomError(status["reason"])
+        drafted = status["done"] - status["silent"] - len(status["failed"]) - status["kept"]
+        value = {"dataset": dataset, "drafted": drafted, "silent": status["silent"], "failed": status["failed"]}
+        rest = f" {status['silent']} could not be told from their pictures; write them yourself." if status["silent"] else ""
+        emit(value, f"{drafted} instructions were drafted.{rest}", as_json=as_json)
 
 
 def caption(
@@ -108,6 +178,8 @@ def caption(
     """Writes a caption for every picture that has none. What a person wrote stays."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
+        if studio.datasets.info(dataset).kind == "pairs":
+            raise DarkroomError(f"These are edit pairs, which have instructions: studio dataset draft-instructions {dataset}.")
         if trigger_word:
             studio.datasets.update(dataset, trigger_word=trigger_word)
         waiting = [p for p in studio.datasets.pictures(dataset) if not p.text or p.text_by == "captioner"]
@@ -143,5 +215,6 @@ def check(
         report = check_dataset(studio.datasets, dataset, resolution=resolution, base_model=base_model)
         value: dict[str, Any] = report.to_json()
         lines = [f"Readiness: {report.score} of 100.", *report.sentences]
-        lines += [f"- {escape(f.title)} ({len(f.picture_ids)} pictures). {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
+        noun = "pairs" if studio.datasets.info(dataset).kind == "pairs" else "pictures"
+        lines += [f"- {escape(f.title)} ({len(f.picture_ids)} {noun}). {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
         emit(value, "\n".join(lines), as_json=as_json)

@@ -1,4 +1,4 @@
-"""Commands that draw: compare, generate; and export, which lays a LoRA out for other programs."""
+"""Commands that draw: compare, generate, edit; and export, which lays a LoRA out for other programs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ from studio.workers.compare import ComparisonStore
 from studio.workers.draw_jobs import DrawJobs
 from studio.workers.generator import Generator
 from studio.workers.history import History
+from studio.workers.inputs import InputShelf
+from studio.workers.loras import LoraShelf
 
 POLL_S = 0.2
+_SETTINGS = (
+    "base_model, negative_prompt, guidance_scale, num_inference_steps, width, height, sampler, refiner or refiner_share, as name=value."
+)
+LorasOption = Annotated[
+    list[str],
+    typer.Option("--lora", "-l", help="A result: id of a run, run@step, a key or a .safetensors file; =weight behind it. Repeat to mix."),
+]
+SettingsOption = Annotated[list[str], typer.Option("--set", "-s", help=_SETTINGS)]
+SeedOption = Annotated[int, typer.Option(help="Seed.")]
+CountOption = Annotated[int, typer.Option(help="So many pictures, from seeds that follow each other.")]
+OutOption = Annotated[Path | None, typer.Option(help="A folder that gets copies. Default: only the workspace's outputs.")]
 
 
 def wait_for(status: Callable[[], dict[str, Any] | None], what: str, *, quiet: bool) -> dict[str, Any]:
@@ -49,15 +62,18 @@ def wait_for(status: Callable[[], dict[str, Any] | None], what: str, *, quiet: b
 
 def compare(
     run: Annotated[str, typer.Argument(help="Id of the run (see: runs list).")],
-    prompt: Annotated[list[str], typer.Option("--prompt", "-p", help="A row. Default: the run's sample prompts.")] = [],  # noqa: B006
+    prompt: Annotated[
+        list[str],
+        typer.Option("--prompt", "-p", help="A row; of a run on edits a held-out pair by its instruction. Default: the run's own."),
+    ] = [],  # noqa: B006
     step: Annotated[list[int], typer.Option("--step", help="A checkpoint. Default: all.")] = [],  # noqa: B006
-    scale: Annotated[float, typer.Option(help="Weight of the LoRA, -2 to 2.")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Weight of the LoRA, -2 to 2; of a whole model, 0 to 1.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="One seed for all pictures.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the PNG goes. Default: the run's folder.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draws checkpoints x prompts at one seed, the base first, into one labelled PNG."""
+    """Draws checkpoints x prompts (or held-out pairs) at one seed into one labelled PNG; the base or the pair comes first."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         generator = Generator(studio.workspace)
@@ -76,30 +92,47 @@ def compare(
 
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
-    lora: Annotated[
-        list[str], typer.Option("--lora", "-l", help="A LoRA: id of a run, run@step or a key, with =weight behind it. Repeat to mix.")
-    ] = [],  # noqa: B006
-    setting: Annotated[
-        list[str],
-        typer.Option(
-            "--set", "-s", help="base_model, negative_prompt, guidance_scale, num_inference_steps, width, height or sampler, as name=value."
-        ),
-    ] = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="Seed.")] = 42,
-    count: Annotated[int, typer.Option(help="So many pictures, from seeds that follow each other.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="A folder that gets copies. Default: only the workspace's outputs.")] = None,
+    lora: LorasOption = [],  # noqa: B006
+    setting: SettingsOption = [],  # noqa: B006
+    seed: SeedOption = 42,
+    count: CountOption = 1,
+    out: OutOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draws a picture with LoRAs; every picture keeps its settings."""
+    """Draws a picture from words, with LoRAs or a whole trained model; every picture keeps its settings."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        values = {**parse_settings(setting), "prompt": prompt, "seed": seed, "loras": [_use(item) for item in lora]}
-        paths = _draw(studio, values, count, quiet=as_json)
-        if out:
-            out.mkdir(parents=True, exist_ok=True)
-            paths = [Path(shutil.copy(p, out)) for p in paths]
-        emit({"pictures": [str(p) for p in paths]}, "\n".join(str(p) for p in paths), as_json=as_json)
+        uses = [_use(studio, item) for item in lora]
+        _draw_and_tell(studio, {**parse_settings(setting), "prompt": prompt, "seed": seed, "loras": uses}, count, out, as_json=as_json)
+
+
+def edit(
+    image: Annotated[Path, typer.Argument(help="The picture to edit.")],
+    instruction: Annotated[str, typer.Argument(help="What should become of it, such as: make the background blue")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Who edits: id of a run, run@step, a key or a .safetensors file.")],
+    setting: Annotated[list[str], typer.Option("--set", "-s", help=f"image_guidance_scale (keep the picture, 1 to 10), {_SETTINGS}")] = [],  # noqa: B006
+    seed: SeedOption = 42,
+    out: OutOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Edits a picture as an instruction says, by a model that was trained on edits."""
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        if not image.is_file():
+            raise DarkroomError(f"There is no picture {image}. Give the path of a PNG, JPEG, WebP, BMP, TIFF or GIF.", field="image")
+        values = {**parse_settings(setting), "prompt": instruction, "seed": seed, "loras": [_use(studio, model)]}
+        picture = InputShelf(studio.workspace).add(image, image.name)
+        _draw_and_tell(studio, {**values, "image": picture.id}, 1, out, as_json=as_json)
+
+
+def _draw_and_tell(studio: Studio, values: dict[str, Any], count: int, out: Path | None, *, as_json: bool) -> None:
+    paths = _draw(studio, values, count, quiet=as_json)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        paths = [Path(shutil.copy(p, out)) for p in paths]
+    emit({"pictures": [str(p) for p in paths]}, "\n".join(str(p) for p in paths), as_json=as_json)
 
 
 def _draw(studio: Studio, values: dict[str, Any], count: int, *, quiet: bool) -> list[Path]:
@@ -113,10 +146,15 @@ def _draw(studio: Studio, values: dict[str, Any], count: int, *, quiet: bool) ->
     return [history.path(p["id"]) for p in status["pictures"] if p["ready"]]
 
 
-def _use(item: str) -> dict[str, Any]:
-    """`zog-03@300=0.8` -> the key of a LoRA and its weight."""
+def _use(studio: Studio, item: str) -> dict[str, Any]:
+    """`zog-03@300=0.8` or `style.safetensors=0.8` -> the key of a result and its weight; a file is taken into the workspace once."""
     name, _, weight = item.partition("=")
     key = name if ":" in name else f"run:{name}"
+    if name.endswith(".safetensors"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise DarkroomError(f"There is no file {path}. Give a .safetensors file, or the id of a run.", field="loras")
+        key = LoraShelf(studio.workspace).take(path).key
     try:
         return {"key": key, "weight": float(weight) if weight else 1.0}
     except ValueError:

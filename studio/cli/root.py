@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import dataset, launching, pictures, training
+from studio.cli import dataset, launching, pictures, setup, training
 
 app = typer.Typer(
     name="studio",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(training.runs_app, name="runs")
+app.add_typer(setup.app, name="setup")
 app.command("caption")(dataset.caption)
 app.command("check")(dataset.check)
 app.command("train")(training.train)
@@ -24,6 +25,7 @@ app.command("backends")(training.backends)
 app.command("accelerate-config")(launching.accelerate_config)
 app.command("compare")(pictures.compare)
 app.command("generate")(pictures.generate)
+app.command("edit")(pictures.edit)
 app.command("export")(pictures.export)
 
 

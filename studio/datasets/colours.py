@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-NAMES = {
-    "white": (250, 250, 250),
-    "black": (18, 18, 20),
-    "grey": (140, 140, 142),
-    "red": (214, 48, 49),
-    "orange": (243, 145, 38),
-    "yellow": (250, 218, 70),
-    "green": (60, 165, 75),
-    "turquoise": (50, 190, 190),
-    "light blue": (150, 205, 245),
-    "blue": (45, 95, 215),
-    "dark blue": (22, 30, 90),
-    "purple": (140, 70, 190),
-    "pink": (248, 160, 195),
-    "brown": (120, 78, 45),
-    "beige": (228, 208, 175),
-}
+# Several shades of one name where its field is wide: the nearest shade names a colour.
+SHADES = (
+    ("white", (250, 250, 250)),
+    ("black", (18, 18, 20)),
+    ("grey", (140, 140, 142)),
+    ("dark grey", (70, 70, 72)),
+    ("light grey", (205, 205, 207)),
+    ("red", (214, 48, 49)),
+    ("red", (255, 0, 0)),
+    ("dark red", (110, 16, 20)),
+    ("orange", (243, 145, 38)),
+    ("yellow", (250, 218, 70)),
+    ("yellow", (255, 255, 0)),
+    ("green", (60, 165, 75)),
+    ("green", (40, 240, 60)),
+    ("dark green", (20, 75, 30)),
+    ("turquoise", (50, 190, 190)),
+    ("turquoise", (0, 255, 255)),
+    ("light blue", (150, 205, 245)),
+    ("blue", (45, 95, 215)),
+    ("blue", (0, 0, 255)),
+    ("dark blue", (22, 30, 90)),
+    ("purple", (140, 70, 190)),
+    ("purple", (120, 0, 120)),
+    ("pink", (248, 160, 195)),
+    ("pink", (255, 190, 205)),
+    ("brown", (120, 78, 45)),
+    ("brown", (150, 50, 35)),
+    ("beige", (228, 208, 175)),
+)
 
 
 def to_lab(colour: np.ndarray) -> np.ndarray:
-    """sRGB, 0-255, as CIE L*a*b*, in which equal distances look equally large."""
+    """sRGB, 0-255, as OKLab times 100, in which equal distances look equally large; a deep blue stays blue in it."""
     part = np.asarray(colour, np.float64) / 255
     linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
-    scaled = xyz / np.array([0.9505, 1.0, 1.089])
-    curved = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
-    lightness, x, z = 116 * curved[..., 1] - 16, curved[..., 0], curved[..., 2]
-    return np.stack([lightness, 500 * (x - curved[..., 1]), 200 * (curved[..., 1] - z)], -1)
+    cones = np.cbrt(linear @ np.array([[0.4122, 0.2119, 0.0883], [0.5363, 0.6807, 0.2817], [0.0514, 0.1074, 0.6300]]))
+    return 100 * (cones @ np.array([[0.2105, 1.9780, 0.0259], [0.7936, -2.4286, 0.7828], [-0.0041, 0.4506, -0.8087]]))
 
 
 def colour_distance(one: np.ndarray, other: np.ndarray) -> float:
@@ -42,7 +52,7 @@ def colour_distance(one: np.ndarray, other: np.ndarray) -> float:
 def name_colour(colour: np.ndarray) -> str:
     """`blue`."""
     distances = np.linalg.norm(_LAB - to_lab(colour), axis=-1)
-    return list(NAMES)[int(distances.argmin())]
+    return SHADES[int(distances.argmin())][0]
 
 
-_LAB = to_lab(np.array(list(NAMES.values())))
+_LAB = to_lab(np.array([rgb for _, rgb in SHADES]))

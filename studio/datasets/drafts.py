@@ -16,6 +16,7 @@ _SIDE = 128
 _CHANGED = 24.0  # a pixel whose strongest channel differs by more has changed; saving as JPEG stays below
 _SAME_SHARE = 0.004
 _BACKGROUND = re.compile(r"\b(?:on|in front of|against)\s+(?:an?|the)\s+([\w-]+(?:\s[\w-]+)?)\s+background\b", re.IGNORECASE)
+_SAME_OUTLINES = 0.25  # of pairs of two things 0.19 at most was seen, of day and night 0.29 at least
 _ARTICLE = re.compile(r"^(?:an?|the|one)\s+", re.IGNORECASE)
 _TURNS = (
     (lambda a: a[:, ::-1], "mirror it"),
@@ -159,20 +160,38 @@ def _same_shading(a: np.ndarray, b: np.ndarray) -> bool:
 def _draft_whole(a: np.ndarray, b: np.ndarray, changed: np.ndarray) -> str:
     """The whole picture in another light or other colours; its shapes stay."""
     light_a, light_b = a.mean(-1), b.mean(-1)
-    if changed.mean() < 0.5 or _correlation(light_a, light_b) < 0.8:
+    if changed.mean() < 0.5:
         return ""
+    if _correlation(light_a, light_b) < 0.8:
+        return _draft_light(light_a, light_b, b)
     colour_a, colour_b = float(np.ptp(a, axis=-1).mean()), float(np.ptp(b, axis=-1).mean())
     if colour_b < 8 < 20 < colour_a:
         return "make it black and white"
     ratio = (float(light_b.mean()) + 8) / (float(light_a.mean()) + 8)
     warmth = float((b[..., 0] - b[..., 2]).mean() - (a[..., 0] - a[..., 2]).mean())
     if ratio < 0.78 or ratio > 1.28:
-        return "make it darker" if ratio < 1 else "make it brighter"
+        return _name_darkness(light_a, b) if ratio < 1 else "make it brighter"
     if abs(warmth) > 18:
         return "make it warmer" if warmth > 0 else "make it cooler"
     if colour_b > 1.4 * colour_a or colour_b < 0.65 * colour_a:
         return "make the colours stronger" if colour_b > colour_a else "make the colours paler"
     return ""
+
+
+def _draft_light(light_a: np.ndarray, light_b: np.ndarray, b: np.ndarray) -> str:
+    """Darker or brighter everywhere, each thing by another amount: known by the outlines, which stay where they were."""
+    edges = [np.hypot(*np.gradient(light)) for light in (light_a, light_b)]
+    if _correlation(*edges) < _SAME_OUTLINES:
+        return ""
+    if (light_b < light_a - 8).mean() > 0.9:
+        return _name_darkness(light_a, b)
+    return "make it brighter" if (light_b > light_a + 8).mean() > 0.9 else ""
+
+
+def _name_darkness(light_a: np.ndarray, b: np.ndarray) -> str:
+    """Much darker and bluish is what people call night."""
+    night = b.mean() < 0.45 * light_a.mean() and float((b[..., 2] - b[..., 0]).mean()) > 8
+    return "make it night" if night else "make it darker"
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from studio.datasets.report import Action, Finding, Severity
 from studio.datasets.twins import find_twins
 
 ENOUGH = 50
-_SAME_TINY, _SAME_NUMBERS = 1, 0.6
+_SAME_TINY, _SAME_NUMBERS, _SAME_BITS = 1, 0.6, 4
 _ONE_WORDING = 0.95
 _FEW_TO_JUDGE = 4
 
@@ -210,7 +210,7 @@ def _looks_unchanged(one: Seen) -> bool:
     if _sha(one, "before") == _sha(one, "after"):
         return True
     before, after = one.before, one.measures
-    if before is None or before.dhash != after.dhash or max(_differences(before, after)) > _SAME_NUMBERS:
+    if before is None or (before.dhash ^ after.dhash).bit_count() > _SAME_BITS or max(_differences(before, after)) > _SAME_NUMBERS:
         return False
     return max(abs(a - b) for a, b in zip(before.tiny, after.tiny, strict=True)) <= _SAME_TINY
 

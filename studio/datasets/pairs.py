@@ -17,6 +17,7 @@ _LOOSE = re.compile(r"[\W_]+")
 
 def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] | None = None) -> str:
     """Makes before of after and after of before, of these pairs or of all; the words stay. The token undoes it."""
+    store.workspace.dataset(dataset_id)
     wanted = None if pair_ids is None else set(pair_ids)
     with store.index(dataset_id).change() as rows:
         chosen = [row for row in rows if wanted is None or row.id in wanted]
@@ -38,6 +39,7 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
     Returns:
         How many pairs were made, and the token that undoes it.
     """
+    store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
         before = list(rows)
         joins = [(left, right) for left, right in _find_matches(rows) if _same_size(rows[left], rows[right])]
@@ -53,6 +55,7 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
 
 def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
     """Takes out the pairs that a list names and of which neither picture has come; says how many."""
+    store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
         kept = [row for row in rows if row.missing != "both"]
         count = len(rows) - len(kept)
@@ -61,7 +64,7 @@ def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
 
 
 def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
-    """What a training of edits would stop at, as sentences with the way out: halves, and sides of different size."""
+    """What a training of edits would stop at, as sentences with the way out: halves, two sizes, an empty instruction."""
     faults = []
     halves = [row for row in rows if row.missing]
     if halves:
@@ -70,6 +73,12 @@ def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
         faults.append(
             f"{len(halves):,} of {len(rows):,} pairs are not complete: {_some(halves)} ({words}). Add the missing pictures, or remove "
             "these pairs, on the Dataset page."
+        )
+    silent = [row for row in rows if not row.missing and not row.text.strip()]
+    if silent:
+        faults.append(
+            f"{len(silent):,} of {len(rows):,} pairs {'has' if len(silent) == 1 else 'have'} no instruction: {_some(silent)}. Write what "
+            "changes, or let drafts be made, on the Captions page."
         )
     uneven = [row for row in rows if _sizes(row)]
     if uneven:

@@ -124,6 +124,16 @@ class DatasetStore:
                 files.write_json(folder / "dataset.json", head | wanted)
         return self.info(dataset_id)
 
+    def set_kind(self, dataset_id: str, kind: str) -> None:
+        """Makes an empty data set one of pictures or of edit pairs."""
+        folder = self.workspace.dataset(dataset_id)
+        if kind not in KINDS:
+            raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
+        with hold_lock(folder / ".lock"):
+            if self.index(dataset_id).read() and self._head(folder)["kind"] != kind:
+                raise DarkroomError("Its kind can be changed only while nothing is in it. Begin another data set.", field="kind")
+            files.write_json(folder / "dataset.json", (files.read_json(folder / "dataset.json") or {}) | {"kind": kind})
+
     def decide_kind(self, dataset_id: str, guess: Callable[[], str]) -> str:
         """The kind of the data set; where nobody chose one and nothing is in it yet, it becomes what `guess` says."""
         folder = self.workspace.dataset(dataset_id)
@@ -210,6 +220,7 @@ class DatasetStore:
 
     def remove(self, dataset_id: str, picture_ids: Collection[str]) -> str:
         """Takes rows out; the token undoes it. Their files stay for 30 days: a run that reads them is not disturbed."""
+        self.workspace.dataset(dataset_id)
         wanted = set(picture_ids)
         with self.index(dataset_id).change() as rows:
             taken = [p for p in rows if p.id in wanted]

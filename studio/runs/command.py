@@ -19,6 +19,7 @@ from studio.runs.hardware import Hardware, probe_hardware
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAIN_CONFIGURATION = Path(__file__).with_name("launchers") / "accelerate.yaml"
 FEW_CORES = 4
+OWN_TRAINER = "backends.train"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,16 @@ def build_command(
         place: Which of the machines this command is for; this one when not given.
         python: The interpreter that has the trainer's packages.
     """
-    flags = flags_of(config, hardware or probe_hardware(), launch, place)
-    command = [python, "-m", "accelerate.commands.launch", *flags, "-m", "backends.train", "--config", str(RunDir(run_root).config)]
+    trainer = trainer_of(config)
+    command = [python, "-m", trainer, "--config", str(RunDir(run_root).config)]
+    if trainer == OWN_TRAINER:
+        command[2:2] = ["accelerate.commands.launch", *flags_of(config, hardware or probe_hardware(), launch, place), "-m"]
     return [*command, "--resume", "latest"] if resume else command
+
+
+def trainer_of(config: Config) -> str:
+    """The module that trains: ours under `accelerate launch`, or one that drives another program and needs no launcher."""
+    return str(getattr(config, "trainer", OWN_TRAINER))
 
 
 def flags_of(config: Config, hardware: Hardware, launch: LaunchSettings | None = None, place: Place | None = None) -> list[str]:

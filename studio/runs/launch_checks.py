@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backends.contract.config import Config, ConfigFaults, Fault
 from backends.contract.launch import LaunchSettings
-from studio.runs.command import count_processes
+from studio.runs.command import OWN_TRAINER, count_processes, trainer_of
 from studio.runs.hardware import Gpu, Hardware, describe_hardware, probe_hardware
 
 # Memory of the cards that clusters and clouds have, in 10**9 bytes, under the names that they use there.
@@ -45,7 +45,7 @@ def check_launch(config: Config, launch: LaunchSettings, here: Hardware | None =
     """Every fault of the launch settings against the run's settings and this machine."""
     here = here or probe_hardware()
     found = [*_check_distribution(launch, here), *_check_machines(config, launch), *_check_gpus(config, launch, here)]
-    found += [*_check_tools(launch), *_check_secrets(launch), *_check_python(launch)]
+    found += [*_check_tools(launch), *_check_secrets(launch), *_check_python(launch), *_check_trainer(config, launch)]
     if launch.dynamo_backend == "cudagraphs" and not hardware_for(config, launch, here).gpus:
         text = "Compiles by is cudagraphs, which needs a GPU; there is none. Choose no or inductor."
         found.append(Fault(field="dynamo_backend", text=text))
@@ -170,6 +170,13 @@ def _check_tools(launch: LaunchSettings) -> list[Fault]:
         return []
     place = "slurm: sign in to a machine of the cluster and run Darkroom there" if launch.launcher == "slurm" else "install it"
     return [Fault(field="launcher", text=f"Runs on is {launch.launcher}, and {words} cannot be found here. Choose local, or {place}.")]
+
+
+def _check_trainer(config: Config, launch: LaunchSettings) -> list[Fault]:
+    if trainer_of(config) == OWN_TRAINER or (launch.is_local and launch.num_machines == 1):
+        return []
+    text = "ai-toolkit trains on this machine alone. Choose local and one machine, or train it with flux/text_to_image."
+    return [Fault(field="launcher", text=text)]
 
 
 def _check_secrets(launch: LaunchSettings) -> list[Fault]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from backends.contract.base_models import BASE_MODELS
 from studio.runs.cost import compute_memory_parts, estimate_step_seconds, trains_lora
 from studio.runs.hardware import Hardware
@@ -29,6 +31,8 @@ def list_levers(config: Any, hardware: Hardware) -> list[Lever]:
     before, step_s = _sum(config, hardware), estimate_step_seconds(config, hardware)[0]
     found = []
     for changes, text in _offer(config):
+        if not _can_be(config, changes):
+            continue
         changed = config.model_copy(update=changes)
         saved = before - _sum(changed, hardware)
         if saved >= MIN_SAVED_GB:
@@ -49,6 +53,15 @@ def suggest_less_memory(config: Any, hardware: Hardware) -> str:
 def find_pocket(config: Any) -> str:
     """The bundled base model of the family."""
     return next(m.name for m in BASE_MODELS.values() if m.bundled and m.family == config.family)
+
+
+def _can_be(config: Any, changes: dict[str, Any]) -> bool:
+    """Whether this training has those settings with those values; another program may have fewer than ours."""
+    try:
+        type(config)(**{**config.model_dump(), **changes})
+    except ValidationError:
+        return False
+    return True
 
 
 def _sum(config: Any, hardware: Hardware) -> float:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backends.contract.aitoolkit import check_run_folder, find_ai_toolkit
 from backends.contract.base_models import resolve_source
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.registry import find_backend
+from studio.runs.command import OWN_TRAINER, trainer_of
 from studio.runs.control import find_busy_run
 from studio.runs.cost import find_model_cost
 from studio.runs.data_faults import check_data, check_folders
@@ -64,7 +66,10 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         _check_machine_is_free(workspace, faults)
         return Preflight(None, faults)
     check_folders(config, faults)
-    _check_packages(config, faults)
+    if trainer_of(config) == OWN_TRAINER:
+        _check_packages(config, faults)
+    else:
+        _check_ai_toolkit(workspace, faults)
     _check_switches(config, hardware, faults)
     known = _check_base_model(config, faults)
     forecast = None
@@ -87,6 +92,15 @@ def forecast_run(workspace: Workspace, config: Config, num_pictures: int) -> For
 def free_disk(folder: Path) -> float:
     """Bytes free where `folder` lies."""
     return float(shutil.disk_usage(folder).free)
+
+
+def _check_ai_toolkit(workspace: Workspace, faults: list[Fault]) -> None:
+    """It brings its own packages; whether they are there `setup aitoolkit` has looked."""
+    try:
+        check_run_folder(workspace.runs)
+        find_ai_toolkit(workspace.root)
+    except DarkroomError as error:
+        faults.append(Fault(field="backend", text=error.text))
 
 
 def _check_packages(config: Any, faults: list[Fault]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
@@ -14,9 +15,12 @@ from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.web.brand import FOREVER
 from studio.web.context import Context
 from studio.web.media_routes import scaled_webp
-from studio.workers.compare import ComparisonStore, likely_best, read_losses
+from studio.workers.compare import ComparisonStore
+from studio.workers.compare_plan import likely_best, read_losses
+from studio.workers.pairs import SIDES, choose_pairs, read_pairs
 
 AT_FIRST = 8  # columns that are proposed where a run has more checkpoints
+MAX_OFFERED = 64  # held-out pairs to choose rows from
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -84,6 +88,17 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
         scaled = scaled_webp(context.workspace.cache, path, f"compare-{run_id}-{name}", w)
         return FileResponse(scaled, media_type="image/webp", headers=FOREVER)
 
+    @api.get("/media/compare/{run_id}/pair/{pair_id}/{side}.webp")
+    def side_of_pair(run_id: str, pair_id: str, side: str, w: Annotated[int, Query(ge=32, le=2048)] = 192) -> FileResponse:
+        if side not in SIDES:
+            raise HTTPException(404, "A pair has a picture before and a target.")
+        pair = choose_pairs(read_pairs(RunDir(context.workspace.run(run_id))), [pair_id])[0]
+        path = pair.before if side == "before" else pair.target
+        key = hashlib.sha256(f"{path} {path.stat().st_mtime_ns}".encode()).hexdigest()[:24] if path.is_file() else ""
+        if not key:
+            raise HTTPException(404, f"The picture {path.name} is no longer where it was.")
+        return FileResponse(scaled_webp(context.workspace.cache, path, f"pair-{key}", w), media_type="image/webp", headers=FOREVER)
+
     return api
 
 
@@ -101,6 +116,7 @@ def describe_comparison(context: Context, store: ComparisonStore, run_id: str) -
         "kept": info.kept_step,
         "star": read_star(run) or info.kept_step or best,
         "proposed": proposed,
+        "pairs": [{"id": p.id, "text": p.instruction} for p in read_pairs(run)[:MAX_OFFERED]] if proposed["edits"] else [],
         "status": store.status(run_id),
     }
 

@@ -46,6 +46,12 @@ class Begun(Named):
     listed: Annotated[str, StringConstraints(max_length=4000)] = ""
 
 
+class Kind(BaseModel):
+    """The kind of a data set that is still empty."""
+
+    kind: Literal["pictures", "pairs"]
+
+
 class Chosen(BaseModel):
     """Ids of pictures or pairs; `awaited` takes out too what a list names and what never came."""
 
@@ -96,6 +102,11 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/api/datasets/{dataset_id}/marks")
     def marks(dataset_id: str) -> JSONResponse:
         return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set")))
+
+    @routes.post("/api/datasets/{dataset_id}/kind")
+    def decide(dataset_id: str, body: Kind) -> JSONResponse:
+        store.set_kind(safe_id(dataset_id, "data set"), body.kind)
+        return _answer(describe_dataset(context, dataset_id))
 
     @routes.patch("/api/datasets/{dataset_id}")
     def rename(dataset_id: str, body: Named) -> JSONResponse:

@@ -12,24 +12,28 @@ from pydantic import BaseModel, Field
 
 from backends.contract import files
 from backends.contract.base_models import BASE_MODELS, find_base_model
-from backends.contract.draw import SAMPLERS
+from backends.contract.draw import KEEP_PICTURE, REFINER_SHARE
+from backends.contract.drawing import FAMILIES, SAMPLERS, describe_base
 from backends.contract.errors import DarkroomError
 from studio.web.brand import FOREVER
 from studio.web.context import Context
 from studio.web.media_routes import scaled_webp
 from studio.web.uploads import receive_files, upload_folder
-from studio.workers.draw_jobs import DrawJobs
+from studio.workers.draw_jobs import DrawJobs, Strip
 from studio.workers.history import History, Output
 from studio.workers.loras import LoraInfo, LoraShelf
 from studio.workspace import safe_id
 
-STRIP = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5]
+SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+KEEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 PAGE = 24
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Wish(BaseModel):
-    """A drawing: the settings of one picture, and whether a strip over the scale of its first LoRA is asked for."""
+    """A drawing: the settings of one picture, and whether a strip is asked for: over the scale of its first result, or, for an edit,
+    over how closely the picture is kept.
+    """
 
     values: dict[str, Any] = Field(default_factory=dict)
     strip: bool = False
@@ -42,17 +46,17 @@ class Recent:
         self._folder = context.workspace.cache / "draw"
         self._jobs = jobs
 
-    def find(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """Status of the newest job, and of the newest strip; each with its `id`, or None."""
+    def find(self) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
+        """Status of the newest job, and of the newest strip by what it goes over; each with its `id`."""
         names = sorted((p.stem for p in self._folder.glob("draw-*.json")), reverse=True)[:PAGE] if self._folder.is_dir() else []
-        newest, strip = None, None
+        newest: dict[str, Any] | None = None
+        strips: dict[str, dict[str, Any]] = {}
         for name in names:
             status = {**self._jobs.status(name), "id": name}
             newest = newest or status
-            if [p.get("label") for p in status.get("pictures", [])] == [f"{w:.2f}" for w in STRIP]:
-                strip = status
-                break
-        return newest, strip
+            if isinstance(status.get("strip"), dict):
+                strips.setdefault(str(status["strip"].get("over")), status)
+        return newest, strips
 
 
 def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one line each
@@ -63,21 +67,23 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
 
     @api.get("/api/generate")
     def generate() -> JSONResponse:
-        newest, strip = recent.find()
+        newest, strips = recent.find()
+        loras = list_loras(shelf)
         answer = {
-            "bases": _bases(),
+            "bases": list_bases([lora["base_model"] for lora in loras]),
             "samplers": SAMPLERS,
-            "loras": list_loras(shelf),
-            "strip_weights": STRIP,
+            "loras": loras,
+            "keep": KEEP_PICTURE,
+            "refiner_share": REFINER_SHARE,
             "job": newest,
-            "strip": strip,
-            "strip_key": _strip_key(history, strip),
+            "strips": strips,
         }
-        return JSONResponse({**answer, "history": _page(history, 0)}, headers=_NO_STORE)
+        pages = {"history": _page(history, 0, edits=False), "edits": _page(history, 0, edits=True)}
+        return JSONResponse({**answer, **pages}, headers=_NO_STORE)
 
     @api.post("/api/generate")
     def start(wish: Wish) -> JSONResponse:
-        job_id = jobs.start(wish.values, weights=STRIP if wish.strip else None)
+        job_id = jobs.start(wish.values, strip=choose_strip(shelf, wish.values) if wish.strip else None)
         return JSONResponse({**jobs.status(job_id), "id": job_id}, headers=_NO_STORE)
 
     @api.get("/api/generate/jobs/{job_id}")
@@ -90,8 +96,8 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
         return Response(status_code=204)
 
     @api.get("/api/generate/history")
-    def earlier(offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
-        return JSONResponse(_page(history, offset), headers=_NO_STORE)
+    def earlier(offset: Annotated[int, Query(ge=0)] = 0, edits: bool = False) -> JSONResponse:
+        return JSONResponse(_page(history, offset, edits=edits), headers=_NO_STORE)
 
     @api.get("/api/generate/history/{output_id}")
     def picture(output_id: str) -> JSONResponse:
@@ -129,13 +135,13 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     return api
 
 
-def _strip_key(history: History, strip: dict[str, Any] | None) -> str:
-    """The key of the LoRA that a strip goes over, from the settings of its first picture that is still there."""
-    for picture in strip["pictures"] if strip else []:
-        if picture["ready"] and history.path(picture["id"]).is_file():
-            loras = history.get(picture["id"]).settings.get("loras") or [{}]
-            return str(loras[0].get("key", ""))
-    return ""
+def choose_strip(shelf: LoraShelf, values: dict[str, Any]) -> Strip:
+    """What a strip of these settings goes over, and how far: a whole model ends where it was trained to."""
+    if values.get("image"):
+        return Strip("image_guidance_scale", KEEPS)
+    keys = [str(use.get("key")) for use in values.get("loras", []) if isinstance(use, dict) and use.get("key")]
+    whole = bool(keys) and shelf.get(keys[0]).kind != "lora"
+    return Strip("weight", tuple(s for s in SCALES if s <= 1) if whole else SCALES)
 
 
 def list_loras(shelf: LoraShelf) -> list[dict[str, Any]]:
@@ -150,20 +156,25 @@ def _lora(info: LoraInfo) -> dict[str, Any]:
     return {**asdict(info), "run": run, "base_name": base.name if base else info.base_model}
 
 
-def _bases() -> list[dict[str, Any]]:
-    """The base models by key, with what suits each."""
-    return [
-        {
-            "key": m.key, "name": m.name, "resolution": m.resolution, "guidance_scale": m.guidance_scale, "bundled": m.bundled,
-            "num_inference_steps": m.num_inference_steps, "size_gb": m.size_gb,
-        }
-        for m in BASE_MODELS.values()
-    ]  # fmt: skip
+def list_bases(used: list[str]) -> list[dict[str, Any]]:
+    """The base models by key, with what suits each; after those known by name those that results were trained from.
+
+    Args:
+        used: How the results name their base models.
+    """
+    strangers = [name for name in dict.fromkeys(used) if name and find_base_model(name) is None]
+    listed = []
+    for name in [*BASE_MODELS, *strangers]:
+        known, facts = BASE_MODELS.get(name), describe_base(name)
+        family = FAMILIES.get(facts.family)
+        told = {"key": name, "bundled": bool(known and known.bundled), "size_gb": known.size_gb if known else None}
+        listed.append({**asdict(facts), **told, "family_title": family.title if family else "", "refines": bool(family and family.refines)})
+    return listed
 
 
-def _page(history: History, offset: int) -> dict[str, Any]:
-    """A page of earlier pictures, newest first, and whether there are more."""
-    found = history.list(offset, PAGE + 1)
+def _page(history: History, offset: int, *, edits: bool) -> dict[str, Any]:
+    """A page of earlier pictures, or of earlier edits, newest first, and whether there are more."""
+    found = history.list(offset, PAGE + 1, edits=edits)
     return {"items": [_output(o) for o in found[:PAGE]], "more": len(found) > PAGE}
 
 

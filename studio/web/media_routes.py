@@ -18,7 +18,7 @@ from studio.workspace import safe_id
 
 SIZES = (96, 192, 384, 768)
 _SAMPLE = re.compile(r"p(\d{1,3})_s(\d{1,3})\.png")
-_HEADERS = {**FOREVER, "Content-Security-Policy": "default-src 'none'; sandbox"}  # a picture is never a page
+MEDIA_HEADERS = {**FOREVER, "Content-Security-Policy": "default-src 'none'; sandbox"}  # a picture is never a page
 
 
 def router(context: Context) -> APIRouter:
@@ -28,12 +28,12 @@ def router(context: Context) -> APIRouter:
     @routes.get("/media/thumb/{dataset_id}/{picture_id}/{size}.webp")
     def thumb(dataset_id: str, picture_id: str, size: int) -> FileResponse:
         path = context.datasets.thumbnail(safe_id(dataset_id, "data set"), safe_id(picture_id, "picture"), size)
-        return FileResponse(path, media_type="image/webp", headers=_HEADERS)
+        return FileResponse(path, media_type="image/webp", headers=MEDIA_HEADERS)
 
     @routes.get("/media/picture/{dataset_id}/{picture_id}")
     def picture(dataset_id: str, picture_id: str) -> FileResponse:
         path = context.datasets.path(safe_id(dataset_id, "data set"), safe_id(picture_id, "picture"))
-        return FileResponse(path, headers=_HEADERS)
+        return FileResponse(path, headers=MEDIA_HEADERS)
 
     @routes.get("/media/run/{run_id}/sample/{step}/{name}")
     def sample(run_id: str, step: int, name: str, w: Annotated[int, Query(ge=0, le=2048)] = 0) -> FileResponse:
@@ -44,8 +44,8 @@ def router(context: Context) -> APIRouter:
         if not path.is_file():
             raise HTTPException(404, "There is no such sample. It may not be made yet.")
         if not w:
-            return FileResponse(path, media_type="image/png", headers=_HEADERS)
-        return FileResponse(scaled_webp(context.workspace.cache, path, f"{run_id}-{step}-{match[1]}-{match[2]}", w), headers=_HEADERS)
+            return FileResponse(path, media_type="image/png", headers=MEDIA_HEADERS)
+        return FileResponse(scaled_webp(context.workspace.cache, path, f"{run_id}-{step}-{match[1]}-{match[2]}", w), headers=MEDIA_HEADERS)
 
     return routes
 

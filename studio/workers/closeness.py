@@ -5,6 +5,7 @@ distance of two pictures is the root of their mean squared difference, 0 to 255;
 the nearest training picture. Closeness of a checkpoint = 1 - its mean distance / the base's, cut at 0: 0 is no nearer
 than the base without LoRA, 1 is on top of the training pictures. It sees colours and rough layout, no detail, and says
 little for styles; and a checkpoint that copies its training pictures scores high, so it never decides alone.
+Likeness of an edit, in the same space: 1 - its distance from the wanted picture / that of the picture before, cut at 0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from backends.contract.rundir import RunDir
 
 log = logging.getLogger(__name__)
 GRID = 8
+TELLING = 4.0
 MAX_PICTURES = 200
 
 
@@ -41,6 +43,21 @@ def compute_closeness(run: RunDir, drawn: dict[int, list[Path]]) -> dict[int, fl
     if not distances.get(0):
         return {}
     return {step: round(max(0.0, 1 - d / distances[0]), 4) for step, d in distances.items()}
+
+
+def compute_likeness(before: list[Path], target: list[Path], drawn: dict[int, list[Path]]) -> dict[int, float]:
+    """How much of the way from the pictures before to the wanted ones each step's edits have gone, 0 to 1, by step.
+
+    Pairs whose two pictures hardly differ in this space tell nothing and are left out; so are steps that are not drawn whole.
+    """
+    pairs = [(compute_features(b), compute_features(t)) for b, t in zip(before, target, strict=True)]
+    telling = [i for i, (b, t) in enumerate(pairs) if _distance(b, t) >= TELLING]
+    found = {}
+    for step, pictures in drawn.items():
+        if telling and all(pictures[i].is_file() for i in telling):
+            left = [_distance(compute_features(pictures[i]), pairs[i][1]) / _distance(*pairs[i]) for i in telling]
+            found[step] = round(sum(max(0.0, 1 - share) for share in left) / len(left), 4)
+    return found
 
 
 def compute_features(path: Path) -> list[int]:

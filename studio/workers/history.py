@@ -72,11 +72,17 @@ class History:
             write_webp(source, target, size_px)
         return target
 
-    def list(self, offset: int = 0, limit: int | None = None) -> list[Output]:
-        """The pictures, newest first."""
+    def list(self, offset: int = 0, limit: int | None = None, *, edits: bool | None = None) -> list[Output]:
+        """The pictures, newest first.
+
+        Args:
+            offset: So many are left out at the start.
+            limit: At most so many.
+            edits: Only those made from a picture, or only those made from words; by default both.
+        """
         ids = sorted((p.stem for p in self._folder.glob("*.json") if p.with_suffix(".png").is_file()), reverse=True)
-        chosen = ids[offset : None if limit is None else offset + limit]
-        return [output for output in (self._read(i) for i in chosen) if output]
+        found = (output for output in map(self._read, ids) if output and edits in (None, bool(output.settings.get("image"))))
+        return [*itertools.islice(found, offset, None if limit is None else offset + limit)]
 
     def get(self, output_id: str) -> Output:
         """The picture of this id."""

@@ -1,7 +1,8 @@
-"""The LoRAs that can be drawn with: those of the runs, their checkpoints, and files that a person added."""
+"""The results that can be drawn with, LoRAs and whole models: those of the runs, their checkpoints, and files that a person added."""
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import files
-from backends.contract.adapter_file import read_adapter_header
 from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
+from backends.contract.result_file import read_result
 from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.workspace import Workspace, new_id, safe_id
 
+EDITING = "instruct_pix2pix"
 _KEY = re.compile(r"(?:(run):([a-z0-9_-]+)(?:@(\d{1,9}))?|(file):([a-z0-9_-]+))")
 
 
 @dataclass(frozen=True)
 class LoraInfo:
-    """One LoRA. `step` is None for a run's final file and for added files; `key` is what pages and settings name it by."""
+    """One result. `step` is None for a run's final file and for added files; `key` is what pages and settings name it by.
+
+    `kind` is lora, model (all weights) or edit (all weights of a model that edits); `family` is empty where its file does not tell.
+    """
 
     key: str
     name: str
@@ -29,6 +34,8 @@ class LoraInfo:
     kept: bool
     trigger_word: str
     base_model: str
+    kind: str = "lora"
+    family: str = ""
 
 
 class LoraShelf:
@@ -58,7 +65,7 @@ class LoraShelf:
         if match and match[4]:
             return self._of_file(path)
         run = RunDir(self._workspace.run(match[2] if match else ""))
-        return _describe(run, int(match[3]) if match and match[3] else None)
+        return _describe(run, int(match[3]) if match and match[3] else None, _read_notes(run))
 
     def path(self, key: str) -> Path:
         """Its file.
@@ -78,9 +85,18 @@ class LoraShelf:
             raise DarkroomError(f"The LoRA “{key.partition(':')[2]}” is not there any more.", field="loras")
         return path
 
+    def take(self, source: Path) -> LoraInfo:
+        """As `add` under its own name, unless the very same file was taken in before."""
+        size = source.stat().st_size
+        same = [p for p in sorted(self.folder.glob("*.safetensors")) if p.stat().st_size == size] if self.folder.is_dir() else []
+        for path in same:
+            if filecmp.cmp(source, path, shallow=False):
+                return self.get(f"file:{path.stem}")
+        return self.add(source, source.name)
+
     def add(self, source: Path, name: str) -> LoraInfo:
         """Copies a checked .safetensors file in under a name of its own."""
-        read_adapter_header(source)
+        read_result(source)
         self.folder.mkdir(parents=True, exist_ok=True)
         stem = re.sub(r"\.safetensors$", "", name)
         taken = {p.stem for p in self.folder.glob("*.safetensors")}
@@ -97,23 +113,21 @@ class LoraShelf:
         return self.get(f"file:{lora_id}")
 
     def _of_run(self, run: RunDir, checkpoints: bool) -> Sequence[LoraInfo]:
-        steps = complete_checkpoints(run)
-        kept = kept_step(run)
-        found = [_describe(run, kept)] if kept in steps else []
+        steps, notes = complete_checkpoints(run), _read_notes(run)
+        found = [_describe(run, notes.kept, notes)] if notes.kept in steps else []
         if run.result.is_file():
-            found.append(_describe(run, None))
+            found.append(_describe(run, None, notes))
         if checkpoints or not found:
             wanted = steps if checkpoints else steps[-1:]
-            found += [_describe(run, step) for step in reversed(wanted) if step != kept]
+            found += [_describe(run, step, notes) for step in reversed(wanted) if step != notes.kept]
         return found
 
     def _of_file(self, path: Path) -> LoraInfo:
         try:
-            notes = read_adapter_header(path).metadata
+            _, facts = read_result(path)
         except DarkroomError:
-            notes = {}
-        trigger, base = notes.get("modelspec.trigger_phrase", ""), notes.get("ss_sd_model_name", "")
-        return LoraInfo(f"file:{path.stem}", path.stem, None, False, trigger, base)
+            return LoraInfo(f"file:{path.stem}", path.stem, None, False, "", "")
+        return LoraInfo(f"file:{path.stem}", path.stem, None, False, facts.trigger_word, facts.base_model, facts.kind, facts.family)
 
 
 def kept_step(run: RunDir) -> int | None:
@@ -132,9 +146,42 @@ def read_settings(run: RunDir) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _describe(run: RunDir, step: int | None) -> LoraInfo:
-    settings, info = read_settings(run), files.read_json(run.info) or {}
+@dataclass(frozen=True)
+class _Notes:
+    """What a run's files say of all its results, read once."""
+
+    name: str
+    trigger_word: str
+    base_model: str
+    family: str
+    method: str
+    kept: int | None
+
+
+def read_backend(run: RunDir) -> str:
+    """The run's back end, family/method; empty where its settings cannot be read."""
+    try:
+        return str(read_config_document(run.config)["backend"])
+    except DarkroomError:
+        return ""
+
+
+def _read_notes(run: RunDir) -> _Notes:
+    try:
+        document = read_config_document(run.config)
+    except DarkroomError:
+        document = {"backend": "", "config": {}}
+    settings = document["config"] if isinstance(document["config"], dict) else {}
+    info: Any = files.read_json(run.info)
     name = str(info.get("name") or run.root.name) if isinstance(info, dict) else run.root.name
-    key = f"run:{run.root.name}" + (f"@{step}" if step is not None else "")
+    family, _, method = str(document["backend"]).partition("/")
     trigger, base = str(settings.get("trigger_word") or ""), str(settings.get("pretrained_model_name_or_path") or "")
-    return LoraInfo(key, name, step, step is not None and step == kept_step(run), trigger, base)
+    return _Notes(name, trigger, base, family, method, kept_step(run))
+
+
+def _describe(run: RunDir, step: int | None, notes: _Notes) -> LoraInfo:
+    key = f"run:{run.root.name}" + (f"@{step}" if step is not None else "")
+    path = run.result if step is None else run.weights(step)
+    kind = "lora" if path.name.startswith("lora.") else "edit" if notes.method == EDITING else "model"
+    kept = step is not None and step == notes.kept
+    return LoraInfo(key, notes.name, step, kept, notes.trigger_word, notes.base_model, kind, notes.family)

@@ -27,11 +27,11 @@ def build_sheet(title: str, status: dict[str, Any], pictures: list[list[Path | N
     columns, rows = len(status["columns"]), len(status["prompts"])
     sheet = Image.new("RGB", (left + columns * (side + gap) + gap, top + rows * (side + gap) + gap), _PAPER)
     draw, font, bold = ImageDraw.Draw(sheet), ImageFont.load_default(text), ImageFont.load_default(round(text * 1.3))
-    head = f"{title}: seed {status['seed']}, LoRA scale {status['scale']:.2f}"
+    head = f"{title}: seed {status['seed']}, scale {status['scale']:.2f}"
     draw.text((gap * 2, text // 2), _fit(draw, head, bold, sheet.width - gap * 4), _INK, font=bold)
     for index, column in enumerate(status["columns"]):
         x = left + index * (side + gap)
-        name = "Base" if column["step"] == 0 else f"Step {column['step']:,}"
+        name = column.get("side", "").capitalize() or ("Base" if column["step"] == 0 else f"Step {column['step']:,}")
         loss = column.get("heldout_loss")
         note = f"held-out {loss:.4f}" if loss is not None else ""
         draw.text((x, top - text * 3), _fit(draw, name, bold, side), _RED if column["best"] else _INK, font=bold)
@@ -57,7 +57,7 @@ def _settings(title: str, status: dict[str, Any]) -> dict[str, Any]:
     return {
         "software": "Darkroom", "run": title, **status.get("settings", {}), "seed": status["seed"], "scale": status["scale"],
         "prompts": [p["text"] for p in status["prompts"]],
-        "columns": [{"step": c["step"], "heldout_loss": c["heldout_loss"]} for c in status["columns"]],
+        "columns": [{"step": c["step"], "heldout_loss": c["heldout_loss"]} for c in status["columns"] if not c.get("side")],
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backends.registry import BACKENDS
 from tests.rules.source import imported_modules, python_files, relative
 
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate", "bitsandbytes", "xformers"}
@@ -55,6 +56,6 @@ def test_families_do_not_know_methods_and_methods_do_not_know_each_other(path):
     if own.startswith("backends.families"):
         assert not {n for n in names if n.startswith("backends.methods")}
     else:
-        others = {n for n in names if n.startswith("backends.methods.") and not n.startswith((own, "backends.methods.protocol"))}
-        assert not others
+        methods = {backend.method_class.partition(":")[0] for backend in BACKENDS.values()} - {own}
+        assert not {n for n in names if n.startswith(tuple(methods))}, "what methods share stands in modules that are none"
         assert not {n for n in names if n.startswith("backends.families.") and not n.startswith("backends.families.protocol")}

@@ -1,24 +1,18 @@
 // A | B: two cells under one slider, and what was measured of each. Only figures that exist are shown.
-import {h, icon, fill, drag} from './core.js';
+import {h, icon, fill} from './core.js';
 import {lossText} from './curve.js';
 import {count} from './run.js';
+import {makeSlide} from './slide.js';
 import {cellUrl, nameOf} from './strip.js';
 
 export function makeAb(given, onStar) {
-  const pane = h('div.d-ab', {role: 'slider', tabIndex: 0, hidden: true, aria: {label: 'Slide between A and B', valuemin: 0, valuemax: 100}}), side = h('div.abs'), el = h('aside.abp', {aria: {label: 'A and B'}}, pane, side);
-  let at = 50, drawn = '';
-
-  function slide(v) {
-    at = Math.max(0, Math.min(100, v));
-    pane.style.setProperty('--at', at + '%');
-    pane.setAttribute('aria-valuenow', Math.round(at)); pane.setAttribute('aria-valuetext', `${Math.round(at)} percent A`);
-  }
-  drag(pane, (f) => slide(f * 100));
-  pane.addEventListener('keydown', (e) => { const v = {ArrowLeft: at - 5, ArrowRight: at + 5, Home: 0, End: 100}[e.key]; if (v != null) { e.preventDefault(); slide(v); } });
+  const slider = makeSlide('Slide between A and B', 'A'), pane = slider.pane, side = h('div.abs'), el = h('aside.abp', {aria: {label: 'A and B'}}, pane, side);
+  let drawn = '';
 
   function measures(s, a, b) {
-    const near = (c) => s.closeness?.[String(c.step)] ?? null;
-    return [['Held-out loss', a.heldout_loss, b.heldout_loss, lossText, -1], ['Colours like the data set', near(a), near(b), (v) => Math.round(v * 100) + ' %', 0]].filter(([, x, y]) => x != null || y != null);
+    const near = (c) => (c.side ? null : s.closeness?.[String(c.step)] ?? null);
+    const like = s.edits ? ['Colours like the target', 1] : ['Colours like the data set', 0];
+    return [['Held-out loss', a.heldout_loss, b.heldout_loss, lossText, -1], [like[0], near(a), near(b), (v) => Math.round(v * 100) + ' %', like[1]]].filter(([, x, y]) => x != null || y != null);
   }
   function show(picked) {
     const {run, status: s, star} = given();
@@ -26,12 +20,10 @@ export function makeAb(given, onStar) {
     const [A, B] = picked, sign = JSON.stringify([picked, s.cells, s.closeness, star, s.columns]);
     if (sign === drawn) return;
     drawn = sign;
-    pane.hidden = !A || !B;
-    if (!A || !B) { fill(pane); fill(side, h('p.d-small.d-sub.hint', A ? 'Click a second picture to hold it against A.' : 'Click two pictures to hold them against each other here.')); return; }
-    const a = s.columns[A[1]], b = s.columns[B[1]], label = (c) => (c.step ? count(c.step) : 'base');
+    if (!A || !B) { slider.show(); fill(side, h('p.d-small.d-sub.hint', A ? 'Click a second picture to hold it against A.' : 'Click two pictures to hold them against each other here.')); return; }
+    const a = s.columns[A[1]], b = s.columns[B[1]], label = (c) => c.side || (c.step ? count(c.step) : 'base');
     const image = (p, cls, l) => { const cell = s.cells[p[0]][p[1]]; return cell.ready ? h('img' + cls, {src: cellUrl(run, cell, 768), alt: `${l}: ${s.prompts[p[0]].text}, ${nameOf(s.columns[p[1]])}`, draggable: false}) : h('span.d-ph.still' + cls); };
-    fill(pane, image(A, '', 'A'), h('div.b', image(B, '', 'B')), h('span.ln'), h('span.kn', icon('swap')), h('span.la', 'A \u00a0' + label(a)), h('span.lb', 'B \u00a0' + label(b)));
-    slide(at);
+    slider.show(image(A, '', 'A'), image(B, '', 'B'), 'A \u00a0' + label(a), 'B \u00a0' + label(b));
     const cell = (v, other, words, sign) => h('td' + (sign && v != null && other != null && (v - other) * sign > 0 ? '.w' : ''), v == null ? '–' : words(v));
     const rows = measures(s, a, b), texts = [...new Set([s.prompts[A[0]].text, s.prompts[B[0]].text])];
     fill(side, h('p', h('b.d-strong', texts.join(' | '))),

@@ -1,16 +1,16 @@
 // The caption notebook: pictures left, one large, its caption right. Saving is silent: 500 ms after the last key, on blur, before moving on.
-import {base, h, icon, fill, api, href, plural, ready, query} from './core.js';
+import {h, icon, fill, api, plural, ready, query} from './core.js';
 import {makeGrid, frame} from './captions_grid.js';
 import {mountWords} from './captions_words.js';
 import {mountJob} from './captions_job.js';
+import {mountDrafts} from './captions_drafts.js';
+import {KINDS, makeFaces, nameHead, nothing} from './captions_kind.js';
 import {mountFind} from './captions_find.js';
 import {makeSaver} from './captions_save.js';
 import {listenToKeys} from './captions_keys.js';
-import {bare} from './bare.js';
 
 const PAUSE = 500;
 const dataset = query.get('dataset') || '';
-const thumb = (it, px) => `/media/thumb/${dataset}/${it.id}/${px}.webp`;
 
 export async function mount(el) {
   const card = document.querySelector('.d-card.cpt');
@@ -21,31 +21,27 @@ export async function mount(el) {
   } catch (e) {
     return nothing(el, 'This data set cannot be shown', e.message);
   }
-  if (!all.pictures.length) return nothing(el, 'No pictures yet', 'Put some pictures on the light table; their captions are written here.');
+  const words = KINDS[all.dataset.kind];
+  nameHead(words);
+  all.pictures = all.pictures.filter((p) => p.before === undefined || (p.before && p.after)); // a half has nothing to compare
+  if (!all.pictures.length) return nothing(el, ...words.none);
   card?.classList.remove('d-gone');
-  notebook(el, all);
+  notebook(el, all, words);
 }
 
-/* An empty page teaches: one sentence, one picture of what will be here, one button. */
-function nothing(el, title, sentence) {
-  document.querySelector('.d-card.cpt')?.classList.add('d-gone');
-  document.querySelector('#dock')?.classList.add('d-gone');
-  const picture = h('img', {src: base + 'img/zog_01.webp', alt: '', width: 96, height: 96});
-  fill(el, bare(picture, title, sentence, h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
-  ready(el, 'empty');
-}
-
-function notebook(el, all) {
+function notebook(el, all, words) {
   const items = all.pictures.map((p) => ({...p, draft: null, seen: p.text})),
-    places = new Map(items.map((p, i) => [p.id, i]));
+    places = new Map(items.map((p, i) => [p.id, i])),
+    faces = makeFaces(dataset, items);
   const book = {
     items,
     places,
     dataset,
+    words,
     limit: all.limit,
     word: all.dataset.trigger_word,
     stamp: all.stamp,
-    thumb,
+    thumb: faces.thumb,
     frame,
     missing: items.filter((p) => !p.text.trim()).length,
     changed: new Set(),
@@ -57,11 +53,10 @@ function notebook(el, all) {
     pause,
     countPause;
 
-  const pic = h('img.pic', {width: 512, height: 512}),
-    at = h('span.d-num.d-sub'),
+  const at = h('span.d-num.d-sub'),
     hint = h('p.d-small.d-sub.clip', {hidden: true});
-  const prev = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: 'Picture before'}, onclick: () => move(-1)}, icon('back'));
-  const next = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: 'Next picture'}, onclick: () => move(1)}, icon('arrow'));
+  const prev = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: words.before}, onclick: () => move(-1)}, icon('back'));
+  const next = h('button.d-btn.ico.quiet', {type: 'button', aria: {label: words.next}, onclick: () => move(1)}, icon('arrow'));
   const label = h('label.d-h2', {htmlFor: 'cap'}),
     file = h('span.d-small.d-sub.nm'),
     sv = h('span.sv.d-push', {role: 'status'});
@@ -70,7 +65,7 @@ function notebook(el, all) {
     rows: 5,
     spellcheck: true,
     maxLength: 2000,
-    placeholder: 'What is in this picture?',
+    placeholder: words.ask,
     aria: {describedby: 'cap-tok'},
   });
   const bar = h('i'),
@@ -83,16 +78,16 @@ function notebook(el, all) {
   const title = h('h2.d-h2'),
     only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all'),
     find = h('button.d-btn.sm.quiet.d-push', {type: 'button', aria: {expanded: 'false'}}, icon('find', 's'), ' Find and replace');
-  const words = h('div'),
+  const chips = h('div'),
     panel = h('div'),
-    grid = makeGrid({items, thumb, onpick: (i) => go(i, false)});
+    grid = makeGrid({items, small: faces.small, onpick: (i) => go(i, false)});
   fill(
     el,
     panel,
     h(
       'div.cg',
       h('div.cl', h('div.d-row', {style: {'margin-bottom': '12px'}}, title, only, find), grid.el),
-      h('div.ce', h('div.d-tray', pic, h('div.nvr', prev, at, next))),
+      h('div.ce', h('div.d-tray', faces.stage, h('div.nvr', prev, at, next))),
       h(
         'div.cx',
         h('div.d-row', label, file, sv),
@@ -104,21 +99,20 @@ function notebook(el, all) {
             'div.d-row',
             {style: {'margin-top': '6px'}},
             tok,
-            h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' next picture'),
+            h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase()),
           ),
         ),
         hint,
-        words,
+        chips,
       ),
     ),
   );
 
   function draw() {
     const it = items[cur];
-    pic.src = thumb(it, 768);
-    pic.alt = it.text ? `Picture ${frame(cur)}: ${it.text}` : `Picture ${frame(cur)}, no caption yet`;
+    faces.draw(it, frame(cur), words);
     ta.value = it.draft ?? it.text;
-    label.textContent = 'Picture ' + frame(cur);
+    label.textContent = `${words.Row} ${frame(cur)}`;
     file.textContent = it.name;
     file.title = it.name;
     const shown = grid.shown,
@@ -138,14 +132,18 @@ function notebook(el, all) {
       fill(
         sv,
         kind === 'saved'
-          ? [icon('check', 's'), ' Saved']
+          ? it.by === 'draft'
+            ? 'Draft'
+            : [icon('check', 's'), ' Saved']
           : kind === 'saving'
             ? 'Saving'
             : kind === 'clash'
               ? [icon('alert', 's'), ' Changed elsewhere']
               : [],
       );
-    hint.hidden = kind !== 'clash';
+    const isDraft = it.by === 'draft' && it.draft == null && kind === 'saved';
+    hint.hidden = kind !== 'clash' && !isDraft;
+    if (isDraft) fill(hint, 'A draft, made by comparing both pictures. Read it; ', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' says that it is right.');
     if (kind === 'clash')
       fill(
         hint,
@@ -212,7 +210,7 @@ function notebook(el, all) {
   function heading() {
     const missing = items.filter((p) => !p.text.trim()).length,
       some = grid.shown.length;
-    title.textContent = some < items.length ? `${some} of ${items.length} pictures` : plural(items.length, 'picture');
+    title.textContent = some < items.length ? `${some} of ${plural(items.length, words.row)}` : plural(items.length, words.row);
     only.hidden = some === items.length;
     book.missing = missing;
   }
@@ -282,10 +280,16 @@ function notebook(el, all) {
     if (document.visibilityState === 'visible') pull().catch(() => {});
     else flush();
   });
-  listenToKeys(el, ta, grid, {go, move, current: () => cur});
+  const right = () => { // Ctrl Enter: these words are right, also where they are a draft that nobody changed
+    const it = items[cur];
+    if (it.by === 'draft' && it.draft == null) it.draft = it.text;
+    move(1);
+    if (items[cur] === it) save(it);
+  };
+  listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur});
   const finder = mountFind(panel, book, find);
-  mountWords(words, book);
-  mountJob(book);
+  mountWords(chips, book);
+  (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();
   grid.setCurrent(cur);
   draw();

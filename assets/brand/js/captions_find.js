@@ -78,11 +78,11 @@ export function mountFind(el, book, button) {
   }
   function draw() {
     act.disabled = !changes.length;
-    act.textContent = changes.length ? `Replace in ${plural(changes.length, 'caption')}` : 'Replace';
+    act.textContent = changes.length ? `Replace in ${plural(changes.length, book.words.text)}` : 'Replace';
     sum.textContent = !find.value
-      ? 'The captions that would change are shown here first.'
+      ? `The ${book.words.text}s that would change are shown here first.`
       : error.hidden && !changes.length
-        ? 'No caption has this.'
+        ? `No ${book.words.text} has this.`
         : changes.length > SHOWN
           ? `The first ${SHOWN} of ${changes.length}.`
           : changes.length
@@ -99,7 +99,7 @@ export function mountFind(el, book, button) {
             'li',
             h(
               'button.tn',
-              {type: 'button', aria: {label: 'Open picture ' + book.frame(i)}, onclick: () => book.go(i, false)},
+              {type: 'button', aria: {label: `Open ${book.words.row} ` + book.frame(i)}, onclick: () => book.go(i, false)},
               h('img', {src: book.thumb(it, 192), alt: '', width: 40, height: 40, loading: 'lazy'}),
             ),
             h('span.d-num.d-sub', book.frame(i)),
@@ -115,7 +115,7 @@ export function mountFind(el, book, button) {
     try {
       const {token} = await api(`/captions/${dataset}/replace`, wanted());
       await book.pull();
-      toast(`Changed ${plural(number, 'caption')}`, 'Undo', () => undo(book, token));
+      toast(`Changed ${plural(number, book.words.text)}`, 'Undo', () => undo(book, token));
       preview();
     } catch (e) {
       fill(error, icon('alert', 's'), h('span', e.message));

@@ -7,12 +7,13 @@ const MARKS = {
   captioner: ['check', ', caption written'],
   file: ['check', ', caption from its file'],
   person: ['pen', ', edited by hand'],
+  draft: ['dots', ', a draft to read'],
   none: [null, ', no caption yet'],
   unsaved: ['alert', ', not saved yet'],
 };
 export const frame = (i) => String(i + 1).padStart(2, '0');
 
-export function makeGrid({items, thumb, onpick}) {
+export function makeGrid({items, small, onpick}) {
   const box = h('div.cts', {role: 'group', aria: {label: 'Pictures'}}),
     room = h('div.room', box);
   const cells = new Map();
@@ -30,7 +31,7 @@ export function makeGrid({items, thumb, onpick}) {
     const it = items[i],
       state = kind(it),
       [mark, words] = MARKS[state] || MARKS.file;
-    const img = h('img', {src: thumb(it, 192), alt: '', width: 82, height: 82, loading: 'lazy', decoding: 'async'});
+    const img = small(it);
     const b = h(
       'button.ct' + (state === 'none' ? '.wait' : '') + (it.fresh ? '.fresh' : ''),
       {type: 'button', data: {index: i}, tabIndex: i === current ? 0 : -1, aria: i === current ? {current: 'true'} : {}},

@@ -1,11 +1,14 @@
 // The keys of the caption notebook: on from the caption, around in the pictures, and between the two.
 import {keys} from './core.js';
 
-export function listenToKeys(el, ta, grid, {go, move, current}) {
+export function listenToKeys(el, ta, grid, {go, move, right, words, current}) {
   el.addEventListener('keydown', (e) => {
     const inText = e.target === ta,
       inGrid = e.target.closest('.cts');
-    if ((e.key === 'Enter' && (e.ctrlKey || e.metaKey) && inText) || (e.altKey && e.key === 'ArrowRight')) {
+    if (e.key === 'Enter' && (e.ctrlKey || e.metaKey) && inText) {
+      e.preventDefault();
+      right();
+    } else if (e.altKey && e.key === 'ArrowRight') {
       e.preventDefault();
       move(1);
     } else if (e.altKey && e.key === 'ArrowLeft') {
@@ -26,13 +29,13 @@ export function listenToKeys(el, ta, grid, {go, move, current}) {
       }
     }
   });
-  keys('Captions', [
-    ['Ctrl Enter', 'Next picture'],
-    ['Alt →', 'Next picture'],
-    ['Alt ←', 'Picture before'],
-    ['Esc', 'From the caption to the pictures'],
-    ['← → ↑ ↓', 'Move in the pictures'],
-    ['Enter', 'From the pictures to the caption'],
+  keys(words.title || 'Captions', [
+    ['Ctrl Enter', words.title ? 'It is right; next pair' : words.next],
+    ['Alt →', words.next],
+    ['Alt ←', words.before],
+    ['Esc', `From the ${words.text} to the ${words.row}s`],
+    ['← → ↑ ↓', `Move in the ${words.row}s`],
+    ['Enter', `From the ${words.row}s to the ${words.text}`],
     ['Ctrl F', 'Find and replace'],
   ]);
 }

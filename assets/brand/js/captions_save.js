@@ -24,7 +24,7 @@ export function makeSaver({dataset, status, tokens, after, isShown}) {
       }
     } catch (e) {
       const theirs = e.status === 409 && e.theirs;
-      if (theirs && theirs.by === 'captioner' && it.by !== 'person')
+      if (theirs && ['captioner', 'draft'].includes(theirs.by) && it.by !== 'person')
         it.version = theirs.version; // the captioner was a moment faster: a person's words win
       else if (theirs && theirs.text === sent) Object.assign(it, theirs, {draft: null});
       else if (theirs) {

@@ -32,7 +32,7 @@ export function mountWords(el, book) {
   const chips = h('div.d-row.wrap.chips'),
     rep = h('div.rep', {hidden: true}),
     more = h('p.d-small.d-sub', {style: {'margin-top': '8px'}});
-  fill(el, h('h3.d-lab', {style: {'margin-top': '24px'}}, 'Words in all captions'), chips, more, rep);
+  fill(el, h('h3.d-lab', {style: {'margin-top': '24px'}}, `Words in all ${book.words.text}s`), chips, more, rep);
   function draw() {
     const seen = countWords(book.items),
       written = book.items.length - book.missing;
@@ -48,7 +48,7 @@ export function mountWords(el, book) {
           {
             type: 'button',
             aria: {pressed: String(w === chosen)},
-            title: at.length === written ? 'In every caption' : '',
+            title: at.length === written ? `In every ${book.words.text}` : '',
             onclick: () => {
               chosen = w === chosen ? null : w;
               draw();
@@ -61,7 +61,7 @@ export function mountWords(el, book) {
       ),
     );
     more.textContent = !written
-      ? 'They appear here once there are captions.'
+      ? `They appear here once there are ${book.words.text}s.`
       : all.length > MOST
         ? `and ${plural(all.length - MOST, 'rarer one')}`
         : '';
@@ -80,7 +80,7 @@ export function mountWords(el, book) {
       h(
         'p.d-small',
         h('b.d-strong', chosen),
-        at.length === written && written > 1 ? ' stands in every caption' : ` stands in ${plural(at.length, 'caption')}: ${list}`,
+        at.length === written && written > 1 ? ` stands in every ${book.words.text}` : ` stands in ${plural(at.length, book.words.text)}: ${list}`,
       ),
       h(
         'div.d-row.wrap',

@@ -7,7 +7,9 @@ import {cuts, dial, fold, frame, pictures} from './check_parts.js';
 const dataset = query.get('dataset') || '',
   EVERY = 350;
 const $ = (id) => document.getElementById(id);
-const thumb = (id, px) => `/media/thumb/${dataset}/${id}/${px}.webp`;
+const thumb = (id, px) => `/media/thumb/${dataset}/${told.pictures[places.get(id)]?.img || id}/${px}.webp`;
+const noun = () => (told?.dataset.kind === 'pairs' ? 'pair' : 'picture'),
+  textNoun = () => (told?.dataset.kind === 'pairs' ? 'instruction' : 'caption');
 let told,
   places = new Map();
 
@@ -41,7 +43,7 @@ export async function mount(el) {
     return nothing(el, 'This data set cannot be shown', e.message);
   }
   if (!told.dataset.pictures)
-    return nothing(el, 'No pictures yet', 'Put 10 to 50 on the light table; here you see which of them to mend before training.');
+    return nothing(el, `No ${noun()}s yet`, `Put some on the light table; here you see which of them to mend before training.`);
   if (told.check.running) return follow(el);
   if (!told.report) return run(el);
   draw(el);
@@ -68,9 +70,9 @@ async function follow(el) {
   const again = $('ck-again');
   if (again) again.disabled = true;
   const bar = h('i'),
-    words = h('p.d-sub', 'Looking at the pictures.');
+    words = h('p.d-sub', `Looking at the ${noun()}s.`);
   if (!told.report) {
-    dockFor('Checking.', 'Every picture and caption is looked at once; nothing is changed.');
+    dockFor('Checking.', `Every ${noun()} and ${textNoun()} is looked at once; nothing is changed.`);
     fill(el, h('div.busy', {role: 'status'}, words, h('div.d-bar', bar)));
   }
   for (;;) {
@@ -82,7 +84,7 @@ async function follow(el) {
       await pause(1500);
       continue;
     }
-    const text = now.total ? `${now.done.toLocaleString('en')} of ${plural(now.total, 'picture')} looked at.` : 'Looking at the pictures.';
+    const text = now.total ? `${now.done.toLocaleString('en')} of ${plural(now.total, noun())} looked at.` : words.textContent;
     words.textContent = text;
     bar.style.width = `${now.total ? (100 * now.done) / now.total : 4}%`;
     if (told.report) dockFor('Checking again.', text);
@@ -116,6 +118,7 @@ function draw(el) {
   const r = told.report,
     f = r.findings;
   places = new Map(told.pictures.map((p, i) => [p.id, i]));
+  document.documentElement.classList.toggle('p-check-pairs', noun() === 'pair');
   const open = new Set([...el.querySelectorAll('.d-fold[aria-expanded=true]')].map((b) => b.id));
   fill(
     el,
@@ -173,7 +176,7 @@ function draw(el) {
           )
         : null,
     ),
-    cuts(r, {base: told.base, places, thumb}),
+    cuts(r, {base: told.base, places, thumb, noun: noun()}),
   );
   for (const id of open) {
     const b = $(id);
@@ -182,13 +185,13 @@ function draw(el) {
   const n = told.split,
     removable = mendable();
   const good = r.ready ? (r.score >= 60 ? 'Good enough to train.' : 'It can be trained.') : 'Not ready to train.';
-  dockFor(good, r.ready ? `${plural(n.training, 'picture')} to learn from, ${n.held_out} held out to judge by.` : f[0].way_out);
+  dockFor(good, r.ready ? `${plural(n.training, noun())} to learn from, ${n.held_out} held out to judge by.` : f[0].way_out);
   const mendButton = $('ck-mend'),
     next = $('ck-next');
   mendButton?.classList.toggle('d-gone', removable.length < 2);
   next?.classList.toggle('d-gone', !r.ready);
   if (mendButton && removable.length > 1)
-    label(mendButton, 'Remove ' + (removable.length > 3 ? plural(removable.length, 'picture') : names(removable)));
+    label(mendButton, 'Remove ' + (removable.length > 3 ? plural(removable.length, noun()) : names(removable)));
   ready(el);
 }
 const label = (button, text) => {
@@ -214,7 +217,7 @@ function row(el, x) {
   return h(
     'div.find.' + x.severity,
     {data: {code: x.code}},
-    pictures(x, places, thumb),
+    pictures(x, {places, thumb, told}),
     h('div.bd', h('b', x.severity === 'stop' && icon('alert', 's'), x.title), h('p', x.rule, ' ', x.way_out)),
     act,
     x.severity !== 'stop' && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => ignore(el, x, true)}, 'Ignore'),
@@ -239,7 +242,7 @@ async function button(el, x, b) {
         el,
         kind,
         ids.length ? ids : x.picture_ids,
-        kind === 'remove' ? `Removed ${plural(ids.length, 'picture')}` : `Changed ${plural(ids.length, 'caption')}`,
+        kind === 'remove' ? `Removed ${plural(ids.length, noun())}` : `Changed ${plural(ids.length, textNoun())}`,
       );
   } catch (e) {
     toast(e.message);
@@ -266,7 +269,7 @@ async function back(el, token) {
 }
 const mend = (el) => {
   const ids = mendable();
-  if (ids.length) change(el, 'remove', ids, `Removed ${plural(ids.length, 'picture')}`).catch((e) => toast(e.message));
+  if (ids.length) change(el, 'remove', ids, `Removed ${plural(ids.length, noun())}`).catch((e) => toast(e.message));
 };
 async function ignore(el, x, ignored) {
   try {
@@ -289,6 +292,6 @@ async function caption(el, b) {
     job = (await api(`/captions/${dataset}/changes?since=-`)).job;
   }
   if (job.state === 'failed') throw new Error(job.reason || 'The captioner stopped.');
-  toast('The captions are written. Read them once on the Captions page.');
+  toast(`The ${textNoun()}s are written. Read them once on the Captions page.`);
   await run(el);
 }

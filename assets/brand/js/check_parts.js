@@ -39,7 +39,7 @@ export function fold(id, title, list, body) {
   );
   return h('div', b, inside);
 }
-export function cuts(r, {base, places, thumb}) {
+export function cuts(r, {base, places, thumb, noun}) {
   const all = r.buckets.flatMap((b) => b.cuts),
     lose = all.filter((c) => c.lost >= 0.005).length,
     whole = all.length - lose;
@@ -48,7 +48,7 @@ export function cuts(r, {base, places, thumb}) {
     'section.d-sec',
     h(
       'div.d-row',
-      h('h2.d-h2', 'How each picture will be cut'),
+      h('h2.d-h2', `How each ${noun} will be cut`),
       h(
         'span.d-small.d-sub',
         `for ${base} at ${r.resolution} px: ` +
@@ -60,7 +60,7 @@ export function cuts(r, {base, places, thumb}) {
       r.buckets.map((b) =>
         h(
           'div',
-          h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.cuts.length, 'picture'))),
+          h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.cuts.length, noun))),
           h(
             'div.br',
             b.cuts.slice(0, MOST).map((c) => cut(b, c, places, thumb)),
@@ -93,20 +93,23 @@ function cut(b, c, places, thumb) {
   );
 }
 
-/* The first pictures that a finding is about; each leads to its caption. */
-export function pictures(x, places, thumb) {
+/* The first pictures that a finding is about; each leads to its caption, a pair to its place on the light table. */
+export function pictures(x, {places, thumb, told}) {
   const all = x.picture_ids.filter((id) => places.has(id)),
     some = all.slice(0, all.length > 3 ? 2 : 3);
   if (!some.length) return h('span.tn', h('span.tni', icon(x.severity === 'stop' ? 'alert' : 'pic')));
-  const one = (id, name) =>
-    h(
-      'a',
-      {href: href('captions', {picture: id}), aria: {label: 'Open ' + name.toLowerCase()}},
-      h('img', {src: thumb(id, 192), alt: name, width: 56, height: 56, loading: 'lazy', decoding: 'async'}),
+  const img = (src, alt) => h('img', {src, alt, width: 56, height: 56, loading: 'lazy', decoding: 'async'});
+  const one = (id) => {
+    const row = told.pictures[places.get(id)],
+      pair = row.before !== undefined,
+      name = `${pair ? 'Pair' : 'Picture'} ${frame(places.get(id))}`,
+      before = row.before && row.before !== row.img && `/media/thumb/${told.dataset.id}/${row.before}/192.webp`;
+    return h(
+      'a' + (pair ? '.pp' : ''),
+      {href: href(pair ? 'dataset' : 'captions', {picture: id}), aria: {label: 'Open ' + name.toLowerCase()}},
+      before && img(before, ''),
+      img(thumb(id, 192), name),
     );
-  return h(
-    'span.tn',
-    some.map((id) => one(id, 'Picture ' + frame(places.get(id)))),
-    all.length > some.length && h('span.tnm.d-num', `+${all.length - some.length}`),
-  );
+  };
+  return h('span.tn', some.map(one), all.length > some.length && h('span.tnm.d-num', `+${all.length - some.length}`));
 }

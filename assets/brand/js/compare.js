@@ -36,8 +36,9 @@ function draw(el, id, d) {
     return;
   }
   const path = `/runs/${encodeURIComponent(id)}/compare`, given = () => ({run: id, status: d.status || blank(), star: d.star});
+  const edits = !!d.proposed.edits, most = d.proposed.largest_scale || 1.5, rowWord = edits ? 'pair' : 'prompt', sides = edits ? ['before', 'target'] : [];
   let timer, wish = from(d), away = false, docked = '';
-  const range = h('input.d-range', {id: 'sc', type: 'range', min: 0, max: 1.5, step: 0.05, value: wish.scale}), value = h('span.d-num'), seed = h('input.d-in.mono.sd', {id: 'seed', type: 'text', inputMode: 'numeric', value: wish.seed, aria: {describedby: 'cmp-fault'}}), percent = h('span.d-num.d-sub', '100 %');
+  const range = h('input.d-range', {id: 'sc', type: 'range', min: 0, max: most, step: 0.05, value: wish.scale}), value = h('span.d-num'), seed = h('input.d-in.mono.sd', {id: 'seed', type: 'text', inputMode: 'numeric', value: wish.seed, aria: {describedby: 'cmp-fault'}}), percent = h('span.d-num.d-sub', '100 %');
   const stop = h('button.d-btn.big', {type: 'button', id: 'stop', onclick: halt}, icon('stop', 's solid'), ' Stop'), fault = h('div.faults', {id: 'cmp-fault', role: 'alert'});
   const exporter = h('a.d-btn', {href: `/api${path}/sheet.png`, download: `${id}-compare.png`, id: 'export'}, icon('down2', 's'), ' Export PNG');
   const ab = makeAb(given, star), strip = makeStrip(given, {onStar: star, onPick: (p) => d.status && ab.show(p), onZoom: (v) => { percent.textContent = Math.round(v.z * 100) + ' %'; ab.zoom(v); }});
@@ -45,17 +46,17 @@ function draw(el, id, d) {
   const button = (label, name, onclick) => h('button.d-btn.sm.ico.quiet', {type: 'button', aria: {label}, onclick}, icon(name, 's'));
   const words = h('p'), light = h('span.ring'), buttons = h('div.d-row.bts');
   fill(el, head(exporter),
-    h('div.tb', h('div.d-row.sc', h('label.d-lab', {htmlFor: 'sc'}, 'LoRA scale'), range, value), h('div.d-row', h('label.d-lab', {htmlFor: 'seed'}, 'Seed'), seed, button('Another seed', 'dice', () => { seed.value = Math.floor(Math.random() * 2 ** 32); reseed(); })),
+    h('div.tb', h('div.d-row.sc', h('label.d-lab', {htmlFor: 'sc'}, most > 1 ? 'LoRA scale' : 'Scale'), range, value), h('div.d-row', h('label.d-lab', {htmlFor: 'seed'}, 'Seed'), seed, button('Another seed', 'dice', () => { seed.value = Math.floor(Math.random() * 2 ** 32); reseed(); })),
       h('div.d-row.zm', h('span.d-lab', 'Zoom'), percent, button('Zoom in', 'zoom', () => strip.zoom(1.5)), button('Zoom back', 'undo', () => strip.zoom(0))), h('div.d-row.d-push', chooser.button)),
     fault, chooser.el, h('div.cmp', strip.el, ab.el), h('div.d-dock', {id: 'dock', role: 'region', aria: {label: 'Main action'}}, h('div', light, words, buttons)));
 
-  function from(x) { const s = x.status; return s ? {prompts: s.prompts.map((p) => p.text), steps: s.columns.map((c) => c.step).filter(Boolean), seed: s.seed, scale: s.scale} : {...x.proposed}; }
+  function from(x) { const s = x.status; return s ? {prompts: s.prompts.map((p) => (edits ? p.pair : p.text)), steps: s.columns.map((c) => c.step).filter(Boolean), seed: s.seed, scale: s.scale} : {...x.proposed}; }
   /* Before anything is drawn: the strip as it will be, with empty places. */
   function blank() {
-    const losses = new Map(d.checkpoints.map((k) => [k.step, k.loss])), columns = [0, ...wish.steps].map((step) => ({step, heldout_loss: losses.get(step) ?? null, best: step === d.best, kept: step === d.kept}));
-    return {state: 'none', prompts: wish.prompts.map((text) => ({text})), columns, cells: wish.prompts.map(() => columns.map(() => ({name: '', ready: false})))};
+    const losses = new Map(d.checkpoints.map((k) => [k.step, k.loss])), columns = [...(edits ? sides.map((side) => ({side, step: 0, heldout_loss: null})) : []), ...(edits ? wish.steps : [0, ...wish.steps]).map((step) => ({side: '', step, heldout_loss: losses.get(step) ?? null, best: step === d.best, kept: step === d.kept}))];
+    return {state: 'none', edits, prompts: wish.prompts.map((p) => ({text: edits ? d.pairs.find((x) => x.id === p)?.text ?? '' : p})), columns, cells: wish.prompts.map(() => columns.map(() => ({name: '', ready: false})))};
   }
-  function paint() { range.style.setProperty('--v', (range.value / 1.5) * 100 + '%'); value.textContent = (+range.value).toFixed(2); range.setAttribute('aria-valuetext', value.textContent); }
+  function paint() { range.style.setProperty('--v', (range.value / most) * 100 + '%'); value.textContent = (+range.value).toFixed(2); range.setAttribute('aria-valuetext', value.textContent); }
   range.addEventListener('input', paint);
   range.addEventListener('change', () => { wish.scale = +range.value; if (d.status) begin(); });
   seed.addEventListener('change', reseed);
@@ -90,12 +91,12 @@ function draw(el, id, d) {
     if (r >= 0) strip.offer([[r, 0], [r, c]]);
   }
   function dock(s, going) {
-    const columns = wish.steps.length + 1, number = wish.prompts.length * columns, col = s?.columns.find((c) => c.step === d.star), low = d.checkpoints.filter((k) => k.loss != null).reduce((a, k) => (!a || k.loss < a.loss ? k : a), null);
+    const columns = wish.steps.length + (edits ? 0 : 1), number = wish.prompts.length * columns, col = s?.columns.find((c) => c.step === d.star), low = d.checkpoints.filter((k) => k.loss != null).reduce((a, k) => (!a || k.loss < a.loss ? k : a), null);
     light.hidden = !going;
     if (going) fill(light, ring(s.total ? s.done / s.total : 0));
     const far = going && (away ? 'Reconnecting' : s.phase === 'drawing' ? `Drawing ${s.done} of ${s.total}` + (s.seconds_left ? `, ${about(s.seconds_left)} left` : '') : PHASES[s.phase] ?? s.phase);
     if (going) fill(words, h('b', far + '.'), ' The likely best comes first. You can close this page; it goes on.');
-    else if (!s) fill(words, h('b', `${plural(wish.prompts.length, 'prompt')}, ${plural(columns, 'column')}.`), ` Comparing draws ${plural(number, 'picture')}, the likely best first.`);
+    else if (!s) fill(words, h('b', `${plural(wish.prompts.length, rowWord)}, ${plural(columns, edits ? 'checkpoint' : 'column')}.`), ` Comparing draws ${plural(number, 'picture')}, the likely best first.`);
     else if (d.kept === d.star) fill(words, h('b', `Step ${count(d.star)} is kept.`), ' Draw with it on the Generate page; the others stay on disk.');
     else fill(words, h('b', `Step ${count(d.star)} has the star`), low ? (low.step === d.star ? ' and the lowest held-out loss.' : `; step ${count(low.step)} has the lowest held-out loss.`) : '.', ' Keeping it leaves the others on disk.');
     const left = s && !going && s.done < s.total, rest = left && h('button.d-btn.big', {type: 'button', id: 'draw-rest', onclick: begin}, `Draw ${plural(s.total - s.done, 'more picture', 'more pictures')}`);

@@ -1,37 +1,43 @@
-// The light table: what is in this data set, and everything one does with it.
-import {h, icon, fill, api, ready, query, href, toast, ask, about, plural, keys, typing, note} from './core.js';
-import {createQueue, createDataset, pickers, dropAnywhere, takeRefused} from './upload.js';
-import {createGrid} from './grid.js';
-import {open} from './viewer.js';
+// The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
+import {h, icon, fill, api, ready, query, href, toast, ask, about, plural, typing, note, KEYS} from './core.js';
+import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
 import {refresh, crumb} from './rail.js';
-import {emptyTable, moreMenu, renameTitle} from './dataset_parts.js';
+import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
+import {makePictures} from './dataset_pictures.js';
+import {makePairs, askSides} from './dataset_pairs.js';
 
-const SHAPES = [['9:16', 9 / 16], ['2:3', 2 / 3], ['3:4', 3 / 4], ['4:5', 4 / 5], ['1:1', 1], ['5:4', 5 / 4], ['4:3', 4 / 3], ['3:2', 3 / 2], ['16:9', 16 / 9]];
-const shapeOf = (p) => SHAPES.reduce((a, b) => (Math.abs(Math.log(p.width / p.height / a[1])) <= Math.abs(Math.log(p.width / p.height / b[1])) ? a : b))[0];
-const most = (values) => { const n = {}; values.forEach((v) => { n[v] = (n[v] || 0) + 1; }); return +Object.keys(n).sort((a, b) => n[b] - n[a] || b - a)[0]; };
+const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
 
 export async function mount(el) {
-  let id = query.get('dataset'), info = null, pictures = [], marks = {}, filter = null, undone = [];
-  let size = localStorage['dataset:size'] || 'm', marking = 0;
+  let id = query.get('dataset'), info = null, rows = [], places = new Map(), marks = {}, undone = [], chosen = '', marking = 0;
 
   const title = h('h1'), sentence = h('p', {role: 'status'}), cr = h('button.d-crumb', {type: 'button'}), tools = h('div.d-tools');
-  const bar = h('div.d-row.wrap.bar'), body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
+  const body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
-  const cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), h('b', 'Drop to add'), h('span', 'Pictures, folders or a ZIP')));
-  const grid = createGrid({open: look, select: drawBar});
-  const table = h('div.lt.d-table', bar, grid.element);
-  const queue = createQueue({dataset: need, outcome, change: later, done: settled});
-  const pick = pickers(queue.add);
+  const coverText = [h('b'), h('span')], cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), coverText));
+  const queue = createQueue({dataset: need, outcome, change: later, done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
+  const pick = pickers(add);
+  const page = {
+    get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
+    remove: removeRows,
+    done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
+    take(data) { info = data; setRows(data.pictures); draw(); refresh(); mark(); },
+    put(row) { const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
+    refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
+  };
+  const views = {pictures: null, pairs: null};
+  const kind = () => info?.kind || chosen || 'pictures';
+  const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
-  grid.lasso(table);
-  dropAnywhere(queue.add, (over) => { cover.hidden = !over; });
-  keys('Dataset', [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']]);
+  dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
+  function setRows(now) { rows = now; places = new Map(now.map((p, i) => [p.id, i])); }
 
+  async function add(got) { if (kind() === 'pairs') got = await askSides(got); if (got) queue.add(got); }
   /* The data set that dropped files belong to: this one, or a fresh one whose id goes into the address. */
   let making = null;
-  function need(name) {
+  function need(name, files) {
     if (id) return id;
-    making ??= createDataset(name).then((made) => {
+    making ??= createDataset(name, chosen, files).then((made) => {
       id = made.id;
       info = made;
       query.set('dataset', id);
@@ -42,23 +48,21 @@ export async function mount(el) {
     return making;
   }
   let told = 0;
-  function outcome(o) {
+  function outcome(o, found) {
     if (Date.now() - told > 2000) { told = Date.now(); refresh(); }
-    const i = o.picture ? pictures.findIndex((p) => p.id === o.picture.id) : -1;
-    if (o.picture && i < 0) pictures = [...pictures, o.picture];
-    else if (i >= 0) pictures = pictures.with ? pictures.with(i, o.picture) : pictures.map((p, n) => (n === i ? o.picture : p));
+    if (found && info) info.kind = found;
+    if (o.picture) page.put(o.picture);
   }
   async function settled() {
     await load();
-    const captions = pictures.filter((p) => p.text).length;
     if (queue.refused.length) refusedBox.scrollIntoView({block: 'nearest'});
-    else if (queue.accepted) toast(`${plural(pictures.length, 'picture')} in` + (captions ? `, ${captions} with a caption` : ''), null, null, 4);
+    else if (queue.accepted) toast(view().arrived(rows), null, null, 4);
   }
   async function load() {
     if (!id) { draw(); ready(el); return; }
     try {
       info = await api('/datasets/' + encodeURIComponent(id));
-      pictures = info.pictures;
+      setRows(info.pictures);
     } catch (error) {
       fill(title, 'Dataset');
       fill(body, note('bad', 'This data set cannot be opened.', error.message, h('a.d-btn.sm', {href: href('dataset', {dataset: null, run: null})}, 'Begin a new one')));
@@ -74,60 +78,45 @@ export async function mount(el) {
   async function mark() {
     const mine = ++marking;
     try {
-      const found = pictures.length ? await api(`/datasets/${id}/marks`) : {};
+      const found = rows.length ? await api(`/datasets/${id}/marks`) : {};
       if (mine === marking) { marks = found; draw(); el.closest('.block').dataset.marks = 'ready'; }
     } catch { /* without marks the table is still right; Check tells the rest */ }
   }
 
   let due = 0;                                                         // many files settle within one frame: drawn once
   function later() { due ||= requestAnimationFrame(() => { due = 0; draw(); }); }
-  const shown = () => pictures.filter((p) => !filter || (filter === 'look' ? marks[p.id] : shapeOf(p) === filter));
   function draw() {
-    if (filter && filter !== 'look' && !pictures.some((p) => shapeOf(p) === filter)) filter = null;
-    if (filter === 'look' && !pictures.some((p) => marks[p.id])) filter = null;
-    const some = pictures.length || queue.busy;
+    const some = rows.length || queue.busy, v = view();
+    document.documentElement.classList.toggle('p-dataset-edit-pairs', kind() === 'pairs');
     if (title.dataset.name !== (info?.name || '')) { title.dataset.name = info?.name || ''; fill(title, info?.name || 'New data set'); renameTitle(title, info, rename); }
     crumb(cr);
-    sentence.textContent = queue.busy ? progress() : advice(pictures.length);
-    drawTools();
-    if (some && table.parentNode !== body) fill(body, table);
-    if (!some && !body.querySelector('.d-empty')) fill(body, emptyTable(pick));
-    if (some) { grid.show(id, shown(), marks, filter ? [] : queue.waiting); drawBar(); }
+    sentence.textContent = queue.busy ? progress() : v.sentence(rows, info);
+    drawTools(v);
+    if (some && v.el.parentNode !== body) fill(body, v.el);
+    if (!some && body.dataset.empty !== kind()) fill(body, emptyTable(pick, kind()));
+    body.dataset.empty = some ? '' : kind();
+    if (some) v.show(rows, marks, queue.waiting);
     drawRefused();
-    drawDock();
+    drawDock(v);
   }
   function progress() {
     const left = queue.secondsLeft();
     return `${queue.settled} of ${plural(queue.total, 'file')} in` + (left > 2 ? `, ${about(left)} left.` : '.');
   }
-  function advice(n) {
-    if (!n) return 'Pictures of one thing, one person or one style.';
-    if (n < 5) return `${plural(n, 'picture')}. Add more: 10 to 30 are enough for one subject.`;
-    return `${plural(n, 'picture')}. 10 to 30 are enough for one subject; a style wants 20 to 60.`;
+  function drawTools(v) {
+    const sign = [id && rows.length > 0, kind(), v.toolSign?.(rows)].join();
+    if (tools.dataset.sign === sign) return;
+    tools.dataset.sign = sign;
+    const open = rows.length === 0 && kindChoice(kind(), choose);
+    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
+      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['trash', 'Delete this data set', remove]]);
+    fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
-  function drawTools() {
-    if (tools.children.length === (id ? 2 : 0)) return;
-    fill(tools, id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'),
-      moreMenu([['folder', 'Add a folder', pick.chooseFolder], ['pen', 'Rename', () => title.querySelector('button')?.click()],
-        ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['trash', 'Delete this data set', remove]])]);
-  }
-  function drawBar() {
-    const stat = (value, unit, label) => h('div.d-stat', h('b', value, unit && h('small', ' ' + unit)), h('span', label));
-    const counts = SHAPES.map(([name]) => [name, pictures.filter((p) => shapeOf(p) === name).length]).filter(([, n]) => n);
-    const top = Math.max(...counts.map(([, n]) => n)), look = pictures.filter((p) => marks[p.id]).length, chosen = grid.selection.size;
-    const set = (value) => () => { filter = filter === value ? null : value; draw(); };
-    const sizes = ['s', 'm', 'l'].map((s) => h('button', {type: 'button', aria: {pressed: String(s === size), label: {s: 'Small', m: 'Medium', l: 'Large'}[s] + ' pictures'},
-      onclick: () => { size = localStorage['dataset:size'] = s; grid.size(s); drawBar(); }}, s.toUpperCase()));
-    const focused = bar.contains(document.activeElement) && document.activeElement.getAttribute('aria-label');
-    fill(bar,
-      h('div.d-stats', stat(String(pictures.length), '', pictures.length === 1 ? 'picture' : 'pictures'), pictures.length ? stat(String(most(pictures.map((p) => p.width))), 'px', 'most are this wide') : null),
-      counts.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, counts.map(([name, n]) =>
-        h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
-      look > 0 && h('button.d-chip' + (filter === 'look' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'look'), label: `Needs a look: ${look}`}, onclick: set('look')}, 'Needs a look ', h('b', String(look))),
-      h('div.d-row.d-push.sizes', h('div.d-row.selt' + (chosen ? '' : '.none'), {aria: {hidden: String(!chosen)}}, h('b', {role: 'status'}, chosen ? `${chosen} selected` : ''),
-        h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.quiet', {type: 'button', onclick: () => grid.select([])}, 'Clear')),
-      h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
-    if (focused) [...bar.querySelectorAll('button')].find((b) => b.getAttribute('aria-label') === focused)?.focus();
+  async function choose(wanted) {
+    if (id) try { info = await api(`/datasets/${id}/kind`, {kind: wanted}); } catch (error) { toast(error.message); }
+    else chosen = wanted;
+    draw();
+    tools.querySelector('[aria-checked=true]')?.focus();
   }
   function drawRefused() {
     const list = queue.refused, again = list.filter((r) => r.file);
@@ -141,30 +130,29 @@ export async function mount(el) {
       h('div.d-card.flush.d-rows', list.slice(0, 50).map((r) => h('div', icon('alert'), h('div.bd', h('b', r.name), h('p', r.reason)), r.file && h('button.d-btn.sm', {type: 'button', aria: {label: 'Retry ' + r.name}, onclick: () => queue.retry([r])}, 'Retry'))),
         list.length > 50 && h('div', h('p.d-sub', `and ${list.length - 50} more`)))]);
   }
-  function drawDock() {
-    dock.hidden = !pictures.length;
-    const written = pictures.filter((p) => p.text).length, n = pictures.length, left = queue.total - queue.settled;
-    const what = written === n ? 'All have a caption. Read them once, then check.' : written ? `${n - written} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
-    fill(dockText, h('b', queue.busy ? `${n} in, ${plural(left, 'file')} on the way.` : `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`), ' ' + (queue.busy ? (queue.secondsLeft() > 2 ? `${about(queue.secondsLeft())} left. ` : '') + 'Keep this page open until they are in.' : what));
-    let next = dock.querySelector('a');
-    if (!next) dock.firstChild.append(next = h('a.d-btn.pri', {id: 'next'}));
+  function drawDock(v) {
+    dock.hidden = !rows.length;
+    const left = queue.total - queue.settled, said = v.dock(rows);
+    fill(dockText, h('b', queue.busy ? `${rows.length} in, ${plural(left, 'file')} on the way.` : said.strong), ' ' + (queue.busy ? (queue.secondsLeft() > 2 ? `${about(queue.secondsLeft())} left. ` : '') + 'Keep this page open until they are in.' : said.rest));
+    let next = dock.querySelector('a'), other = dock.querySelector('button');
+    if (!next) dock.firstChild.append(other = h('button.d-btn.big', {type: 'button'}), next = h('a.d-btn.pri', {id: 'next'}));
+    other.style.display = queue.busy || !said.other ? 'none' : '';
+    if (said.other) { other.textContent = said.other[0]; other.onclick = said.other[1]; }
     next.style.display = queue.busy ? 'none' : '';
-    next.textContent = written || queue.busy ? 'Next: captions' : `Caption ${plural(n, 'picture')}`;
-    next.href = href('captions', {dataset: id, run: null, begin: written || queue.busy ? null : 1});
+    next.textContent = said.next[0];
+    next.href = said.next[1];
   }
 
-  function look(p) {
-    open(shown(), p, {dataset: id, marks, onremove: (gone) => removeSelected([gone.id]), onclose: () => grid.focusActive()});
-  }
-  async function removeSelected(ids = [...grid.selection]) {
-    if (!ids.length) return;
+  async function removeRows(ids, awaited = false) {
+    if (!ids.length && !awaited) return;
     try {
-      const {token} = await api(`/datasets/${id}/remove`, {ids});
-      undone.push(token);
-      pictures = pictures.filter((p) => !ids.includes(p.id));
-      grid.select([]);
+      const {token} = await api(`/datasets/${id}/remove`, {ids, awaited});
+      const gone = new Set(ids);
+      setRows(rows.filter((p) => !gone.has(p.id)));
+      if (awaited) info.num_awaited = 0;
+      view().removed?.();
       draw();
-      toast(`${plural(ids.length, 'picture')} removed`, 'Undo', undo);
+      if (token) page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} removed`);
       refresh();
       mark();
     } catch (error) { toast(error.message); }
@@ -173,28 +161,21 @@ export async function mount(el) {
     const token = undone.pop();
     if (!token) return;
     try {
-      info = await api(`/datasets/${id}/undo`, {token});
-      pictures = info.pictures;
-      draw();
+      page.take(await api(`/datasets/${id}/undo`, {token}));
       toast('Back again', null, null, 3);
-      refresh();
-      mark();
     } catch (error) { toast(error.message); }
   }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {
-    if (!(await ask(`Delete “${info.name}”?`, `${plural(pictures.length, 'picture')} with their captions go from this machine for good. Trained models stay.`, 'Delete', 'Keep it'))) return;
+    const what = kind() === 'pairs' ? `${plural(rows.length, 'pair')} with their instructions` : `${plural(rows.length, 'picture')} with their captions`;
+    if (!(await ask(`Delete “${info.name}”?`, `${what} go from this machine for good. Trained models stay.`, 'Delete', 'Keep it'))) return;
     try { await api('/datasets/' + id, undefined, 'DELETE'); location.href = href('', {dataset: null, run: null}); } catch (error) { toast(error.message); }
   }
   addEventListener('keydown', (e) => {
     if (typing(e) || document.querySelector('dialog[open]')) return;
-    const command = e.ctrlKey || e.metaKey;
-    if (command && e.key === 'a' && pictures.length) { e.preventDefault(); grid.selectAll(); }
-    else if (command && e.key === 'z' && undone.length) { e.preventDefault(); undo(); }
-    else if ((e.key === 'Delete' || e.key === 'Backspace') && grid.selection.size) { e.preventDefault(); removeSelected(); }
-    else if (e.key === 'Escape' && grid.selection.size) grid.select([]);
+    if ((e.ctrlKey || e.metaKey) && e.key === 'z' && undone.length) { e.preventDefault(); undo(); } else view().key?.(e);
   });
   if (id) queue.refused = takeRefused(id);
-  grid.size(size);
+  KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
   await load();
 }

@@ -6,16 +6,33 @@ const TIPS = [
   ['check', 'Sharp and large enough', 'At least as wide as the model trains: 128 px for Pocket, 1024 px for SDXL.'],
   ['folder', 'Captions may come along', 'A text file with the same name beside a picture becomes its caption.'],
 ];
-export function emptyTable(pick) {
+const PAIR_TIPS = [
+  ['folder', 'Two folders, one name', 'input_images and output_images, or before and after: 001.png in both makes a pair.'],
+  ['pen', 'Instructions may come along', 'metadata.jsonl with input_image, instruction, output_image, or a text file beside a picture.'],
+  ['check', 'One size each pair', 'Both pictures of a pair lie on each other pixel by pixel, so they must be equally large.'],
+];
+const WORDS = {
+  pictures: {drop: 'Drop 10 to 30 pictures here', what: 'Pictures, a folder or a ZIP. They stay on this machine.', choose: 'Choose pictures', sample: ['zog', 'Use the sample pictures'], tips: TIPS},
+  pairs: {drop: 'Drop your pairs here', what: 'Two folders, a ZIP, or single files called name_before and name_after. They stay on this machine.', choose: 'Choose files', sample: ['edits', 'Use the sample pairs'], tips: PAIR_TIPS},
+};
+/* Pictures or edit pairs: asked while nothing is in yet. */
+export function kindChoice(kind, choose) {
+  const one = (name, words) => h('button', {type: 'button', role: 'radio', tabIndex: kind === name ? 0 : -1, aria: {checked: String(kind === name)}, onclick: () => choose(name)}, words);
+  const seg = h('div.d-seg', {role: 'radiogroup', aria: {label: 'Kind'}}, one('pictures', 'Pictures'), one('pairs', 'Edit pairs'));
+  seg.addEventListener('keydown', (e) => { if (/^Arrow/.test(e.key)) { e.preventDefault(); choose(kind === 'pairs' ? 'pictures' : 'pairs'); } });
+  return seg;
+}
+export function emptyTable(pick, kind) {
+  const w = WORDS[kind], [name, words] = w.sample;
   const sample = h('button.d-btn.quiet', {type: 'button', onclick: async () => {
     sample.disabled = true;
-    try { const made = await api('/home/sample', {}); location.href = href('dataset', {dataset: made.id, run: null}); } catch (error) { sample.disabled = false; toast(error.message); }
-  }}, 'Use the sample pictures');
+    try { const made = await api('/home/sample', {name}); location.href = href('dataset', {dataset: made.id, run: null}); } catch (error) { sample.disabled = false; toast(error.message); }
+  }}, words);
   return h('div.d-empty',
     h('div.d-dropzone', {onclick: (e) => e.target.closest('button') || pick.chooseFiles()},
-      h('div', h('span.ic', icon('pic', 'l')), h('h2.d-h2', 'Drop 10 to 30 pictures here'), h('p.d-sub', 'Pictures, a folder or a ZIP. They stay on this machine.'),
-        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, 'Choose pictures'), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), sample)),
-    h('ul.tips', TIPS.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
+      h('div', h('span.ic', icon('pic', 'l')), h('h2.d-h2', w.drop), h('p.d-sub', w.what),
+        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, w.choose), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), sample)),
+    h('ul.tips', w.tips.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
 }
 
 /* A button with three dots and a list of actions. rows: [icon, words, function] */

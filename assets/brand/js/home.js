@@ -13,7 +13,7 @@ export async function mount(el) {
   const page = h('div');
   let id = null, drawProgress = () => {};
   const queue = createQueue({
-    dataset: (name) => (id ? id : createDataset(name).then((made) => (id = made.id))),
+    dataset: (name, files) => (id ? id : createDataset(name, '', files).then((made) => (id = made.id))),
     outcome() {}, change: (q) => drawProgress(q),
     done(q) {
       if (!id) { toast(q.refused[0]?.reason || 'Nothing was taken.'); return; }
@@ -38,11 +38,12 @@ export async function mount(el) {
   }
 
   /* First visit ------------------------------------------------------------ */
-  async function startSample(button) {
+  async function startSample(button, name, page) {
+    const words = button.textContent;
     button.disabled = true;
     fill(button, 'Making the data set');
-    try { const made = await api('/home/sample', {name: 'zog'}); location.href = href('train', {dataset: made.id, run: null}); }
-    catch (error) { button.disabled = false; fill(button, 'Start with Zog'); toast(error.message); }
+    try { const made = await api('/home/sample', {name}); location.href = href(page, {dataset: made.id, run: null}); }
+    catch (error) { button.disabled = false; fill(button, words); toast(error.message); }
   }
   function first(data) {
     const zone = h('div.d-dropzone.two2'), recipes = data.machine.recipes.filter((r) => r.fits);
@@ -57,13 +58,14 @@ export async function mount(el) {
       fill(zone, h('div.up', {role: 'status'}, h('h2.d-h2', `${q.settled} of ${plural(q.total, 'file')} in`), h('p.d-sub', left > 2 ? `${about(left)} left` : 'nearly done'),
         h('div.d-bar', {role: 'progressbar', aria: {label: 'Files in', valuemin: 0, valuemax: 100, valuenow: Math.round(part * 100)}}, h('i', {style: {width: part * 100 + '%'}}))));
     };
-    const start = h('button.d-btn.pri', {type: 'button', id: 'start-sample', onclick: () => startSample(start)}, 'Start with Zog');
+    const start = h('button.d-btn.pri', {type: 'button', id: 'start-sample', onclick: () => startSample(start, 'zog', 'train')}, 'Start with Zog');
+    const edits = data.pairs.map((p) => { const button = h('button.d-btn.big.quiet', {type: 'button', onclick: () => startSample(button, p.key, 'dataset')}, `Or teach an edit: ${p.count} pairs`); return button; });
     fill(page, h('div.p-home-first-visit', h('div.fv',
       h('div.rowp', {role: 'group', aria: {label: 'A picture developing while the model learns'}}, DEVELOPED.map((d, n) =>
         h('figure', {style: {'--n': n}}, h('img', {src: base + d.img, alt: d.alt, width: 165, height: 165}), h('figcaption', d.text)))),
       h('h1', 'Develop your first model'), h('p.ld', 'Show it 10 to 30 pictures of one thing. In a few minutes it can draw that thing anywhere.'),
       h('div.two', h('section.d-card.one', h('div.mini', SAMPLES.map((name) => h('img', {src: base + name, alt: '', width: 60, height: 60}))),
-        h('h2.d-h2', 'Try it with the sample pictures'), h('p.d-sub', `Zog the mascot: 12 drawings with captions. Ready to train${quickest ? `, ${quickest.text} here` : ''}.`), start), zone),
+        h('h2.d-h2', 'Try it with the sample pictures'), h('p.d-sub', `Zog the mascot: 12 drawings with captions. Ready to train${quickest ? `, ${quickest.text} here` : ''}.`), h('div.d-row.wrap', start, edits)), zone),
       h('p.hwl', icon('chip', 's'), h('span', h('b', recipes.length ? 'This machine can train. ' : 'This machine. '), data.machine.sentence)))));
   }
 

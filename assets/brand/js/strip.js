@@ -3,7 +3,8 @@ import {h, icon, fill} from './core.js';
 import {lossText} from './curve.js';
 import {count} from './run.js';
 
-export const nameOf = (column) => (column.step ? 'step ' + count(column.step) : 'base');
+export const nameOf = (column) => column.side || (column.step ? 'step ' + count(column.step) : 'base');
+const SIDES = {before: ['Before', 'the picture as it was'], target: ['Target', 'what it should become']};
 export const cellUrl = (run, cell, width) => `/media/compare/${encodeURIComponent(run)}/${cell.name}.png?w=${width}`;
 
 /* `given()` is {run, status, star}; onStar(step), onPick(pair) and onZoom(z) tell what the person did. */
@@ -14,7 +15,8 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
 
   function column(c, i, star) {
     const starred = c.step && c.step === star, words = [c.best && 'lowest held-out loss', c.kept && 'kept'].filter(Boolean).join(', ');
-    const inner = [h('b', starred ? icon('star', 's solid') : null, c.step ? count(c.step) : 'Base'), h('span', c.heldout_loss == null ? (c.step ? '–' : 'without LoRA') : lossText(c.heldout_loss)), c.kept && h('small', 'kept')];
+    const [title, under] = SIDES[c.side] || [c.step ? count(c.step) : 'Base', c.step ? '–' : 'as it came'];
+    const inner = [h('b', starred ? icon('star', 's solid') : null, title), h('span', c.heldout_loss == null ? under : lossText(c.heldout_loss)), c.kept && h('small', 'kept')];
     const props = {data: {column: i}, title: `${nameOf(c)}${c.heldout_loss == null ? '' : `, held-out loss ${lossText(c.heldout_loss)}`}${words ? ', ' + words : ''}`};
     return c.step ? h('button.ch' + (starred ? '.best' : ''), {...props, type: 'button', aria: {pressed: String(!!starred), label: `Star ${props.title}`}, onclick: () => onStar(c.step)}, inner) : h('span.ch', props, inner);
   }
@@ -26,7 +28,7 @@ export function makeStrip(given, {onStar, onPick, onZoom}) {
   }
   function cellNode(run, s, r, c) {
     const cell = s.cells[r][c], n = picked.findIndex(([a, b]) => a === r && b === c), last = c === s.columns.length - 1, text = `${s.prompts[r].text}, ${nameOf(s.columns[c])}`;
-    const shared = c > 0 && s.cells[r].findIndex((o) => o.name === cell.name) !== c;      // at scale 0 every column is the base's picture
+    const shared = c > 0 && !s.columns[c].side && s.cells[r].findIndex((o) => o.name === cell.name) !== c;      // at scale 0 every column is the base's picture
     const image = cell.ready ? (shared ? picture(run, cell).cloneNode() : picture(run, cell)) : h('span.d-ph' + (s.state === 'running' ? '' : '.still'));
     return h('button.d-cell' + (c === 0 ? '.first' : '') + (last ? '.last' : '') + (n >= 0 ? '.pick' : ''), {type: 'button', data: {cell: r + '/' + c}, tabIndex: r === 0 && c === 0 ? 0 : -1,
       aria: {pressed: String(n >= 0), label: text + (n >= 0 ? `, ${'AB'[n]}` : '') + (cell.ready ? '' : ', not made yet')}}, image, n >= 0 && h('span.ab', 'AB'[n]));

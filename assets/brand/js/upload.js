@@ -4,8 +4,14 @@ import {h, api, read} from './core.js';
 const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
 const isCaption = (file) => /\.txt$/i.test(file.name);
+const isList = (file) => /^metadata\.(jsonl|csv)$/i.test(file.name);
+const MOST_NAMES = 4000, WORD = 'before|after|input|output|source|target|original|edited';
 const paths = new WeakMap();                                           // a dropped file does not know the folder that it came from
-const pathOf = (file) => paths.get(file) || file.webkitRelativePath || file.name;
+export const pathOf = (file) => paths.get(file) || file.webkitRelativePath || file.name;
+
+export const callIt = (file, path) => paths.set(file, path);
+/* Roughly what both pictures of an edit pair share, so that they travel together; the server matches them exactly. */
+export const mate = (path) => path.split('/').pop().replace(/\.[^.]*$/, '').toLowerCase().replace(new RegExp(`[\\s_.-]+\\(?(${WORD}|[01ab])\\)?$`), '').replace(new RegExp(`^(${WORD})[\\s_.-]+`), '');
 
 /* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
 export async function filesFrom(transfer) {
@@ -50,36 +56,40 @@ export function pickers(onfiles) {
     }, ...extra});
     return el;
   };
-  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.txt'});
+  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.txt,.jsonl,.csv'});
   const folder = input('pick-folder', 'Choose a folder', {});
   folder.webkitdirectory = true;
   return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};
 }
 
-/* A drop anywhere on the page. onover(true|false) while something hangs over it. */
-export function dropAnywhere(onfiles, onover) {
+/* A drop anywhere on the page. onover(true|false, event) while something hangs over it; ondrop(event) may take it for a place of its own. */
+export function dropAnywhere(onfiles, onover, ondrop) {
   let depth = 0;
   const holds = (e) => [...(e.dataTransfer?.types || [])].includes('Files');
   const on = (name, f) => addEventListener(name, (e) => { if (holds(e)) { e.preventDefault(); f(e); } });
-  on('dragenter', () => { if (depth++ === 0) onover(true); });
-  on('dragleave', () => { if (--depth <= 0) { depth = 0; onover(false); } });
+  on('dragenter', (e) => { if (depth++ === 0) onover(true, e); });
+  on('dragleave', (e) => { if (--depth <= 0) { depth = 0; onover(false, e); } });
   on('dragover', (e) => { e.dataTransfer.dropEffect = 'copy'; });
-  on('drop', async (e) => { depth = 0; onover(false); const got = await filesFrom(e.dataTransfer); if (got.files.length) onfiles(got); });
+  on('drop', async (e) => { depth = 0; onover(false, e); if (ondrop?.(e)) return; const got = await filesFrom(e.dataTransfer); if (got.files.length) onfiles(got); });
   addEventListener('paste', (e) => { const files = [...(e.clipboardData?.files || [])]; if (files.length) onfiles({files, name: ''}); });
 }
 
-/* The queue of a page. handlers: dataset(name) -> id (made where there is none), outcome(o), change(queue), done(queue). */
+/* The queue of a page. handlers: dataset(name, files) -> id (made where there is none), outcome(o, kind), change(queue), done(queue),
+   group(path): files with the same answer travel together. */
 export function createQueue(handlers) {
   const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
-  let parts = [], running = 0, id = null;
+  let parts = [], running = 0, id = null, alone = false;
   const secondsLeft = () => { const s = (performance.now() - q.began) / 1000; return q.sent > 0 && s > 1 ? (s / q.sent) * (q.bytes - q.sent) : null; };
   q.secondsLeft = secondsLeft;
 
-  /* A caption travels in the same part as its picture; few files go one by one, so that they appear one by one. */
+  /* A caption travels in the same part as its picture; few files go one by one, so that they appear one by one. A list goes first
+     and alone: what it names is known when the pictures come. */
   function split(files) {
+    const lists = files.filter(isList);
+    if (lists.length) return [Object.assign(lists, {first: true}), ...split(files.filter((f) => !isList(f)))];
     const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
     for (const file of files) {
-      const key = pathOf(file).replace(/\.[^./]*$/, '');
+      const key = handlers.group ? handlers.group(pathOf(file)) : pathOf(file).replace(/\.[^./]*$/, '');
       pairs.set(key, isCaption(file) ? [...(pairs.get(key) || []), file] : [file, ...(pairs.get(key) || [])]);
     }
     const out = [];
@@ -101,7 +111,7 @@ export function createQueue(handlers) {
     q.bytes += files.reduce((sum, f) => sum + f.size, 0);
     q.waiting.push(...files);
     handlers.change(q);
-    try { id = await handlers.dataset(name); } catch (error) {
+    try { id = await handlers.dataset(name, files); } catch (error) {
       for (const file of files) { refuse(file, error.message); q.settled += 1; }
       q.waiting = q.waiting.filter((f) => !files.includes(f));
       return finish();
@@ -114,7 +124,7 @@ export function createQueue(handlers) {
     return q.add({files: entries.map((r) => r.file).filter(Boolean), name: ''});
   };
   function pump() {
-    while (running < PARALLEL && parts.length) { running += 1; send(parts.shift()); }
+    while (!alone && running < (parts[0]?.first ? 1 : PARALLEL) && parts.length) { running += 1; alone = !!parts[0].first; send(parts.shift()); }
     if (!running && !parts.length) finish();
   }
   function finish() {
@@ -129,11 +139,11 @@ export function createQueue(handlers) {
     for (const file of files) form.append('files', file, pathOf(file));
     const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
     try {
-      const {outcomes} = await post(`/api/datasets/${id}/files`, form, progress);
+      const {outcomes, kind} = await post(`/api/datasets/${id}/files`, form, progress);
       for (const outcome of outcomes) {
         if (outcome.accepted) q.accepted += 1;
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
-        handlers.outcome(outcome);
+        handlers.outcome(outcome, kind);
       }
     } catch (error) {
       for (const file of files) refuse(file, error.message);
@@ -142,6 +152,7 @@ export function createQueue(handlers) {
     q.settled += files.length;
     q.waiting = q.waiting.filter((f) => !files.includes(f));
     running -= 1;
+    alone = false;
     handlers.change(q);
     pump();
   }
@@ -159,7 +170,18 @@ function post(url, form, onprogress) {
     request.send(form);
   });
 }
-export const createDataset = (name) => api('/datasets', {name: (name || 'My pictures').slice(0, 80)});
+/* A new data set. Where nobody chose its kind, the names of the files that come tell it, or the head of their list. */
+export async function createDataset(name, kind = '', files = []) {
+  const list = files.find(isList), listed = list ? (await list.slice(0, 4000).text()).slice(0, 4000) : '';
+  const names = [...files].sort((a, b) => mate(pathOf(a)).localeCompare(mate(pathOf(b)))).slice(0, MOST_NAMES).map(pathOf);
+  return api('/datasets', {name: (name || (kind === 'pairs' ? 'My edits' : 'My pictures')).slice(0, 80), kind, files: names, listed});
+}
+/* One file for one side of a pair. */
+export async function sendToSide(id, pair, side, file) {
+  const form = new FormData();
+  form.append('files', file, file.name);
+  return (await post(`/api/datasets/${id}/files?pair=${pair}&side=${side}`, form, () => {})).outcomes[0];
+}
 export const keepRefused = (id, refused) => { try { sessionStorage['refused:' + id] = JSON.stringify(refused.map(({name, reason}) => ({name, reason}))); } catch { /* only the list is lost */ } };
 export function takeRefused(id) {
   const text = sessionStorage['refused:' + id];

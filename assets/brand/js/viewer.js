@@ -1,5 +1,6 @@
-// One picture, large, over the page. Arrows go on; Esc closes.
+// One picture, large, over the page, or a pair under a slider. Arrows go on; Esc closes.
 import {h, icon, fill, size} from './core.js';
+import {makeSlider} from './slide.js';
 
 /* Small pictures are enlarged by a whole number with hard pixels: the truth, and not mush. Large ones are fitted. */
 function fit(p) {
@@ -12,19 +13,25 @@ function fit(p) {
 /* open(pictures, start, {dataset, marks, onclose, onremove}) */
 export function open(pictures, start, {dataset, marks, onclose, onremove}) {
   let i = Math.max(0, pictures.findIndex((p) => p.id === start.id));
-  const stage = h('div.stage'), title = h('b', {id: 'viewer-title'}), facts = h('span.d-sub.d-small'), text = h('p.d-small');
+  const stage = h('div.stage'), title = h('b', {id: 'viewer-title'}), facts = h('span.d-sub.d-small'), text = h('p.d-small'), what = start.before ? 'pair' : 'picture';
   const button = (name, label, f) => h('button.d-btn.ico.quiet', {type: 'button', aria: {label}, onclick: f}, icon(name));
   const dialog = h('dialog.d-viewer', {aria: {labelledby: 'viewer-title'}},
-    h('header', h('div', title, facts), h('div.d-row.d-push', button('back', 'Picture before', () => go(-1)), button('arrow', 'Next picture', () => go(1)),
-      button('trash', 'Remove this picture', () => { const p = pictures[i]; dialog.close(); onremove(p); }), button('x', 'Close', () => dialog.close()))), stage, text);
+    h('header', h('div', title, facts), h('div.d-row.d-push', button('back', `Previous ${what}`, () => go(-1)), button('arrow', `Next ${what}`, () => go(1)),
+      onremove && button('trash', `Remove this ${what}`, () => { const p = pictures[i]; dialog.close(); onremove(p); }), button('x', 'Close', () => dialog.close()))), stage, text);
   function show() {
     const p = pictures[i], {width, factor} = fit(p), height = Math.round((width * p.height) / p.width);
     title.textContent = `${i + 1} of ${pictures.length}  ${p.name}`;
-    facts.textContent = [`${p.width} × ${p.height} px`, size(p.bytes), factor > 1 && `shown ${factor} times as large`, ...(marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
-    const img = h('img', {src: `/media/picture/${dataset}/${p.id}`, width, height, alt: p.text || p.name});
-    img.classList.toggle('hard', factor > 1);
-    fill(stage, img);
-    text.textContent = p.text || 'No caption yet.';
+    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), factor > 1 && `shown ${factor} times as large`, ...(marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
+    const picture = (image, alt, extra) => { const img = h('img', {src: `/media/picture/${dataset}/${image}`, alt, ...extra}); img.classList.toggle('hard', factor > 1); return img; };
+    fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.id, p.text || p.name, {width, height}));
+    text.textContent = p.text || (p.before ? 'No instruction yet.' : 'No caption yet.');
+  }
+  function pairOf(p, picture, width, height, factor) {
+    if (p.missing) { const there = p.before.id ? 'before' : 'after'; return picture(p[there].id, `The picture ${there}`, {width, height}); }
+    const {pane} = makeSlider('Slide between before and after');
+    pane.style.cssText += `;width:${width}px;max-width:100%;aspect-ratio:${width}/${height}`;
+    fill(pane, picture(p.before.id, 'Before', {draggable: false}), Object.assign(picture(p.after.id, 'After', {draggable: false}), {className: 'b' + (factor > 1 ? ' hard' : '')}), h('span.ln'), h('span.kn', icon('swap')), h('span.la', 'before'), h('span.lb', 'after'));
+    return pane;
   }
   function go(step) { i = (i + step + pictures.length) % pictures.length; show(); }
   dialog.addEventListener('keydown', (e) => { const step = {ArrowLeft: -1, ArrowRight: 1}[e.key]; if (step) { e.preventDefault(); go(step); } });

@@ -13,9 +13,13 @@ LrScheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "c
 
 
 class TrainingSettings(Config):
-    """Settings that mean the same in every training; `family` is that of the base models which fit."""
+    """Settings that mean the same in every training.
+
+    `family` is that of the base models which fit; `trainer` the module that trains, ours under `accelerate launch`, another alone.
+    """
 
     family: ClassVar[str] = "sdxl"
+    trainer: ClassVar[str] = "backends.train"
 
     max_train_steps: int | None = setting(
         None, "Steps", "1 to 1,000,000. One step is one update of the weights. Empty: passes decide.",

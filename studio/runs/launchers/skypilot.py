@@ -14,7 +14,7 @@ from studio.runs.command import REPOSITORY
 from studio.runs.launchers.following import launch_follower
 from studio.runs.launchers.protocol import Order
 from studio.runs.launchers.sky_task import name_cluster, write_task
-from studio.runs.state import is_training
+from studio.runs.processes import is_alive, read_identity
 
 GRACE_S = 300.0  # the wish travels there, the trainer saves, and what it saved travels back
 IDLE_MIN = 10
@@ -38,8 +38,11 @@ class SkyLauncher:
         launch_follower(run, {**_plan(run), "grace_s": grace_s, "seconds_before": order.seconds_before})
 
     def tend(self, run: RunDir, process: dict[str, Any]) -> None:
-        """Goes on following: the machine in the cloud trains whether or not somebody looks."""
-        if is_training(process):
+        """Goes on following: the machine in the cloud trains whether or not somebody looks.
+
+        Only the process that brings the results here counts; one that shows the log may outlive it.
+        """
+        if is_alive(read_identity(process.get("launcher"))):
             launch_follower(run, {})
         else:
             launch_follower(run, {**_plan(run, "--attach"), "seconds_before": float(process.get("seconds_before", 0.0))})

@@ -12,6 +12,7 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import COMPLETE, RunDir, complete_checkpoints
 from backends.engine import checkpoint as checkpoints
 from backends.engine.checkpoint import Checkpoint
+from backends.engine.whole import prune
 from tests.backends.engine import toy
 
 STAGES = ["begin", "after_adapter", "after_optimizer", "after_values", "before_marker", "before_rename", "after_rename", "end"]
@@ -91,10 +92,10 @@ def test_old_checkpoints_go_only_beyond_the_limit_and_never_the_best_or_the_kept
     for step in range(1, 8):
         checkpoints.write_checkpoint(run, make_checkpoint(step))
     run.kept.write_text('{"step": 2}')
-    assert checkpoints.prune(run, None, keep=set()) == []
-    assert checkpoints.prune(run, 3, keep={3}) == [1, 4]
+    assert prune(run, None, keep=set()) == []
+    assert prune(run, 3, keep={3}) == [1, 4]
     assert complete_checkpoints(run) == [2, 3, 5, 6, 7]
-    assert checkpoints.prune(run, 1, keep=set()) == [3, 5]  # two stay whatever the limit
+    assert prune(run, 1, keep=set()) == [3, 5]  # two stay whatever the limit
     assert complete_checkpoints(run) == [2, 6, 7]
 
 

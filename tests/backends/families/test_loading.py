@@ -116,6 +116,7 @@ def test_a_base_stored_small_keeps_its_predictions_nearly(family, choice):
     torch.testing.assert_close(predict(of_file), predict(small))
 
 
+@torch.no_grad()
 def test_four_bits_take_the_place_of_every_linear_layer_of_a_file():
     """On a CPU, where bitsandbytes computes slowly but does; a run with it is refused there."""
     pytest.importorskip("bitsandbytes")

@@ -24,13 +24,14 @@ from backends.contract.base_models import MODELS
 from backends.contract.clip_vocabulary import CONFIGS
 from backends.contract.errors import DarkroomError
 from backends.contract.model_file import read_model_file
+from backends.engine.layouts import original
 from backends.families.flux import Flux
 from backends.families.loading import load_pipeline
 from backends.families.protocol import EXTRA_CHANNELS, LoadOptions
 from backends.families.sd15 import Sd15
 from backends.families.sdxl import TIME_IDS, Sdxl
 from backends.families.single_file import load_denoiser
-from tests.ldm_layout import build_empty, build_pipeline, lay_out, to_bfl, to_ldm_unet, to_ldm_vae, write_checkpoint, write_small_configs
+from tests.ldm_layout import build_empty, build_pipeline, lay_out, to_bfl, write_checkpoint, write_small_configs
 from tests.tensor_files import write_holes
 
 KINDS: dict[str, Any] = {"sd15": Sd15, "sdxl": Sdxl}
@@ -138,7 +139,8 @@ def test_a_file_of_the_published_size_loads_with_the_shipped_configs(kind, tmp_p
 def test_old_weights_beside_the_checkpoints_own_are_left_where_they_are(small, tmp_path):
     """Files for training on hold an average of the weights too."""
     made = build_pipeline(StableDiffusionPipeline, small / "configs" / "sd15")
-    extra = {f"model_ema.{name.replace('.', '')}": torch.full_like(t, 7) for name, t in to_ldm_unet(made.unet).items()}
+    unet = {n.removeprefix(original.UNET): t for n, t in lay_out(made).items() if n.startswith(original.UNET)}
+    extra = {f"model_ema.diffusion_model{name.replace('.', '')}": torch.full_like(t, 7) for name, t in unet.items()}
     file = write_checkpoint(tmp_path / "a.safetensors", made, extra=extra)
     assert_same(ask(load_small(small, "sd15", file)), ask(load_small(small, "sd15", small / "sd15.safetensors")))
 
@@ -177,7 +179,9 @@ def test_a_vae_is_read_from_every_place_that_people_have_it_in(layout, small, tm
     pipeline = build_pipeline(StableDiffusionXLPipeline, small / "configs" / "sdxl")
     pipeline.vae, path = made, tmp_path / "vae.safetensors"
     if layout == "ldm":
-        safetensors.torch.save_file({n: t.clone() for n, t in to_ldm_vae(made).items()}, str(path))
+        safetensors.torch.save_file(
+            {n.removeprefix(original.VAE): t.clone() for n, t in original.lay_out_vae(made.state_dict()).items()}, str(path)
+        )
     elif layout == "ldm in a checkpoint":
         write_checkpoint(path, pipeline)
     elif layout == "diffusers":

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from backends.contract.config import parse_config
-from backends.contract.draw import SAMPLERS, DrawConfig
+from backends.contract.draw import DrawConfig
+from backends.contract.drawing import SAMPLERS
 from backends.contract.errors import DarkroomError
 from backends.engine.export import export_adapter
-from backends.generate.pipeline import load_draw_pipeline
+from backends.generate.loading import load_draw_pipeline
 from tests.adapters import EVERYTHING, load_pocket, write_adapter
 
 PROMPT = "a cat on a blue background"
@@ -33,7 +34,8 @@ def config(*loras, **values) -> DrawConfig:
 
 
 def draw(pipeline, settings, prompts=(PROMPT,)):
-    return [np.asarray(p) for p in pipeline.draw(settings, list(prompts), lambda done: None)]
+    configs = [settings.model_copy(update={"prompt": prompt}) for prompt in prompts]
+    return [np.asarray(p) for p in pipeline.draw(configs, lambda done: None)]
 
 
 def plain(path=None, scale=1.0, prompt=PROMPT, **values):
@@ -88,9 +90,9 @@ def test_weight_0_is_the_base_to_the_pixel_also_after_others_were_loaded(pocket,
 def test_a_swap_in_place_equals_a_fresh_load(pocket, folder):
     first, second = (write_adapter(folder / f"swap{i}.safetensors", 10 + i) for i in range(2))
     draw(pocket, config((first, 1.0)))
-    slots = {id(slot): list(slot.places.values())[0].data_ptr() for slot in pocket._rack._slots}
+    slots = {id(slot): list(slot.places.values())[0].data_ptr() for slot in pocket._mix._rack._slots}
     swapped = draw(pocket, config((second, 1.0)))[0]
-    assert slots == {id(slot): list(slot.places.values())[0].data_ptr() for slot in pocket._rack._slots}
+    assert slots == {id(slot): list(slot.places.values())[0].data_ptr() for slot in pocket._mix._rack._slots}
     assert np.array_equal(swapped, plain(second)[0])
 
 

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from backends.registry import BACKENDS, REFUSED
 from studio.cli.root import app
 from tests.conftest import ROOT
+from tests.studio.datasets.pairs import write_folders
 
 SUBJECT = "text_to_image/pocket_subject"
 
@@ -229,3 +230,57 @@ def test_a_port_in_use_is_told_with_a_way_out(tmp_path):
     assert done.returncode != 0
     assert port in said and "--port" in said
     assert "Traceback" not in said
+
+
+def test_edit_pairs_go_in_with_their_instructions_and_come_out_in_two_folders(studio, tmp_path):
+    root = write_folders(tmp_path / "Blue", 4, listed=True)
+    (root / "output_images" / "003.png").unlink()
+    code, value = studio("dataset", "import", root, "--kind", "pairs")
+    assert (code, value["kind"], value["pictures"], value["incomplete"], value["refused"]) == (0, "pairs", 4, 1, [])
+    code, listed = studio("dataset", "list")
+    assert [(d["kind"], d["num_pictures"], d["num_captions"], d["num_incomplete"]) for d in listed] == [("pairs", 4, 4, 1)]
+    code, written = studio("dataset", "export", value["dataset"], tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metadata.jsonl").read_text("utf-8").splitlines()]
+    assert [line["instruction"] for line in lines] == ["make it blue 0", "make it blue 1", "make it blue 2"]
+    assert all((tmp_path / "out" / line[key]).is_file() for line in lines for key in ("input_image", "output_image"))
+    code, written = studio("dataset", "export", value["dataset"], tmp_path / "out.zip")
+    with zipfile.ZipFile(written["path"]) as archive:
+        assert {n.split("/")[0] for n in archive.namelist()} == {"input_images", "output_images", "metadata.jsonl"}
+
+
+def test_two_folders_are_known_as_pairs_without_being_told_and_a_wrong_kind_is_refused(studio, tmp_path):
+    root = write_folders(tmp_path / "Blue", 2, before="before", after="after")
+    assert studio("dataset", "import", root)[1]["kind"] == "pairs"
+    assert "pictures, pairs" in refusal(studio("dataset", "import", root, "--kind", "videos"))
+
+
+def test_pairs_of_two_sizes_are_told_by_name_with_both_sizes(studio, tmp_path):
+    root = write_folders(tmp_path / "Blue", 2)
+    Image.new("RGB", (90, 64), "blue").save(root / "output_images" / "001.png")
+    _, value = studio("dataset", "import", root)
+    (refused,) = value["refused"]
+    assert refused["name"] == "output_images/001.png" and "90 x 64 px" in refused["reason"] and "64 x 64 px" in refused["reason"]
+
+
+def test_missing_instructions_are_drafted_and_written_ones_stay(studio, tmp_path):
+    root = write_folders(tmp_path / "Blue", 3)
+    (root / "output_images" / "001.txt").write_text("my own words", "utf-8")
+    _, value = studio("dataset", "import", root)
+    code, done = studio("dataset", "draft-instructions", value["dataset"], "--captioner", "none")
+    assert (code, done["drafted"], done["silent"], done["failed"]) == (0, 2, 0, [])
+    studio("dataset", "export", value["dataset"], tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metadata.jsonl").read_text("utf-8").splitlines()]
+    assert [line["instruction"] for line in lines] == ["make the background blue", "my own words", "make the background blue"]
+    assert "Every complete pair has an instruction" in refusal(studio("dataset", "draft-instructions", value["dataset"]))
+    assert "draft-instructions" in refusal(studio("caption", value["dataset"]))
+
+
+def test_single_pictures_have_no_instructions(studio, dataset):
+    assert "studio caption" in refusal(studio("dataset", "draft-instructions", dataset))
+
+
+def test_the_sample_pairs_are_checked_as_ready(studio):
+    code, value = studio("dataset", "sample", "edits")
+    assert code == 0 and value["pictures"] >= 200
+    code, report = studio("check", value["dataset"])
+    assert (code, report["score"], report["ready"]) == (0, 100, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import RunDir
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
-from studio.runs.processes import TOKEN, find_members
+from studio.runs.processes import TOKEN, find_members, identify
 from studio.runs.state import RunState, read_process, read_state
 from studio.workspace import Workspace, open_workspace
 
@@ -28,6 +30,13 @@ def wait_for(condition: Callable[[], object], what: str = "", limit_s: float = 3
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what or condition}"
+
+
+def kill(*pids: int) -> None:
+    """Ends processes by force and comes back when they are gone: a signal takes its time on a busy machine."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(identify(pid) for pid in pids), f"the end of {pids}")
 
 
 def toy_command(run: RunDir) -> list[str]:

@@ -20,7 +20,7 @@ from studio.runs.control import find_busy_run, reconcile_run, resume_run, start_
 from studio.runs.launchers.sky_task import choose_kinds, format_task
 from studio.runs.launchers.skypilot import format_launch
 from studio.runs.state import read_job, read_process
-from tests.studio.runs.conftest import processes_of, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import kill, processes_of, wait_for, wait_for_state, wait_for_step
 
 SDXL = TextToImageConfig(pretrained_model_name_or_path="sdxl", mixed_precision="bf16", train_batch_size=1)
 STAND_IN = Path(__file__).with_name("sky_stand_in.py")
@@ -179,8 +179,7 @@ def test_when_everything_here_dies_the_cloud_goes_on_and_is_followed_again(works
     run = make_cloud_run("steps=600")
     start_run(workspace, "zog-01")
     wait_for_step(run, 3)
-    for pid in [int(read_process(run)["supervisor"]["pid"]), *processes_of(run)]:
-        os.kill(pid, 9)
+    kill(int(read_process(run)["supervisor"]["pid"]), *processes_of(run))
     assert not (cloud / "down").exists()
     reconcile_run(workspace, "zog-01")
     wait_for(lambda: "--attach" in read_process(run)["command"], "a new follower")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
 
 import pytest
@@ -17,7 +15,7 @@ from studio.runs.control import find_busy_run, reconcile_run, resume_run, start_
 from studio.runs.state import read_job, read_process, read_state
 from studio.runs.store import RunStore
 from studio.workspace import open_workspace
-from tests.studio.runs.conftest import toy_command, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import kill, toy_command, wait_for, wait_for_state, wait_for_step
 
 pytestmark = pytest.mark.slow
 
@@ -164,7 +162,7 @@ def test_when_the_follower_dies_the_job_goes_on_and_is_followed_again(workspace,
     start(workspace, run)
     wait_for_step(run, 3)
     first = follower_pid(run)
-    os.kill(first, signal.SIGKILL)
+    kill(first)
     wait_for_step(run, read_state(run).step + 10)
     assert read_state(run).state == "running"
     reconcile_run(workspace, run.root.name)
@@ -176,7 +174,7 @@ def test_when_the_follower_dies_the_job_goes_on_and_is_followed_again(workspace,
 def test_a_job_that_ended_while_nobody_looked_is_told_rightly(workspace, slurm, make_job):
     run = make_job(toy="steps=30")
     start(workspace, run)
-    os.kill(follower_pid(run), signal.SIGKILL)
+    kill(follower_pid(run))
     wait_for(lambda: job_id(run) not in in_queue(slurm), "the job's end")
     assert not read_process(run).get("ended")
     reconcile_run(workspace, run.root.name)
@@ -204,7 +202,7 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(workspace, s
     start(workspace, run)
     wait_for_step(run, 3)
     number = job_id(run)
-    os.kill(follower_pid(run), signal.SIGKILL)
+    kill(follower_pid(run))
     record = {k: v for k, v in read_process(run).items() if k != "job_id"} | {"began": 0.0}
     files.write_json(run.process, record)
     reconcile_run(workspace, run.root.name)

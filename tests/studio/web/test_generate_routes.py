@@ -67,8 +67,8 @@ def test_a_strip_draws_seven_scales_and_is_found_again(client, run):
     assert len({pixels(client, job, n) for n in range(7)}) == 7
     draw(client, VALUES)
     again = client.get("/api/generate").json()
-    assert again["strip"]["id"] == job["id"]
-    assert again["strip_key"] == "run:mix"
+    assert again["strips"]["weight"]["id"] == job["id"]
+    assert again["strips"]["weight"]["strip"]["key"] == "run:mix"
     assert again["job"]["id"] != job["id"]
 
 

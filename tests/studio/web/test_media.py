@@ -31,6 +31,11 @@ ENDPOINTS = [
     ("POST", "/api/datasets/{}/files"),
     ("POST", "/api/datasets/{}/remove"),
     ("POST", "/api/datasets/{}/undo"),
+    ("POST", "/api/datasets/{}/swap"),
+    ("POST", "/api/datasets/{}/match"),
+    ("POST", "/api/datasets/{}/kind"),
+    ("POST", "/api/datasets/{}/say"),
+    ("POST", "/api/datasets/{}/files?pair={}&side=before"),
 ]
 
 

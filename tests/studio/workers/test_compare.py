@@ -10,7 +10,8 @@ from PIL import Image
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
-from studio.workers.compare import ComparisonStore, likely_best, read_losses
+from studio.workers.compare import ComparisonStore
+from studio.workers.compare_plan import likely_best, read_losses
 from tests.adapters import write_adapter
 from tests.studio.workers.waiting import ended, wait_for
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
-from studio.workers.draw_jobs import DrawJobs
+from studio.workers.draw_jobs import DrawJobs, Strip
 from studio.workers.history import History
 from studio.workers.loras import LoraShelf
 from tests.adapters import write_adapter
@@ -51,7 +51,7 @@ def test_a_picture_is_kept_with_all_that_it_takes_to_draw_it_again(jobs, history
 
 
 def test_a_strip_draws_each_weight_once_and_labels_it(jobs, history, run):
-    status = finish(jobs, jobs.start({**QUICK, "loras": [{"key": "run:zog-03", "weight": 1}]}, weights=[0, 0.5, 1.5]))
+    status = finish(jobs, jobs.start({**QUICK, "loras": [{"key": "run:zog-03", "weight": 1}]}, strip=Strip("weight", (0, 0.5, 1.5))))
     assert [p["label"] for p in status["pictures"]] == ["0.00", "0.50", "1.50"] and all(p["ready"] for p in status["pictures"])
     weights = [history.get(p["id"]).settings["loras"][0]["weight"] for p in status["pictures"]]
     assert weights == [0, 0.5, 1.5]

@@ -14,7 +14,7 @@ from backends.contract.config import parse_config
 from backends.contract.draw import DrawConfig, LoraUse
 from backends.contract.errors import DarkroomError
 from studio.workers.client import Cancelled
-from studio.workers.generator import Column
+from studio.workers.generator import Column, mixing
 from tests.adapters import write_adapter
 
 pytestmark = pytest.mark.slow
@@ -59,12 +59,13 @@ def test_no_path_of_this_machine_stands_in_a_picture(generator, adapters, tmp_pa
 
 def test_a_grid_equals_single_requests_of_the_same_batch_to_the_pixel(generator, adapters, tmp_path):
     prompts = ["a cat on a blue background", "a red apple", "zog on a green background"]
-    columns = [Column((), tuple(tmp_path / f"base{i}.png" for i in range(3)))]
-    columns += [Column((LoraUse(path=str(a)),), tuple(tmp_path / f"{a.stem}{i}.png" for i in range(3))) for a in adapters]
-    replies = list(generator.grid(config(), prompts, columns))
+    rows = [{"prompt": prompt} for prompt in prompts]
+    columns = [Column(mixing(), tuple(tmp_path / f"base{i}.png" for i in range(3)))]
+    columns += [Column(mixing(LoraUse(path=str(a))), tuple(tmp_path / f"{a.stem}{i}.png" for i in range(3))) for a in adapters]
+    replies = list(generator.grid(config(), rows, columns))
     assert [(r["column"], r["row"]) for r in replies if r["kind"] == "picture"] == [(c, r) for c in range(3) for r in range(3)]
-    again = [Column(columns[2].loras, tuple(tmp_path / f"again{i}.png" for i in range(3)))]
-    generator.grid(config(), prompts, again).result()
+    again = [Column(columns[2].changes, tuple(tmp_path / f"again{i}.png" for i in range(3)))]
+    generator.grid(config(), rows, again).result()
     for first, second in zip(columns[2].files, again[0].files, strict=True):
         assert np.array_equal(pixels(first), pixels(second))
     for row, prompt in enumerate(prompts):  # alone, the batch is another: matrix products round otherwise
@@ -74,9 +75,9 @@ def test_a_grid_equals_single_requests_of_the_same_batch_to_the_pixel(generator,
 
 
 def test_only_the_cells_asked_for_are_drawn_in_the_order_given(generator, adapters, tmp_path):
-    use = (LoraUse(path=str(adapters[0])),)
-    columns = [Column(use, (None, tmp_path / "a.png")), Column((), (tmp_path / "b.png", None)), Column((), (None, None))]
-    replies = list(generator.grid(config(), ["a cat", "a dog"], columns))
+    use = mixing(LoraUse(path=str(adapters[0])))
+    columns = [Column(use, (None, tmp_path / "a.png")), Column({}, (tmp_path / "b.png", None)), Column({}, (None, None))]
+    replies = list(generator.grid(config(), [{"prompt": "a cat"}, {"prompt": "a dog"}], columns))
     assert [(r["column"], r["row"]) for r in replies if r["kind"] == "picture"] == [(0, 1), (1, 0)]
     assert [r["total"] for r in replies if r["kind"] == "step"] == [8] * 8
 

@@ -1,0 +1,106 @@
+// One edit pair: its two pictures, or a place for the one that is awaited, and the instruction under them.
+import {h, icon, fill} from './core.js';
+import {makeSaver} from './captions_save.js';
+
+const PAUSE = 500;
+const two = (n) => String(n).padStart(2, '0');
+
+/* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it)} */
+export function makePairCard(given) {
+  const cards = new Map();
+  const source = (image) => `/media/thumb/${given.page.id}/${image.id}/${(devicePixelRatio || 1) > 1 || innerWidth < 761 ? 384 : 192}.webp`;
+
+  function element(it) {
+    if (!cards.has(it.id)) cards.set(it.id, build(it));
+    const card = cards.get(it.id);
+    card.it = it;
+    paint(card);
+    return card.el;
+  }
+  function build(it) {
+    const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, aria: {label: `${words}, pair ${given.number(it)}`}, onclick: () => f(card.it)}, icon(name, 's'));
+    card.pair = h('div.d-pair');
+    card.no = h('span');
+    card.label = h('label.d-vh', {htmlFor: 'in-' + it.id});
+    card.input = h('input.d-in', {id: 'in-' + it.id, maxLength: 2000, autocomplete: 'off', placeholder: 'What changes from left to right?', aria: {describedby: 'er-' + it.id}});
+    card.note = h('p.er', {id: 'er-' + it.id});
+    card.el = h('article.pr', {data: {id: it.id}}, card.pair,
+      h('div.lb.d-num', card.no, h('span', 'after', h('span.acts', act('zoom', 'Look at it large', given.look), act('swap', 'Swap before and after', given.swap), act('trash', 'Remove', given.remove)))), card.label, card.input, card.note);
+    card.pair.addEventListener('click', (e) => { if (e.target.tagName === 'IMG') given.look(card.it); });
+    card.input.addEventListener('input', () => type(card));
+    card.input.addEventListener('blur', () => save(card.it));
+    card.input.addEventListener('keydown', (e) => {
+      if (e.key === 'Escape') { e.preventDefault(); card.input.blur(); }
+      if (e.key !== 'Enter' || e.isComposing) return;
+      e.preventDefault();
+      if (card.it.by === 'draft' && card.it.draft == null) card.it.draft = card.it.text;    // Enter on a draft says that it is right
+      save(card.it);
+      given.next(card.it);
+    });
+    return card;
+  }
+  function paint(card) {
+    const {it} = card, n = given.number(it), marks = given.marks(it) || [];
+    const sign = JSON.stringify([n, it.before.id, it.after.id, it.missing, source({id: ''})]);
+    if (card.sign !== sign) {
+      card.sign = sign;
+      card.no.textContent = `${two(n)} before`;
+      card.label.textContent = `Instruction for pair ${n}`;
+      fill(card.pair, side(card, 'before', n), side(card, 'after', n));
+      if (!it.missing) card.pair.querySelectorAll('img').forEach((img) => { img.title = it.name; });
+    }
+    const text = it.draft ?? it.text;
+    if (card.input.value !== text) card.input.value = text;
+    card.el.classList.toggle('need', !it.missing && !text.trim());
+    const state = [it.status, text.trim() ? 1 : 0, it.by, it.missing, it.theirs?.text, marks.map((m) => m.text)].join('|');
+    if (card.state === state) return;
+    card.state = state;
+    card.note.className = 'er';
+    fill(card.note, words(card, marks, text));
+  }
+  function words(card, marks, text) {
+    const {it} = card, button = (label, f) => h('button.d-btn.sm', {type: 'button', onclick: f}, label);
+    if (it.theirs) return [`Elsewhere it now reads “${it.theirs.text || 'nothing'}”.`, button('Keep mine', () => settle(it, true)), button('Take it', () => settle(it, false))];
+    if (it.status === 'fail') return [icon('alert', 's'), 'Not saved.', button('Try again', () => save(it))];
+    if (!it.missing && !text.trim()) return [icon('alert', 's'), 'An instruction is missing.'];
+    if (it.by === 'draft' && it.draft == null) { card.note.classList.add('calm'); return ['A draft. Enter says that it is right.']; }
+    if (marks.length) return [icon(marks[0].icon, 's'), marks.map((m) => m.text).join(', ')[0].toUpperCase() + marks.map((m) => m.text).join(', ').slice(1) + '.'];
+    if (it.status === 'saved') { card.note.classList.add('calm'); return [icon('check', 's'), 'Saved']; }
+    return [];
+  }
+  function side(card, name, n) {
+    const image = card.it[name];
+    if (image.id) return h('img', {src: source(image), alt: `${name === 'before' ? 'Before' : 'After'}, pair ${n}`, width: 192, height: 192, loading: 'lazy', decoding: 'async', draggable: false});
+    const input = h('input', {type: 'file', accept: 'image/*', hidden: true, onchange: () => { if (input.files[0]) given.place(card.it, name, input.files[0]); input.value = ''; }});
+    const wait = image.name ? `waits for ${image.name.split('/').pop()}` : '';
+    return h('div.d-dropzone.pz', {role: 'button', tabIndex: 0, data: {side: name}, aria: {label: `Choose the picture ${name}, pair ${n}`}, onclick: (e) => e.target !== input && input.click(),
+      onkeydown: (e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); input.click(); } }},
+      h('span', icon('plus'), h('br'), 'Drop the', h('br'), `${name} picture`, wait && h('small', wait)), input);
+  }
+  function type(card) {
+    const {it} = card;
+    it.draft = card.input.value;
+    it.status = '';
+    clearTimeout(it.pause);
+    it.pause = setTimeout(() => save(it), PAUSE);
+    paint(card);
+  }
+  function save(it) {
+    clearTimeout(it.pause);
+    if (it.draft === it.text && it.by !== 'draft' && !it.theirs) it.draft = null;
+    const repaint = () => cards.has(it.id) && paint(cards.get(it.id));
+    it.saver ||= makeSaver({dataset: given.page.id, status: (kind) => { it.status = kind; repaint(); }, tokens() {}, isShown: () => true, after: () => { repaint(); if (it.draft == null && !it.theirs && !it.failed) given.changed(it); }});
+    return it.saver(it);
+  }
+  function settle(it, mine) {
+    const {theirs} = it;
+    it.theirs = null;
+    it.version = theirs.version;
+    if (mine) { it.by = theirs.by; save(it); return; }
+    Object.assign(it, {text: theirs.text, by: theirs.by, draft: null, status: ''});
+    given.changed(it);
+    cards.get(it.id)?.input.focus();
+  }
+  function focus(it) { const card = cards.get(it.id); if (card?.el.isConnected) { card.input.focus({preventScroll: true}); card.input.select(); } }
+  return {element, focus, save, forget: (id) => cards.delete(id)};
+}

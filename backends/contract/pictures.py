@@ -1,0 +1,48 @@
+"""A picture's file as upright RGB, scaled and cut: the same for trainer, worker and studio. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from backends.contract.buckets import Bucket, Placement, compute_placement
+from backends.contract.errors import DarkroomError
+
+
+def open_picture(file: Path) -> Image.Image:
+    """The picture upright and in RGB, on white where transparent.
+
+    Raises:
+        DarkroomError: When the file is gone or is no picture; names it.
+    """
+    try:
+        with Image.open(file) as opened:
+            return to_rgb(ImageOps.exif_transpose(opened))
+    except FileNotFoundError:
+        raise DarkroomError(
+            f"The picture {file.name} is no longer where it was ({file.parent}). Put it back, or start a new run."
+        ) from None
+    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
+        raise DarkroomError(f"The picture {file.name} cannot be read: {error}. Replace or remove it, then start a new run.") from None
+
+
+def cut_picture(picture: Image.Image, placement: Placement) -> Image.Image:
+    """Scaled and cut as `placement` says."""
+    bucket = placement.bucket
+    scaled = picture.resize((placement.scaled_width, placement.scaled_height), Image.Resampling.LANCZOS)
+    return scaled.crop((placement.left, placement.top, placement.left + bucket.width, placement.top + bucket.height))
+
+
+def cover(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Scaled to cover this size in px, cut from the middle."""
+    return cut_picture(picture, compute_placement(*picture.size, Bucket(width, height)))
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """The picture in RGB; what is transparent becomes white."""
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    whole = picture.convert("RGBA")
+    ground = Image.new("RGBA", whole.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, whole).convert("RGB")
