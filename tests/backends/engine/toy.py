@@ -25,7 +25,7 @@ from backends.registry import BACKENDS, find_backend
 from tests.backends import toys
 
 BACKEND = "sdxl/text_to_image"
-CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class)})
+CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
 build_base = toys.build_base
