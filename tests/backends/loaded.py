@@ -15,7 +15,7 @@ from backends.engine.reporter import Reporter
 from backends.methods.protocol import Batch, Draws
 from backends.registry import BACKENDS, find_backend
 
-NAMES = list(BACKENDS)
+NAMES = [name for name, backend in BACKENDS.items() if backend.method_class]  # the others are trained by another program
 CPU = torch.device("cpu")
 
 

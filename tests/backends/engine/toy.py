@@ -5,6 +5,7 @@ Trainers are forked from a warm parent (multiprocessing's forkserver), which has
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -24,7 +25,7 @@ from backends.registry import BACKENDS, find_backend
 from tests.backends import toys
 
 BACKEND = "sdxl/text_to_image"
-CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class)})
+CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
 build_base = toys.build_base
@@ -111,6 +112,7 @@ def train_ranks(run: RunDir, *arguments: str, ranks: int = 2, fault: str = "") -
 
 
 def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) -> None:
+    gc.freeze()  # a million objects of the parent's imports: looking through them is half of a run
     os.environ.update(environment)
     log = os.open(Path(config).parent / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
