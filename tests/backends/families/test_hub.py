@@ -67,10 +67,10 @@ def build_case(name: str, wish: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def offered(tmp_path_factory) -> dict[str, Path]:
+def offered(toy_base, tmp_path_factory) -> dict[str, Path]:
     """Repositories as folders."""
     root = tmp_path_factory.mktemp("repositories")
-    narrow = toy.build_base(root / "toy") / "vae"
+    narrow = toy_base("sdxl") / "vae"
     sd15 = shutil.copytree(MODELS / "pocket-sd15", root / "sd15")
     index = json.loads((sd15 / "model_index.json").read_text())
     checker = {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "requires_safety_checker": True}
@@ -169,10 +169,10 @@ def test_without_a_hub_what_was_fetched_loads_and_the_rest_is_refused(offered, t
 
 
 @pytest.mark.slow
-def test_a_run_on_a_gated_model_writes_the_token_nowhere(offered, tmp_path):
+def test_a_run_on_a_gated_model_writes_the_token_nowhere(toy_base, tmp_path):
     """One run that the token opens, one that it does not: settings, events, log, checkpoint, trackers."""
     runs = [toy.make_run(tmp_path / name, Path("me/gated"), max_train_steps=1, report_to="tensorboard") for name in ("open", "shut")]
-    with serve_hub(Hub({**offered, "me/gated": toy.build_base(tmp_path / "toy")}, gated={"me/gated"})) as hub:
+    with serve_hub(Hub({"me/gated": toy_base("sdxl")}, gated={"me/gated"})) as hub:
         for run, token in zip(runs, (GOOD_TOKEN, BAD_TOKEN), strict=True):
             known = {**os.environ, "HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HOME": str(run.root / "home"), "OMP_NUM_THREADS": "1"}
             command = [sys.executable, "-m", "backends.train", "--config", str(run.config)]
