@@ -40,7 +40,7 @@ def explain_failure(lines: Sequence[str], code: int, config: FluxAiToolkitConfig
     if file:
         return f"ai-toolkit did not find {file['name']}. Put it back, or start a new run; the log has the details."
     said = [m["text"].strip() for line in lines if (m := _ERROR.search(line))]
-    word = f" It said: {said[-1][:300]}" if said else ""
+    word = f" It said: {said[-1][:300].rstrip('.')}." if said else ""
     return f"ai-toolkit ended with exit code {code}.{word} The log has the details."
 
 
