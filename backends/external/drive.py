@@ -139,7 +139,7 @@ class Drive:
             listens=self.state.status not in ("", "queued"),
             can_save=self._curve.begun and self._found.saves_on_request,
             saves=self.state.is_saving or bool(self._list_saved() - self._saved_before_stop),
-            saving=self.state.is_saving,
+            busy=self.state.is_saving or self.state.status == "stopped",
         )
 
     def _list_saved(self) -> set[Path]:

@@ -34,6 +34,7 @@ class Harvest:
         self._total, self._limit = total, limit
         self._looked: dict[str, Version] = {}
         self._done: dict[str, Version] = {}
+        self._unjudged: set[int] = set()
 
     def skip_old(self) -> None:
         """Leaves what is not newer than the newest checkpoint: it was taken over in an earlier attempt, and may have been pruned since."""
@@ -60,6 +61,9 @@ class Harvest:
                 self._keep(step, path, header, judged(step))
                 self._done[path.name] = version
                 prune(self._run, self._limit, keep={step, *([best] if best is not None else [])})
+        for step in [s for s in self._unjudged if judged(s) is not None]:  # its loss is written when the samples of that step are drawn
+            self._unjudged.remove(step)
+            self._tell(step, judged(step))
 
     def take_samples(self, plan: Sequence[tuple[int, int, str, int]]) -> None:
         """Moves the samples that are whole; `plan` is what is drawn, in its order."""
@@ -118,8 +122,14 @@ class Harvest:
 
     def _keep(self, step: int, path: Path, header: AdapterHeader, loss: float | None) -> None:
         notes = self._recipe.header(step, loss)
-        folder = write_folder(self._run, step, [(LORA, "adapter", lambda target: copy_adapter(path, target, header, notes))])
-        self._teller.write("checkpoint", step=step, folder=folder.relative_to(self._run.root).as_posix(), heldout_loss=loss)
+        write_folder(self._run, step, [(LORA, "adapter", lambda target: copy_adapter(path, target, header, notes))])
+        self._tell(step, loss)
+        if loss is None:
+            self._unjudged.add(step)
+
+    def _tell(self, step: int, loss: float | None) -> None:
+        folder = self._run.checkpoint(step).relative_to(self._run.root).as_posix()
+        self._teller.write("checkpoint", step=step, folder=folder, heldout_loss=loss)
 
 
 def restore(work: Work, step: int) -> None:
@@ -135,7 +145,8 @@ def restore(work: Work, step: int) -> None:
     if step and not wanted.is_file():
         shutil.copyfile(work.run.weights(step), wanted)
     if step:
-        os.utime(wanted)
+        stat = wanted.stat()
+        os.utime(wanted, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # it looks at the time of the last change of anything, which is now
     else:
         (work.output / "optimizer.pt").unlink(missing_ok=True)
     for name in (work.losses.name, f"{work.losses.name}-wal", f"{work.losses.name}-shm"):

@@ -14,6 +14,7 @@ KEPT_LINES = 200
 MAX_LINE = 4000
 _READ_BYTES = 65_536
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
 _BAR = re.compile(r"(?:(?P<title>[^|]*?):\s+)?\s*\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+)\s*\[(?P<rest>[^\]]*)")
 _FIGURES = re.compile(r"lr: (?P<rate>[\d.eE+-]+) loss: (?P<loss>[\d.eE+-]+)")
@@ -95,6 +96,7 @@ class Output:
         log.info(line)
 
     def _clean(self, line: str) -> str:
+        line = _ESCAPE.sub("", line)
         for secret in self._secrets:
             line = line.replace(secret, "•••")
         return _TOKEN.sub("hf_•••", line).rstrip()

@@ -23,7 +23,7 @@ class Stopping:
     stage: str = ""
     since: float = 0.0
 
-    def press(self, now: float, *, listens: bool, can_save: bool, saves: bool, saving: bool) -> None:
+    def press(self, now: float, *, listens: bool, can_save: bool, saves: bool, busy: bool) -> None:
         """Takes the next stage when it is time.
 
         Args:
@@ -31,7 +31,7 @@ class Stopping:
             listens: It looks at what is asked of it; else only a signal is heard.
             can_save: It trains, and there is something to save.
             saves: It has begun to save since it was asked to; asked to stop now, it does so behind the save.
-            saving: It saves at this moment; no signal then.
+            busy: It saves at this moment, or is about to end by itself; no signal then.
         """
         waited = now - self.since
         if not self.stage:
@@ -47,10 +47,10 @@ class Stopping:
         elif self.stage == "save" and (saves or waited > SAVE_S):
             self._enter("stop", now)
             self.job.ask_to_stop()
-        elif self.stage == "stop" and waited > STOP_S and not saving:
+        elif self.stage == "stop" and waited > STOP_S and not busy:
             self._enter("interrupt", now)
             self.process.send_signal(signal.SIGINT)
-        elif self.stage == "interrupt" and waited > INTERRUPT_S and not saving:
+        elif self.stage == "interrupt" and waited > INTERRUPT_S and not busy:
             self._enter("terminate", now)
             self.process.terminate()
 

@@ -44,6 +44,15 @@ def test_a_lora_is_taken_when_it_has_stayed_the_same_between_two_looks(work, tel
     assert [(e["step"], e["folder"], e["heldout_loss"]) for e in told(work, "checkpoint")] == [(20, "checkpoints/step_000020", 0.4)]
 
 
+def test_a_loss_that_comes_later_is_told_with_its_checkpoint(work, teller):
+    harvest = make_harvest(work, teller)
+    write_lora(work.weights(20), 20)
+    take(harvest, ended=True)
+    take(harvest, {20: 0.4})
+    take(harvest, {20: 0.4})
+    assert [(e["step"], e["heldout_loss"]) for e in told(work, "checkpoint")] == [(20, None), (20, 0.4)]
+
+
 def test_the_marker_has_size_and_hash_as_our_own_checkpoints(work, teller):
     write_lora(work.weights(20), 20)
     take(make_harvest(work, teller), ended=True)
@@ -146,6 +155,11 @@ def test_it_is_made_to_go_on_from_our_newest_checkpoint_and_from_no_other(work, 
     found = [p for p in work.output.glob(f"{NAME}*") if p.suffix == ".safetensors"]
     assert sorted(p.name for p in found) == [work.weights(10).name, work.weights(20).name]
     assert max(found, key=os.path.getctime) == work.weights(20)
+    harvest = make_harvest(work, teller)
+    harvest.skip_old()
+    before = len(told(work, "checkpoint"))
+    take(harvest, ended=True)
+    assert len(told(work, "checkpoint")) == before, "touched, not new"
     assert not work.losses.exists()
     assert {p.name for p in work.output.glob("set-aside*")} == {f"set-aside-{work.weights(30).name}", f"set-aside-{work.final.name}"}
 

@@ -43,6 +43,10 @@ def test_bars_leave_only_their_newest_state_and_no_line_in_the_log(caplog):
     assert [r.message for r in caplog.records] == ["Running 1 job", "Saving at step 100"]
 
 
+def test_what_moves_the_cursor_of_a_terminal_is_left_out():
+    assert read_all(b"\x1b[A\x1b[2K\n\x1b[31mred\x1b[0m\n").lines() == ["red"]
+
+
 def test_secrets_are_taken_out(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "very-secret-word")
     monkeypatch.setenv("WANDB_API_KEY", "another-secret")

@@ -1,6 +1,4 @@
-"""By hand, against the real repository: `DARKROOM_AITOOLKIT_SOURCE=~/ai-toolkit python -m pytest tests/backends/external/test_real_program.py`.
-
-Its reader, its settings classes, its logger, its progress bar and its job database run as they are; of its packages only PyYAML, torch
+"""By hand, against the real repository (docs/ai_toolkit.md has the command). Its reader, its settings classes, its logger, its progress bar and its job database run as they are; of its packages only PyYAML, torch
 and tqdm are needed, the rest is replaced by empty modules, because these parts only import them.
 """
 
@@ -26,6 +24,7 @@ SOURCE = Path(os.environ.get("DARKROOM_AITOOLKIT_SOURCE", "")).expanduser()
 pytestmark = pytest.mark.skipif(not (SOURCE / "toolkit" / "config.py").is_file(), reason="DARKROOM_AITOOLKIT_SOURCE names no ai-toolkit")
 EMPTY = """
 import importlib.machinery, sys, types
+import numpy, PIL.Image, safetensors, torch, torch.backends.mps, tqdm, yaml
 NEEDED = {"torch", "yaml", "tqdm", "numpy", "PIL", "safetensors"}
 class Empty(types.ModuleType):
     __path__ = []
@@ -45,12 +44,11 @@ class Finder:
         return Empty(spec.name)
     def exec_module(self, module):
         pass
-HEAVY = {"toolkit.prompt_utils", "toolkit.audio.album_artwork", "extensions_built_in.sd_trainer.SDTrainer", "toolkit.basic", "toolkit.print"}
+HEAVY = {"toolkit.prompt_utils", "toolkit.audio.album_artwork", "toolkit.basic", "toolkit.print"}
+HEAVY |= {"extensions_built_in.sd_trainer.SDTrainer"}
 sys.meta_path.insert(0, Finder())
 sys.path.insert(0, "SOURCE")
-import yaml
 sys.modules["oyaml"] = yaml
-import torch, torch.backends.mps
 """
 
 
@@ -98,8 +96,8 @@ print("RESULT" + json.dumps({
     "rank": network.linear, "alpha": network.linear_alpha, "dropout": network.dropout, "only": network.network_kwargs["only_if_contains"],
     "steps": train.steps, "lr": train.lr, "optimizer": train.optimizer, "ema": train.ema_config.use_ema, "sampling": train.disable_sampling,
     "accumulation": train.gradient_accumulation, "times": train.timestep_type, "warm": train.lr_scheduler_params,
-    "judged": [[i.image_path, i.prompt] for i in train.validation_config.validation_items], "levels": train.validation_config.validation_sigmas,
-    "every": train.validation_config.validate_every_n_steps,
+    "judged": [[i.image_path, i.prompt] for i in train.validation_config.validation_items],
+    "levels": train.validation_config.validation_sigmas, "every": train.validation_config.validate_every_n_steps,
     "arch": model.arch, "small": model.quantize, "kind": model.qtype, "save": save.save_every, "keep": save.max_step_saves_to_keep,
     "prompts": sample.prompts, "seeds": [s.seed for s in sample.samples], "ext": sample.ext, "guidance": sample.samples[0].guidance_scale,
     "logger": logs.use_ui_logger, "log": logs.log_every,
@@ -192,10 +190,12 @@ def test_its_trainer_reads_and_writes_our_job_database(tmp_path):
 import types
 from extensions_built_in.sd_trainer.DiffusionTrainer import DiffusionTrainer
 class Base:
-    def __init__(self, *a, **k): self.config = {"sqlite_db_path": sys.argv[1]}; self.accelerator = types.SimpleNamespace(is_main_process=True)
+    def __init__(self, *a, **k):
+        self.config, self.accelerator = {"sqlite_db_path": sys.argv[1]}, types.SimpleNamespace(is_main_process=True)
 DiffusionTrainer.__bases__ = (Base,)
 trainer = DiffusionTrainer(0, None, {"sqlite_db_path": sys.argv[1]})
-print("RESULT", trainer.is_ui_trainer, trainer.should_save(), trainer.should_sample(), trainer.should_stop(), trainer.should_return_to_queue())
+print("RESULT", trainer.is_ui_trainer, trainer.should_save(), trainer.should_sample(), trainer.should_stop())
+print(trainer.should_return_to_queue())
 trainer.update_db_key("save_now", 0)
 trainer.step_num = 7
 trainer.update_step()
@@ -216,7 +216,8 @@ def test_a_stop_asked_for_in_our_database_ends_its_loop(tmp_path):
 import types
 from extensions_built_in.sd_trainer.DiffusionTrainer import DiffusionTrainer
 class Base:
-    def __init__(self, *a, **k): self.config = {"sqlite_db_path": sys.argv[1]}; self.accelerator = types.SimpleNamespace(is_main_process=True)
+    def __init__(self, *a, **k):
+        self.config, self.accelerator = {"sqlite_db_path": sys.argv[1]}, types.SimpleNamespace(is_main_process=True)
     def end_step_hook(self): pass
 DiffusionTrainer.__bases__ = (Base,)
 trainer = DiffusionTrainer(0, None, {})

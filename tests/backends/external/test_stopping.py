@@ -37,7 +37,7 @@ def asked(job) -> dict[str, int]:
     return dict(zip(("save_now", "stop", "sample_now"), row, strict=True))
 
 
-WAY = {"listens": True, "can_save": True, "saves": False, "saving": False}
+WAY = {"listens": True, "can_save": True, "saves": False, "busy": False}
 
 
 def test_it_is_asked_to_save_and_when_it_does_to_stop(job):
@@ -45,7 +45,7 @@ def test_it_is_asked_to_save_and_when_it_does_to_stop(job):
     stopping.press(100.0, **WAY)
     stopping.press(101.0, **WAY)
     assert asked(job) == {"save_now": 1, "stop": 0, "sample_now": 0}
-    stopping.press(102.0, **{**WAY, "saves": True, "saving": True})
+    stopping.press(102.0, **{**WAY, "saves": True, "busy": True})
     assert asked(job)["stop"] == 1
     assert stopping.process.signals == []
 
@@ -63,7 +63,7 @@ def test_without_an_answer_each_stage_follows_in_its_time(job):
 def test_no_signal_falls_into_a_save(job):
     stopping = Stopping(Listener(), job)
     stopping.press(0.0, **{**WAY, "can_save": False})
-    stopping.press(100.0, **{**WAY, "saving": True})
+    stopping.press(100.0, **{**WAY, "busy": True})
     assert stopping.process.signals == []
     stopping.press(101.0, **WAY)
     assert stopping.process.signals == [signal.SIGINT]
