@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoTokenizer
 
 from assets.build.colours import COLOURS
-from assets.build.draw_pairs import draw_mask, draw_scene, write_wrong
+from assets.build.draw_pairs import draw_mask, draw_scene, write_set
 from assets.build.draw_samples import SAMPLES
 from assets.build.evaluate import BASES, MODELS, read_background
 from assets.build.pairs import HELD_OUT_THINGS, plan_held_out, plan_training, spoil
@@ -101,17 +101,24 @@ def test_a_held_out_pairs_mask_tells_subject_and_background_apart():
         assert np.median(np.abs(before[~mask] - COLOURS[plan.before.colour])) == 0
 
 
-def test_in_the_control_set_no_instruction_fits_its_picture(tmp_path):
-    write_wrong(tmp_path)
-    right, wrong = read_set(SAMPLES / "edits"), read_set(tmp_path / "edits_wrong")
-    assert [row["output_image"] for row in wrong] == [row["output_image"] for row in right]
-    assert sorted(row["instruction"] for row in wrong) == sorted(row["instruction"] for row in right)
-    assert all(a["instruction"] != b["instruction"] for a, b in zip(right, wrong, strict=True))
-    asked = [row["instruction"].split()[-1] for row in wrong]
-    assert not any(
-        plan.after.colour == colour for plan, colour in zip(plan_training(), asked, strict=True) if "background" in plan.instruction
-    )
-    assert np.array_equal(pixels(tmp_path / "edits_wrong" / wrong[0]["output_image"]), pixels(SAMPLES / "edits" / right[0]["output_image"]))
+def test_in_the_control_set_no_instruction_fits_its_picture():
+    plans = plan_training()
+    right = [plan.instruction for plan in plans]
+    wrong = spoil(right)
+    assert sorted(wrong) == sorted(right)
+    assert all(a != b for a, b in zip(right, wrong, strict=True))
+    asked = [text.split()[-1] if "background" in text else None for text in wrong]
+    assert not any(plan.after.colour == colour for plan, colour in zip(plans, asked, strict=True) if "background" in plan.instruction)
+
+
+def test_the_control_set_has_the_same_pictures_under_other_instructions(tmp_path):
+    plans = plan_training()[:12]
+    write_set(tmp_path, plans, wrong=True)
+    for right, wrong in zip(read_set(SAMPLES / "edits"), read_set(tmp_path), strict=False):
+        assert right["instruction"] != wrong["instruction"]
+        assert wrong["instruction"] in {plan.instruction for plan in plans}
+        for key in ("input_image", "output_image"):
+            assert np.array_equal(pixels(tmp_path / wrong[key]), pixels(SAMPLES / "edits" / right[key]))
 
 
 def test_instructions_of_which_most_are_alike_cannot_be_spoilt():
