@@ -96,7 +96,7 @@ def train(
 def _sentence(value: dict[str, Any]) -> str:
     if value["heldout_loss_ratio"] is None:
         return f"{value['run']} {value['state']} at step {value['steps'] or 0}."
-    verdict = "It has learnt." if value["learned"] else "It has not learnt enough."
+    verdict = {True: "It has learnt.", False: "It has not learnt enough.", None: "It is done."}[value["learned"]]
     return (
         f"{verdict} {value['steps']} steps in {value['seconds']:.0f} s ({value['steps_per_s']:.2f} steps/s). Loss on the pictures "
         f"that were held out: {value['heldout_loss_start']:.3f} -> {value['heldout_loss_end']:.3f}, "

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from backends.contract.config import plain_number
+from studio.runs.command import OWN_TRAINER, trainer_of
 
 Event = dict[str, Any]
 FALLING, RISING = 0.02, 0.08  # smaller changes are no news: few pictures are held out
@@ -91,7 +92,7 @@ def compute_advice(events: Sequence[Event], config: Any) -> list[Advice]:
         return found
     ratio = curve.losses[-1] / curve.losses[0]
     if curve.losses[curve.best] / curve.losses[0] > LEARNT_RATIO:
-        return [*found, _advise_not_learnt(curve, config)]
+        return [*found, _advise_not_learnt(curve, config)] if _is_calibrated(config) else found
     if ratio <= LEARNT_RATIO:
         found.append(_praise(curve, ratio, events))
     if _is_overfit(curve, events):
@@ -123,6 +124,11 @@ def _advise_broken(config: Any, reason: str) -> Advice:
 
 def _is_not_finite(reason: str) -> bool:
     return any(word in reason.lower() for word in ("nan", "not finite", "infinite", "not a number"))
+
+
+def _is_calibrated(config: Any) -> bool:
+    """Whether the figures are those of our own trainer, for which it is known how far the loss falls when something was learnt."""
+    return trainer_of(config) == OWN_TRAINER
 
 
 def _advise_not_learnt(curve: Curve, config: Any) -> Advice:

@@ -1,7 +1,7 @@
-"""By hand, against the real repository (docs/ai_toolkit.md has the command).
+"""By hand, against the real repository; docs/ai_toolkit.md has the command.
 
-Its reader, its settings classes, its logger, its progress bar and its job database run as they are; of its packages only PyYAML,
-torch and tqdm are needed, the rest is replaced by empty modules, because these parts only import them.
+Its reader, its settings classes, its logger, its progress bar and its job database run as they are. Of its packages only torch, PyYAML
+and tqdm are needed; the rest is replaced by empty modules, because these parts only import them.
 """
 
 from __future__ import annotations

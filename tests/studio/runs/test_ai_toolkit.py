@@ -19,10 +19,14 @@ from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.launch import LaunchSettings
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
+from backends.contract.methods.text_to_image import FluxTextToImageConfig
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.runs.advice import compute_advice
 from studio.runs.command import build_command
 from studio.runs.control import reconcile, request_sample, resume_run, start_run, stop_run
+from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.launch_checks import check_launch
+from studio.runs.levers import list_levers, suggest_less_memory
 from studio.runs.preflight import run_preflight
 from studio.runs.processes import find_members
 from studio.runs.state import read_process, read_state
@@ -321,6 +325,21 @@ def test_it_trains_on_this_machine_only():
     assert here == []
     elsewhere = check_launch(FluxAiToolkitConfig(), LaunchSettings(launcher="slurm"))
     assert any("ai-toolkit trains on this machine alone" in f.text for f in elsewhere)
+
+
+def test_nothing_is_advised_that_it_does_not_have():
+    card = describe_hardware([Gpu("RTX 4070", 12.0, 12.0)], 8, 32.0)
+    config = FluxAiToolkitConfig(quantize_base="none", gradient_checkpointing=False)
+    assert "nf4" in suggest_less_memory(FluxTextToImageConfig(pretrained_model_name_or_path="flux-dev", resolution=512, rank=4), card)
+    for lever in list_levers(config, card):
+        assert FluxAiToolkitConfig(**{**config.model_dump(), **lever.changes})
+    assert not any("nf4" in lever.text or "int8" in lever.text for lever in list_levers(config, card))
+
+
+def test_a_flat_held_out_curve_is_no_verdict_for_a_trainer_without_a_calibration():
+    flat = [{"t": "eval", "step": step, "loss": 0.5} for step in (1, 50, 100, 150)]
+    assert [a.kind for a in compute_advice(flat, FluxTextToImageConfig())] == ["more"]
+    assert compute_advice(flat, FluxAiToolkitConfig()) == []
 
 
 def faults_of(workspace, zog) -> list[str]:
