@@ -55,6 +55,12 @@ class LoadedPipeline:
         """Brings what predicts to its device; called when the encoders have done their work, or must stay beside it."""
         self.denoiser()[1].to(self._options.device)
 
+    def move_encoders(self, device: torch.device) -> None:
+        """Lets the text encoders compute elsewhere; what they give still comes to the model's own device."""
+        for name in self.encoders:
+            getattr(self._pipeline, name).to(device)
+        self.encoder_device = device
+
     def _find_room(self, device: torch.device) -> torch.device:
         """Where the text encoders compute: on the GPU where they find room beside what is there already, else on the CPU."""
         if device.type != "cuda":

@@ -152,9 +152,9 @@ class Flux(LoadedPipeline):
 
     def _encode_one(self, text: str) -> Conditions:
         words, pooled, _ = self._pipeline.encode_prompt(
-            prompt=text, prompt_2=None, device=self._options.device, max_sequence_length=self._words
+            prompt=text, prompt_2=None, device=self.encoder_device, max_sequence_length=self._words
         )
-        return {EMBEDDING: words, POOLED: pooled}
+        return {EMBEDDING: words.to(self._options.device), POOLED: pooled.to(self._options.device)}
 
     def _embed(self, tokens: Conditions) -> Conditions:
         clip = self._pipeline.text_encoder(tokens[TOKENS]).pooler_output

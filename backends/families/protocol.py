@@ -180,6 +180,7 @@ class Drawing(Protocol):
     denoiser_name: ClassVar[str]
     samplers: ClassVar[dict[str, Any]]
     vae: Any
+    quantized: bool
 
     @property
     def pipeline(self) -> Any:

@@ -94,12 +94,12 @@ class UnetFamily(LoadedPipeline):
         guided = guidance_scale > 1
         found = self._pipeline.encode_prompt(
             prompt=prompt,
-            device=self._options.device,
+            device=self.encoder_device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=guided,
             negative_prompt=negative or None,
         )
-        return {name: e for name, e in zip(self.embedding_names, found, strict=True) if e is not None}
+        return {name: e.to(self._options.device) for name, e in zip(self.embedding_names, found, strict=True) if e is not None}
 
     def guide(self, guidance_scale: float) -> dict[str, float]:
         """How strongly the words are followed, under the pipelines' name."""

@@ -209,8 +209,8 @@ class AdapterRack:
             module: Any = _find_module(getattr(self._pipeline, component), rest.split(side)[0])
             if module is None:
                 raise self._misfit(path, header)
-            axis, weight = _SIDES[side], module.get_base_layer().weight if hasattr(module, "get_base_layer") else module.weight
-            if axis is not None and (len(shape) < 2 or weight.shape[axis] != shape[axis]):
+            axis = _SIDES[side]
+            if axis is not None and (len(shape) < 2 or _count_sides(module)[axis] != shape[axis]):
                 raise self._misfit(path, header)
 
     def _misfit(self, path: Path, header: AdapterHeader) -> DarkroomError:
@@ -276,6 +276,14 @@ def _find_module(model: nn.Module, name: str) -> nn.Module | None:
         except AttributeError:
             continue
     return None
+
+
+def _count_sides(module: Any) -> tuple[int, int]:
+    """Outputs and inputs of a layer, as they are before anything packs or wraps its weight."""
+    inner = module.get_base_layer() if hasattr(module, "get_base_layer") else module
+    if hasattr(inner, "in_features"):
+        return inner.out_features, inner.in_features
+    return inner.weight.shape[0], inner.weight.shape[1]
 
 
 def _signature(header: AdapterHeader) -> tuple:

@@ -17,6 +17,7 @@ from backends.contract.errors import DarkroomError
 from backends.families.hub_errors import Wanted, explaining
 from backends.families.loading import load_pipeline
 from backends.families.protocol import LoadOptions
+from backends.generate.memory import plan_storage, settle
 from backends.generate.pipeline import DrawPipeline
 from backends.registry import BACKENDS
 
@@ -35,22 +36,21 @@ def load_draw_pipeline(base_model: str) -> DrawPipeline:
         source, facts = parse_source(base_model), describe_base(base_model)
         kind = load_family_class(facts.family or _ask_hub(source), source.label)
         facts = describe_base(base_model)  # now that the hub was asked
-        cuda = torch.cuda.is_available()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         options = LoadOptions(
             source=source.text,
-            device=torch.device("cuda" if cuda else "cpu"),
-            dtype=kind.draw_dtype if cuda else torch.float32,
+            device=device,
+            dtype=kind.draw_dtype if device.type == "cuda" else torch.float32,
             edits=True,
+            quantize=plan_storage(kind.name, kind.denoiser_name, source, device),
             max_sequence_length=_T5 if facts.guided else _T5_SHORT,
         )
-        pipeline = load_pipeline(kind.kind, options, denoiser=kind.denoiser_name)
+        family = kind(load_pipeline(kind.kind, options, denoiser=kind.denoiser_name), options)
     except DarkroomError as error:
         raise DarkroomError(error.text, field=FIELD) from error
-    if pipeline.vae.config.sample_size > 256:
-        pipeline.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
-    family = kind(pipeline, options)
-    family.wake()
-    return DrawPipeline(family, facts.name, base_model)
+    if family.vae.config.sample_size > 256:
+        family.vae.enable_slicing()  # decoding a batch of large pictures at once needs more memory than drawing it
+    return DrawPipeline(family, facts.name, base_model, notices=settle(family))
 
 
 def load_family_class(family: str, label: str) -> Any:

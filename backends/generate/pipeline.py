@@ -30,10 +30,11 @@ class DrawPipeline:
         family: Its drawing side.
         name: What it is called, for sentences.
         base_model: How the settings name it.
+        notices: What a person should know of how it was loaded.
     """
 
-    def __init__(self, family: Drawing, name: str, base_model: str) -> None:
-        self.name = name
+    def __init__(self, family: Drawing, name: str, base_model: str, notices: Sequence[str] = ()) -> None:
+        self.name, self.notices = name, list(notices)
         self._family, self._pipeline = family, family.pipeline
         self._own_sampler = family.pipeline.scheduler
         self._mix = Mix(family, name, base_model)

@@ -56,6 +56,12 @@ class WholeWeights:
         """
         facts = describe_result(header)
         check_formats(path, header)
+        if self._family.quantized:
+            raise DarkroomError(
+                f"“{path.name}” holds all weights of a model, and {self._base_name} is stored in 4 bit for want of GPU memory. "
+                "Choose a LoRA, or a GPU with more memory.",
+                field="loras",
+            )
         own = {name: tuple(p.shape) for name, p in self._own.items()}
         theirs = {name: tensor.shape for name, tensor in header.tensors.items()}
         first = f"{FIRST}.weight"

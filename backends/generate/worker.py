@@ -85,6 +85,8 @@ class GenerateWorker:
             self._pipeline = None  # two at once may not fit in memory
             self._pipeline, self._name = load_draw_pipeline(name), name
             request.reply("phase", phase="drawing", text="Drawing")
+            for sentence in self._pipeline.notices:
+                request.reply("notice", text=sentence)
         return self._pipeline
 
 
