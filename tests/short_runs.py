@@ -12,7 +12,7 @@ from backends.contract.rundir import RunDir
 from studio.workspace import Workspace
 from tests.learning import PRESETS, ROOT, Trial, prepare
 
-_FEW = {"log_every": 5, "sample_every": 0, "held_out_every": 0, "sample_steps": 4, "lr_warmup_steps": 0, "train_batch_size": 4}
+_FEW = {"log_every": 5, "sample_every": 0, "held_out_every": 1000, "sample_steps": 4, "lr_warmup_steps": 0, "train_batch_size": 4}
 
 
 def train_short(workspace: Workspace, run_id: str, backend: str, *, steps: int = 12, pictures: int = 8, held_out: int = 4) -> RunDir:

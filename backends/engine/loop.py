@@ -223,16 +223,15 @@ def log(t: Training) -> None:
     if not losses:
         return
     losses = t.average(torch.tensor(losses, dtype=torch.float64)).tolist()
-    first = t.progress.step - len(losses)
+    first, rates = t.progress.step - len(losses), t.updater.take_rates()[-len(losses) :]
     events: list[dict[str, Any]] = []
-    for number, value in enumerate(losses, first + 1):
-        lr = t.updater.curve(number - 1)
+    for number, (value, lr) in enumerate(zip(losses, rates, strict=True), first + 1):
         finite = math.isfinite(value)
         t.progress.bad_in_a_row = 0 if finite else t.progress.bad_in_a_row + 1
         event = {"t": "step", "step": number, "loss": value if finite else None, "lr": lr, "steps_per_s": round(rate, 4)}
         events.append({**event, "epoch": t.cadence.epoch(number), "memory_mib": round(memory)})
     t.reporter.write_many(events)
-    t.track({"train_loss": losses[-1], "lr": t.updater.curve(t.progress.step - 1)}, t.progress.step)
+    t.track({"train_loss": losses[-1], "lr": rates[-1]}, t.progress.step)
     _check_numbers(t)
 
 

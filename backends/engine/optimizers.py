@@ -107,6 +107,7 @@ class Updater:
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._fused = bool(optimizer.defaults.get("fused"))
         self._started = [_numbers_of(group) for group in optimizer.param_groups]
+        self._rates: list[float] = []
 
     def backward(self, loss: torch.Tensor) -> None:
         """Gradients of the loss, scaled for fp16 where needed."""
@@ -115,6 +116,7 @@ class Updater:
     def update(self, step: int) -> None:
         """One update with the learning rate of `step` (counted from 0); the gradients are gone after it."""
         rate = self.curve(step)
+        self._rates.append(rate * self.optimizer.param_groups[0].get("d", 1.0))  # Prodigy's distance, by which it takes the rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
         if self.scaler is not None:
@@ -128,6 +130,11 @@ class Updater:
                 torch._foreach_mul_(gradients, (self._max_norm / (norm + CLIP_EPSILON)).clamp(max=1.0))
             self._apply(norm)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def take_rates(self) -> list[float]:
+        """The learning rate that each update since the last call really had, the newest last."""
+        taken, self._rates = self._rates, []
+        return taken
 
     def _apply_fused(self, norm: torch.Tensor) -> None:
         """The fused kernel divides the gradients by one number and skips the update where the other is 1, in one pass.

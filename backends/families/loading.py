@@ -117,7 +117,8 @@ def compute_identity(*modules: torch.nn.Module, extra: str = "") -> str:
         known = {k: v for k, v in known.items() if not k.startswith("_") and "version" not in k}
         digest.update(json.dumps(known, sort_keys=True, default=str).encode())
         for name, tensor in sorted(module.state_dict().items()):
-            flat = tensor.detach().reshape(-1)
+            plain = tensor.dequantize() if hasattr(tensor, "tensor_data_names") else tensor  # torchao's know but a few operations
+            flat = plain.detach().reshape(-1)
             picked = flat[:: max(1, flat.numel() // 64)][:64].float().cpu()
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(picked.numpy().tobytes())

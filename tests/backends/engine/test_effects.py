@@ -26,6 +26,7 @@ PRIOR = {
     "sample_batch_size": 1,
 }
 PRODIGY = {"optimizer": "prodigy", "learning_rate": 1.0, "adam_weight_decay": 0.5, "max_train_steps": 3}
+PRODIGY_GROWN = {**PRODIGY, "max_train_steps": 60}  # until then it stays at the distance that it begins with
 SD15, WHOLE, FLUX, EDIT = "sd15/text_to_image", "sdxl/text_to_image_full", "flux/text_to_image", "sd15/instruct_pix2pix"
 BOOTH = "sdxl/dreambooth"
 
@@ -55,10 +56,10 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (SD15, {}, {"adam_beta2": 0.5}),
     (SD15, {}, {"adam_weight_decay": 0.9}),
     (SD15, {}, {"adam_epsilon": 1e-2}),
-    (SD15, PRODIGY, {"prodigy_beta3": 0.5}),
+    (SD15, PRODIGY_GROWN, {"prodigy_beta3": 0.5}),
     (SD15, PRODIGY, {"prodigy_decouple": False}),
     (SD15, PRODIGY, {"prodigy_use_bias_correction": False}),
-    (SD15, PRODIGY, {"prodigy_safeguard_warmup": False}),
+    (SD15, PRODIGY_GROWN, {"prodigy_safeguard_warmup": False}),
     *((name, {}, {"snr_gamma": 0.5}) for name in (SD15, WHOLE, BOOTH)),
     *((name, {}, {"noise_offset": 0.2}) for name in (SD15, WHOLE)),
     *((name, {}, {"prediction_type": "epsilon"}) for name in (SD15, WHOLE)),
@@ -191,7 +192,8 @@ def test_what_is_only_shown_judged_kept_or_told_changes_nothing(run_with, backen
     ("backend", "common"), [*((name, {}) for name in NAMES), *((n, {"train_text_encoder": True}) for n in (SD15, BOOTH, FLUX))]
 )
 def test_what_saves_memory_changes_nothing_but_roundings(run_with, backend, common):
-    """Two steps of AdamW make of a rounding at most a small part of one step."""
+    """A rounding becomes at most a small part of one step; the epsilon keeps AdamW from making steps of gradients that are nearly none."""
+    common = {"adam_epsilon": 1e-4, **common}
     plain, small = run_with(backend, **common), run_with(backend, **common, **CLOSE)
     assert toy.difference(plain.result, small.result) < 0.05 * 1e-2
 

@@ -49,7 +49,7 @@ def test_a_base_model_that_is_not_here_is_told_with_the_ways_out(finished, tmp_p
     run = toy.make_run(tmp_path / "run", "nobody/has-this")
     assert toy.train(run) == 1
     reason = reason_of(run)
-    assert "nobody/has-this" in reason and "cannot be reached" in reason and "Pocket" in reason
+    assert "nobody/has-this" in reason and "HF_HUB_OFFLINE forbids" in reason and "Pocket" in reason
 
 
 def test_a_base_model_of_another_family_is_named(base, tmp_path):
@@ -58,7 +58,7 @@ def test_a_base_model_of_another_family_is_named(base, tmp_path):
     (other / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     run = toy.make_run(tmp_path / "run", other)
     assert toy.train(run) == 1
-    assert "FluxPipeline" in reason_of(run)
+    assert "“other” is a Flux; SDXL is needed here" in reason_of(run)
 
 
 def test_a_picture_that_is_gone_is_named(base, tmp_path):

@@ -18,7 +18,7 @@ OTHERS = [name for name in PRESETS if name != "sdxl/text_to_image"]
 
 
 def test_every_training_has_a_trial():
-    own = {name for name, backend in BACKENDS.items() if backend.family_class}
+    own = {name for name, backend in BACKENDS.items() if backend.method_class}
     assert PRESETS.keys() == own
 
 

@@ -130,10 +130,19 @@ def test_the_validation_prompt_is_drawn_by_passes(base, tmp_path):
     assert [(e["step"], e["seed"]) for e in drawn] == [(s, seed) for s in (3, 5, 6) for seed in (42, 43)]
 
 
-def test_the_loss_of_each_picture_is_logged_where_asked(base, tmp_path):
+def test_it_is_written_down_how_well_each_picture_is_learnt_where_asked(base, tmp_path):
     run = run_with(base, tmp_path, debug_loss=True)
-    pictures = [e["pictures"] for e in toy.events_of(run, "step")]
-    assert all(1 <= len(p) <= 2 and all(name.endswith(".png") for name in p) for p in pictures)
+    assert [e["step"] for e in toy.events_of(run, "pictures")] == [0, 2, 4]
+    table = json.loads(run.picture_losses.read_text())
+    trained = [line["id"] for line in map(json.loads, run.manifest.read_text().splitlines()) if not line.get("held_out")]
+    assert (table["step"], table["asked"]) == (4, 3) and {row["id"] for row in table["pictures"]} == set(trained)
+    assert all(row["start"] > 0 and row["now"] > 0 and row["start"] != row["now"] for row in table["pictures"])
+    assert not any(row["mean"] in (row["start"], row["now"]) for row in table["pictures"])
+
+
+def test_the_learning_rate_that_prodigy_found_is_told(base, tmp_path):
+    run = run_with(base, tmp_path, optimizer="prodigy", learning_rate=1.0)
+    assert toy.events_of(run, "step")[0]["lr"] == pytest.approx(1e-6), "it begins at a distance of a millionth"
 
 
 def test_text_encoders_are_trained_and_saved(base, tmp_path):

@@ -90,6 +90,7 @@ def offered(toy_base, tmp_path_factory) -> dict[str, Path]:
         "sd15": sd15,
         "half": half,
         "file": root / "file",
+        "other": MODELS / "pocket-sd15",
     }
     return {f"me/{name}": folder for name, folder in folders.items()}
 

@@ -31,7 +31,7 @@ def refiner(base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refiner") / "tiny-refiner"
     source = StableDiffusionXLPipeline.from_pretrained(base)
     torch.manual_seed(9)
-    settings = {**source.unet.config, "cross_attention_dim": 8, "projection_class_embeddings_input_dim": 8 + 5 * 4}
+    settings = {**source.unet.config, "cross_attention_dim": 16, "projection_class_embeddings_input_dim": 16 + 5 * 4}
     unet = UNet2DConditionModel.from_config(settings)
     parts = {"vae": source.vae, "text_encoder": None, "tokenizer": None, "tokenizer_2": source.tokenizer_2, "unet": unet}
     StableDiffusionXLImg2ImgPipeline(
