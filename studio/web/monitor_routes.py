@@ -193,6 +193,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "trigger_word": config.get("trigger_word", ""),
         "sample_every": config.get("sample_every", 0),
         "draws": len(run.prompts) + int(config.get("num_sample_pairs") or 0),
+        "edits": "num_sample_pairs" in config,
         "what": "LoRA" if "rank" in config else "model",
         "seeds": config.get("num_sample_seeds", 1),
         "seconds": run.seconds,

@@ -60,7 +60,8 @@ def offered_bases(task: str) -> list[tuple[str, str]]:
 
 def describe_preset(preset: Preset) -> str:
     """The card's lines: name, when to use it, its figures, and where these come from."""
-    memory = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
+    card = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
+    memory = f"{preset.gpus} × {card}" if preset.gpus > 1 else card
     minutes = f"{preset.minutes:g} min" if preset.minutes <= 120 else f"{preset.minutes / 60:.1f} h"
     return "\n".join([preset.name, preset.sentence, f"{memory}   {minutes}", f"on {preset.minutes_on}"])
 
