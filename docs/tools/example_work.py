@@ -31,12 +31,14 @@ def studio(*arguments: str, state: str = "full") -> dict:
 
 
 def make_data() -> dict[str, str]:
-    """Ids of the data sets and runs in the workspace `build/screenshots/full`."""
+    """Ids of the data sets and runs in the workspace `build/screenshots/full`; what an earlier call has made is kept."""
     marker = WORK / "ids.json"
-    if marker.exists():
-        return json.loads(marker.read_text())
-    ids = make_first_tries() | make_trainings() | make_edits() | make_subject()  # the last one stands first on Home
-    marker.write_text(json.dumps(ids))
+    ids: dict[str, str] = json.loads(marker.read_text()) if marker.exists() else {}
+    # The last one stands first on Home.
+    for name, make in (("faulty", make_first_tries), ("flux", make_trainings), ("edit_run", make_edits), ("run", make_subject)):
+        if name not in ids:
+            ids |= make()
+            marker.write_text(json.dumps(ids))
     return ids
 
 
@@ -119,7 +121,6 @@ def make_halves() -> Path:
     """Eighteen pairs in two folders: two pictures have not come, some instructions are missing, one pair shows no change."""
     folder = empty(WORK / "halves")
     for number, pair in enumerate(read_pairs("edits_held_out")[:18], start=1):
-        text = "" if number in (2, 5, 9, 12) else pair["instruction"]
         for side, key in (("before", "input_image"), ("after", "output_image")):
             if (number, side) in ((4, "after"), (8, "before")):
                 continue
@@ -127,9 +128,10 @@ def make_halves() -> Path:
             target = folder / side / f"{number:02d}.webp"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(SAMPLES / "edits_held_out" / shown, target)
-        if text:
-            (folder / "before" / f"{number:02d}.txt").parent.mkdir(parents=True, exist_ok=True)
-            (folder / "before" / f"{number:02d}.txt").write_text(text, "utf-8")
+        if number not in (2, 5, 9, 12):
+            texts = folder / "instructions"
+            texts.mkdir(exist_ok=True)
+            (texts / f"{number:02d}.txt").write_text(pair["instruction"], "utf-8")
     return folder
 
 
