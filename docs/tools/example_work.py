@@ -1,6 +1,6 @@
 """Real work for the photographs of the pages: data sets as people bring them, and trainings that were really made on them.
 
-Everything lies in `build/screenshots` and is made once; with two CPU cores that takes about a quarter of an hour.
+Everything lies in `build/screenshots` and is made once; with two CPU cores that takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from docs.tools.serve import ROOT
 WORK = ROOT / "build" / "screenshots"
 SAMPLES = ROOT / "assets" / "samples"
 LIVE_STEPS = 450
-EDIT_STEPS = 500
+EDIT_STEPS = 300
 TURNED = 41  # the sample pair whose picture after is another pair's, for the table of how well each is learnt
 
 
