@@ -53,7 +53,7 @@ def lift(view: Page, selector: str) -> None:
 
 def show_where(view: Page) -> None:
     """Train: the run is handed to a Slurm cluster."""
-    view.get_by_label("Slurm cluster", exact=True).check()
+    view.locator("#f-launcher label", has_text="Slurm").click()
     view.locator("#launch[data-by=slurm] #launch-card summary").wait_for()
     lift(view, "#launch")
 
