@@ -146,9 +146,14 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _pictures(context: Context, dataset: Any) -> list[str]:
+    """Three pictures of the data set; of pairs the first one before and after, and another after."""
     if dataset is None:
         return []
-    return [f"/media/thumb/{dataset.id}/{p.face}/384.webp" for p in context.datasets.pictures(dataset.id, limit=3)]
+    rows = context.datasets.pictures(dataset.id, limit=3)
+    ids = [row.face for row in rows]
+    if rows and rows[0].before is not None and rows[0].before.file:
+        ids = [rows[0].before.id, *ids]
+    return [f"/media/thumb/{dataset.id}/{image}/384.webp" for image in dict.fromkeys(ids)][:3]
 
 
 def describe_machine(context: Context) -> dict[str, Any]:
