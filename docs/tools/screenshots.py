@@ -90,8 +90,8 @@ def list_shots(ids: dict[str, str]) -> list[Shot]:
         Shot("monitor", "-edit-table", edits, show_table),
         Shot("compare", "-edit", edits),
         Shot("generate", "-edit", f"{edits}&mode=edit"),
-        Shot("generate", "-flux", f"?dataset={ids['glorp']}&run={ids['flux']}"),
-        Shot("generate", "-whole", f"?dataset={ids['glorp']}&run={ids['whole']}"),
+        Shot("generate", "-flux", f"?dataset={ids['glorp']}&run={ids['flux']}&mode=words"),
+        Shot("generate", "-whole", f"?dataset={ids['glorp']}&run={ids['whole']}&mode=words"),
     ]
 
 

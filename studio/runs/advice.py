@@ -112,7 +112,8 @@ def compute_advice(events: Sequence[Event], config: Any) -> list[Advice]:
         shifts = read_shifts(events)
         return [*found, _advise_by_shift(shifts, curve, events, config)] if shifts else found
     if ratio <= LEARNT_RATIO:
-        found.append(_praise(curve, ratio, events))
+        little = any(e.get("t") == "result" and e.get("learned") is False for e in events)
+        found.append(_praise(curve, ratio, events, little=little))
     if _is_overfit(curve, events):
         return [*found, _advise_overfit(curve, events, config)]
     return found + _advise_length(curve, config)
@@ -213,14 +214,16 @@ def _best_checkpoint(curve: Curve, events: Sequence[Event]) -> int | None:
     return min(saved, key=lambda s: (curve.losses[curve.before(s)], s), default=None)
 
 
-def _praise(curve: Curve, ratio: float, events: Sequence[Event]) -> Advice:
+def _praise(curve: Curve, ratio: float, events: Sequence[Event], *, little: bool) -> Advice:
+    """`little`: below what this training usually learns, as the run's result says."""
     kept = _best_checkpoint(curve, events)
     text = (
-        f"It has learnt: on pictures it never saw the loss fell from {curve.losses[0]:.3f} to {curve.losses[-1]:.3f}, to {_percent(ratio)}."
+        f"It has learnt{' a little' if little else ''}: on pictures it never saw the loss fell "
+        f"from {curve.losses[0]:.3f} to {curve.losses[-1]:.3f}, to {_percent(ratio)}."
     )
     lowest = f"The lowest, {curve.losses[curve.best]:.3f}, was at step {curve.steps[curve.best]:,}."
     action = f"{lowest} Of the checkpoints, step {kept:,} is the nearest to it: compare it first." if kept else lowest
-    return Advice("good", text, action)
+    return Advice("more" if little else "good", text, action)
 
 
 def _advise_length(curve: Curve, config: Any) -> list[Advice]:
