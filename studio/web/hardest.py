@@ -14,13 +14,13 @@ STANDS_OUT = 1.25  # times the median over the run
 AND_BY = 4.0  # median distances from it
 
 
-def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, str]) -> dict[str, Any]:
+def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """`step` and a row a picture: name, caption, start, mean, now, `src` of its thumbnail, `odd` where it stands out.
 
     Args:
         run: The run's folder.
         run_id: For the thumbnails' addresses.
-        known: Id -> name of what the data set still has; only that is linked.
+        known: Id in the manifest -> id and name in the data set, of what it still has; only that is linked.
     """
     document = files.read_json(run.picture_losses) or {}
     rows = document.get("pictures", [])
@@ -28,10 +28,11 @@ def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, str]) -> dic
     odd = find_odd({row["id"]: row["mean"] for row in rows})
     described = []
     for row in rows:
-        number, caption = told.get(row["id"].partition("+")[0], (None, ""))
+        identity = row["id"].partition("+")[0]
+        number, caption = told.get(identity, (None, ""))
         src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None else ""
-        named = {"name": known.get(row["id"], row["name"]), "link": row["id"] in known}
-        described.append({**row, **named, "caption": caption, "src": src, "odd": row["id"] in odd})
+        own, name = known.get(identity, ("", row["name"]))
+        described.append({**row, "name": name, "caption": caption, "src": src, "odd": row["id"] in odd, "link": own})
     return {"step": document.get("step", 0), "pictures": described}
 
 

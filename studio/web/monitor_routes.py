@@ -245,10 +245,10 @@ def _latest_run(context: Context, dataset: str) -> str | None:
     return max(own, key=lambda r: str(r.created)).id if own else None
 
 
-def _known_names(context: Context, run_id: str) -> dict[str, str]:
-    """Id -> name of what the run's data set has now; nothing where it is gone."""
+def _known_names(context: Context, run_id: str) -> dict[str, tuple[str, str]]:
+    """Id in the manifest -> id and name of what the run's data set has now; nothing where it is gone."""
     try:
-        return {p.id: p.name for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+        return {p.content: (p.id, p.name) for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
     except DarkroomError:
         return {}
 

@@ -22,7 +22,7 @@ export function makeHardest(run) {
     const order = [...rows].sort((a, b) => (by === 'name' ? a.name.localeCompare(b.name, 'en', {numeric: true}) : a[by] - b[by]) * (down ? -1 : 1));
     const shown = everything ? order : order.slice(0, SHOWN);
     fill(body, shown.map((r) => h('tr' + (r.odd ? '.odd' : ''), h('td', r.src && h('img', {src: r.src, alt: '', width: 40, height: 40, loading: 'lazy', decoding: 'async'})),
-      h('th.l', {scope: 'row'}, r.link ? h('a', {href: href(run.meta?.edits ? 'dataset' : 'captions', {dataset: run.meta?.dataset, run: null, picture: r.id})}, r.name) : r.name, r.caption && h('small', r.caption)),
+      h('th.l', {scope: 'row'}, r.link ? h('a', {href: href(run.meta?.edits ? 'dataset' : 'captions', {dataset: run.meta?.dataset, run: null, picture: r.link})}, r.name) : r.name, r.caption && h('small', r.caption)),
       COLUMNS.slice(1).map(([key]) => h('td.d-num', r[key].toFixed(3))))));
     all.hidden = rows.length <= SHOWN;
     all.textContent = everything ? 'Show the hardest only' : `All ${count(rows.length)}`;
