@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from backends.contract.base_models import MODELS
+from backends.contract.base_models import BASE_MODELS, MODELS
 from studio.cli.root import app
 from studio.datasets.captions import set_caption
 from studio.datasets.ingest import ingest_files, ingest_folder
@@ -20,6 +20,7 @@ from studio.runs import preflight
 from studio.runs.hardware import Gpu, describe_hardware
 from studio.web.context import Settings
 from studio.web.server import build_app
+from studio.workers.loras import LoraShelf
 from studio.workspace import Workspace, open_workspace
 from tests import tensor_files
 from tests.studio.datasets.drawing import encode
@@ -162,3 +163,28 @@ def test_a_folder_of_another_family_and_a_vae_that_is_none(workspace, refusal, m
     assert "“pocket-sd15” is an SD 1.5; SDXL is needed here" in told[BASE] and "a training for SD 1.5" in told[BASE]
     monkeypatch.chdir(workspace.root)
     assert "a VAE is needed here" in refusal(SUBJECT, {VAE: "flux.safetensors"})[VAE]
+
+
+LORAS = {
+    "SDXL": ("unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_", 2048, ["pocket-sd15", "sd15", "flux-dev"]),
+    "SD 1.5": ("unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_", 768, ["sdxl", "pocket-flux"]),
+    "Flux": ("transformer.transformer_blocks.0.attn.to_k.lora_", 3072, ["sd15", "sdxl"]),
+}
+
+
+@pytest.mark.parametrize("family", LORAS)
+def test_a_lora_of_another_family_before_anything_is_loaded(workspace, client, tmp_path, family):
+    key, width, bases = LORAS[family]
+    tensors = {f"{key}A.weight": (4, width), f"{key}B.weight": (640, 4)}
+    path = tensor_files.write_holes(tmp_path / f"of {family}.safetensors", tensors)
+    added = LoraShelf(workspace).add(path, path.name).key
+    for base in bases:
+        values = {"prompt": "a cat", "base_model": base, "loras": [{"key": added, "weight": 1}]}
+        page = client.post("/api/generate", json={"values": values})
+        settings = ["--lora", added, "--set", f"base_model={base}", "--workspace", str(workspace.root), "--json"]
+        line = CliRunner().invoke(app, ["generate", "a cat", *settings])
+        assert (page.status_code, line.exit_code) == (400, 2)
+        told = page.json()["error"]
+        assert told["field"] == "loras" and told["text"] == json.loads(line.stdout)["error"]
+        name = BASE_MODELS[base].name
+        assert f"was made for {family}; it does not fit {name}. Choose a LoRA that was trained from {name}." in told["text"]
