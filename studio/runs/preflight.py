@@ -72,6 +72,7 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         if forecast.problem and known:  # what an unknown model would need is nothing to tell
             faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
     _check_memory_now(config, hardware, forecast, warnings)
+    _check_room_for_encoded(forecast, warnings)
     _check_machine_is_free(workspace, faults)
     return Preflight(config, faults, forecast, warnings)
 
@@ -132,6 +133,16 @@ def _check_memory_now(config: Any, hardware: Hardware, forecast: Forecast | None
     if forecast.memory_need_gb > free:
         text = f"The run needs {forecast.memory_need_gb:.1f} GB, and {free:.1f} GB of the GPU are free now. Close what else uses it."
         warnings.append(Fault(field="train_batch_size", text=text))
+
+
+def _check_room_for_encoded(forecast: Forecast | None, warnings: list[Fault]) -> None:
+    if forecast is None or forecast.problem or forecast.encoded_gb + forecast.disk_gb < forecast.free_disk_gb:
+        return
+    text = (
+        f"Encoded, the pictures and captions take {forecast.encoded_gb:.0f} GB of disk, and {forecast.free_disk_gb:.0f} GB are free for "
+        "them and the run. What an earlier run encoded is used again; else make room, or switch off “Keep encoded pictures”."
+    )
+    warnings.append(Fault(field="cache_latents", text=text))
 
 
 def _check_machine_is_free(workspace: Workspace, faults: list[Fault]) -> None:

@@ -124,9 +124,10 @@ def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) 
     os.dup2(log, 2)
     torch.set_num_threads(1)
     from backends import train as trainer
-    from backends.engine import faults
+    from backends.engine import cache, faults
 
     faults.arm()
+    cache.MOST_IN_MEMORY = int(os.environ.get("TOY_MOST_IN_MEMORY", cache.MOST_IN_MEMORY))
     sys.exit(trainer.main(["--config", config, *arguments]))
 
 

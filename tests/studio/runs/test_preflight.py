@@ -129,6 +129,15 @@ def test_a_full_disk_is_noticed_before_the_start(workspace, zog, monkeypatch):
     assert "GB of disk" in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).faults, "checkpointing_steps")
 
 
+def test_no_room_for_what_is_encoded_is_a_warning_because_it_may_be_there_already(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 47.0)], 16, 64.0))
+    monkeypatch.setattr("studio.runs.forecast.count_encoded_bytes", lambda *_, **__: 120e9)
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: 50e9)
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert checked.faults == []
+    assert "take 120 GB of disk, and 50 GB are free" in text_at(checked.warnings, "cache_latents")
+
+
 def test_what_this_machine_cannot_do_is_told_before_the_trainer_would(workspace, zog, monkeypatch):
     monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([], 2, 8.0))
     checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "mixed_precision": "fp16"})
