@@ -59,8 +59,8 @@ def test_batches_from_the_disk_are_those_from_the_memory(toy_base, tmp_path, nam
         assert equal(stored.fetch(judged), kept.fetch(judged))
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_run_that_reads_from_the_disk_learns_the_same(toy_base, tmp_path, name):
+def test_a_run_that_reads_from_the_disk_learns_the_same(toy_base, tmp_path):
+    name = "sd15/instruct_pix2pix"
     settings = {**KINDS[name], "random_flip": True, "gradient_accumulation_steps": 2, "max_train_steps": 4}
     plain = toy.make_run(tmp_path / "plain", toy_base(name.partition("/")[0]), name, **settings)
     stored = toy.copy_run(plain, tmp_path / "stored")
