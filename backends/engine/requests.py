@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from types import FrameType
 
 import torch
@@ -15,13 +16,13 @@ class Requests:
     """Requests by file (`control/stop`, `control/sample_now`) and by signal (SIGTERM, SIGINT).
 
     All ranks must leave the loop at the same step, so they agree once a step over a small gloo group of their own,
-    which does not wait for the GPU.
+    which does not wait for the GPU; `patience` is how long one waits for the others.
     """
 
-    def __init__(self, run: RunDir, *, ranks: int) -> None:
+    def __init__(self, run: RunDir, *, ranks: int, patience: timedelta | None = None) -> None:
         self._run = run
         self._signalled = False
-        self._group = torch.distributed.new_group(backend="gloo") if ranks > 1 else None
+        self._group = torch.distributed.new_group(backend="gloo", timeout=patience) if ranks > 1 else None
 
     def listen(self) -> None:
         """Takes SIGTERM and SIGINT as a wish to stop; a second one changes nothing."""

@@ -19,6 +19,7 @@ from studio.runs.model_costs import (
 
 SAVED_PICTURE_BYTES_PER_PX = 1.6  # a PNG of a photograph
 FULL, HALF = 4, 2  # bytes of a number
+_CLIP_WIDTHS = {"sd15": 768, "sdxl": 2048}
 
 
 def find_model_cost(config: Any) -> ModelCost:
@@ -47,6 +48,17 @@ def count_trained(config: Any) -> int:
     if config.train_text_encoder:
         parameters += config.rank * 4 * 2 * cost.text_widths
     return int(parameters)
+
+
+def count_encoded_bytes(config: Any, num_pictures: int, *, pairs: bool) -> float:
+    """What the encoded pictures (mean and deviation in float32, mirror images too) and captions take on the disk."""
+    if not config.cache_latents:
+        return 0.0
+    channels, words = (16, config.max_sequence_length * 4096) if config.family == "flux" else (4, 77 * _CLIP_WIDTHS[config.family])
+    kept = getattr(config, "num_class_images", 0) if getattr(config, "with_prior_preservation", False) else 0
+    pictures = (num_pictures * (2 if pairs else 1) + kept) * (2 if config.random_flip else 1)
+    latents = pictures * (config.resolution / 8) ** 2 * channels * 2 * FULL
+    return latents + (0 if getattr(config, "train_text_encoder", False) else num_pictures * words * HALF)
 
 
 def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, float]]:

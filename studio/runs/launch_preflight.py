@@ -11,10 +11,10 @@ from studio.datasets.store import DatasetStore
 from studio.runs.forecast import Forecast, compute_forecast
 from studio.runs.hardware import probe_hardware
 from studio.runs.launch_checks import check_launch, hardware_for
-from studio.runs.preflight import Preflight, forecast_run, free_disk, run_preflight
+from studio.runs.preflight import Preflight, describe_gpu_needs, describe_missing_packages, forecast_run, free_disk, run_preflight
 from studio.workspace import Workspace
 
-_OF_THIS_MACHINE = ("machine", "mixed_precision", "num_processes")
+_OF_THIS_MACHINE = ("machine", "num_processes")
 
 
 def preflight_launch(
@@ -56,7 +56,10 @@ def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch:
     """The same, with the machine that will train in the place of this one."""
     assert found.config is not None
     problem = found.forecast.problem if found.forecast else ""
-    faults = [f for f in found.faults if f.field not in _OF_THIS_MACHINE and not (problem and f.text == problem)]
+    here = {problem, *describe_gpu_needs(found.config)} - {""}
+    if launch.launcher == "skypilot" or launch.slurm_venv:  # an environment of its own, which the first of them brings up itself
+        here |= set(describe_missing_packages(found.config))
+    faults = [f for f in found.faults if f.field not in _OF_THIS_MACHINE and f.text not in here]
     forecast = None
     if found.forecast:
         info = DatasetStore(workspace).info(dataset_id)

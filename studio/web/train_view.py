@@ -13,12 +13,12 @@ from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.registry import BACKENDS, find_backend
+from studio.runs.base_faults import is_cached
 from studio.runs.command import build_command, format_command
 from studio.runs.control import begin_run
 from studio.runs.data_faults import find_kind_fault, wants_pairs
 from studio.runs.forecast import Forecast
 from studio.runs.launch_preflight import forecast_launch, preflight_launch
-from studio.runs.preflight import is_cached
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
