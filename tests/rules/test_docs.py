@@ -1,0 +1,124 @@
+"""The documents name only what there is: files, headings, commands, options, settings, presets, and the memory that presets ask for."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from backends.contract.launch import LaunchSettings
+from backends.registry import BACKENDS, REFUSED
+from studio.cli.root import app
+from studio.runs.presets import find_preset, load_presets
+from tests.rules.source import ROOT, relative
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "assets").rglob("*.md")])
+OURS = ("studio", "backends", "assets", "bench", "docs", "tests")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_MODULE = re.compile(r"(?<!\S)-m ([\w.]+)")
+
+
+@cache
+def read(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def headings(path: Path) -> set[str]:
+    """The anchors of a document, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", read(path)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def code_lines(path: Path) -> Iterator[str]:
+    """Every line of code in a document, and everything that stands between single backquotes."""
+    for block in _FENCE.findall(read(path)):
+        yield from block.replace("\\\n", " ").splitlines()[1:-1]
+    yield from re.findall(r"`([^`]+)`", _FENCE.sub("", read(path)))
+
+
+def commands(path: Path, beginning: str) -> Iterator[list[str]]:
+    """The words behind `beginning` in every command of a document, its comment left out."""
+    start = re.compile(rf"\s*(?:[A-Z_]+=\S+ |\S+/)*{beginning}(?!\S)")
+    for line in code_lines(path):
+        for part in re.split(r"&&|;|\|", line.replace("\n", " ")):
+            found = start.match(part)
+            if found:
+                yield shlex.split(part[found.end() :], comments=True)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_every_link_leads_somewhere(path):
+    for link in _LINK.findall(_FENCE.sub("", read(path))):
+        if link.startswith(("https://", "mailto:")):
+            continue
+        place, _, anchor = link.partition("#")
+        target = (path.parent / place).resolve() if place else path
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_every_target_of_make_exists(path):
+    targets = set(re.findall(r"^(\w+):", read(ROOT / "Makefile"), re.MULTILINE))
+    for words in commands(path, "make"):
+        named = words[0] if words else ""
+        assert not re.fullmatch(r"[a-z]+", named) or named in targets, named
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_every_module_of_ours_that_is_run_exists(path):
+    for line in code_lines(path):
+        for module in _MODULE.findall(line):
+            place = ROOT.joinpath(*module.split("."))
+            assert module.split(".")[0] not in OURS or place.is_dir() or place.with_suffix(".py").is_file(), line
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_every_command_of_the_studio_has_what_is_written_of_it(path):
+    for words in commands(path, "python -m studio"):
+        check_command(words)
+
+
+def check_command(words: list[str]) -> None:
+    """Follows the words through the commands; every option, setting and preset must be there."""
+    command = typer.main.get_command(app)
+    while words and not words[0].startswith("-") and hasattr(command, "commands") and words[0] != "...":
+        assert words[0] in command.commands, words
+        command, words = command.commands[words[0]], words[1:]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    given = list(itertools.zip_longest(words, words[1:], fillvalue=""))
+    preset = next((value for option, value in given if option == "--preset" and value != "..."), "text_to_image/pocket_subject")
+    fields = BACKENDS[find_preset(preset).backend].config.model_fields
+    for option, value in given:
+        assert not option.startswith("-") or option in known, (option, words)
+        if option in ("--set", "-s") and command.name == "train":
+            assert value.partition("=")[0] in fields, value
+        if option == "--launch":
+            assert value.partition("=")[0] in LaunchSettings.model_fields, value
+
+
+def test_the_table_of_trainings_is_that_of_the_presets():
+    smallest: dict[str, float] = {}
+    for preset in load_presets():
+        if preset.gpu_memory_gb:
+            smallest[preset.backend] = min(preset.gpu_memory_gb, smallest.get(preset.backend, 1e9))
+    columns = ("text_to_image", "dreambooth", "text_to_image_full", "instruct_pix2pix", "ai_toolkit")
+    for family, title in {"sd15": "SD 1.5", "sdxl": "SDXL", "flux": "Flux"}.items():
+        (row,) = [line for line in read(ROOT / "README.md").splitlines() if line.startswith(f"| **{title}**")]
+        for cell, method in zip(row.strip("| ").split("|")[1:], columns, strict=True):
+            name = f"{family}/{method}"
+            told = cell.strip()
+            assert told == (f"{smallest[name]:g} GB" if name in BACKENDS else "refused" if name in REFUSED else "–"), (name, told)
+
+
+def test_decisions_are_numbered_in_one_row():
+    found = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    for number, path in enumerate(found, 1):
+        assert path.name.startswith(f"{number:04d}-") and read(path).startswith(f"# {number}. "), path.name
