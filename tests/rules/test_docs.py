@@ -19,6 +19,7 @@ from studio.runs.presets import find_preset, load_presets
 from tests.rules.source import ROOT, relative
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "assets").rglob("*.md")])
+METHODS = ("text_to_image", "dreambooth", "text_to_image_full", "instruct_pix2pix", "ai_toolkit")
 OURS = ("studio", "backends", "assets", "bench", "docs", "tests")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -104,18 +105,25 @@ def check_command(words: list[str]) -> None:
             assert value.partition("=")[0] in LaunchSettings.model_fields, value
 
 
-def test_the_table_of_trainings_is_that_of_the_presets():
-    smallest: dict[str, float] = {}
-    for preset in load_presets():
-        if preset.gpu_memory_gb:
-            smallest[preset.backend] = min(preset.gpu_memory_gb, smallest.get(preset.backend, 1e9))
-    columns = ("text_to_image", "dreambooth", "text_to_image_full", "instruct_pix2pix", "ai_toolkit")
-    for family, title in {"sd15": "SD 1.5", "sdxl": "SDXL", "flux": "Flux"}.items():
-        (row,) = [line for line in read(ROOT / "README.md").splitlines() if line.startswith(f"| **{title}**")]
-        for cell, method in zip(row.strip("| ").split("|")[1:], columns, strict=True):
-            name = f"{family}/{method}"
-            told = cell.strip()
-            assert told == (f"{smallest[name]:g} GB" if name in BACKENDS else "refused" if name in REFUSED else "–"), (name, told)
+def table_row(title: str) -> dict[str, str]:
+    """Method -> what the README's table of trainings says in the row of this base."""
+    (row,) = [line for line in read(ROOT / "README.md").splitlines() if line.startswith(f"| **{title}**")]
+    return dict(zip(METHODS, [cell.strip() for cell in row.strip("| ").split("|")[1:]], strict=True))
+
+
+@pytest.mark.parametrize(("family", "title"), [("sd15", "SD 1.5"), ("sdxl", "SDXL"), ("flux", "Flux")])
+def test_the_table_of_trainings_names_the_smallest_gpu_of_the_presets(family, title):
+    for method, told in table_row(title).items():
+        name = f"{family}/{method}"
+        sizes = [p.gpu_memory_gb for p in load_presets() if p.backend == name and p.gpu_memory_gb]
+        assert told == (f"{min(sizes):g} GB" if sizes else "refused" if name in REFUSED else "–"), name
+
+
+def test_the_table_of_trainings_names_the_minutes_of_the_pocket_presets():
+    for method, told in table_row("Pocket").items():
+        minutes = [p.minutes for p in load_presets() if p.backend.endswith(f"/{method}") and not p.gpu_memory_gb]
+        span = dict.fromkeys(f"{m:g}" for m in (min(minutes, default=0), max(minutes, default=0)))
+        assert told == (f"no GPU, {' to '.join(span)} min" if minutes else "–"), method
 
 
 def test_decisions_are_numbered_in_one_row():
