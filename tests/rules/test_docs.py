@@ -15,11 +15,15 @@ import typer.main
 from backends.contract.launch import LaunchSettings
 from backends.registry import BACKENDS, REFUSED
 from studio.cli.root import app
+from studio.runs.cost import compute_memory_parts
+from studio.runs.hardware import Gpu, Hardware
+from studio.runs.levers import list_levers
 from studio.runs.presets import find_preset, load_presets
 from tests.rules.source import ROOT, for_each
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "assets").rglob("*.md")])
 METHODS = ("text_to_image", "dreambooth", "text_to_image_full", "instruct_pix2pix", "ai_toolkit")
+LEVERS = {"gradient_checkpointing": "Save memory", "train_batch_size": "Batch size", "resolution": "Resolution", "use_8bit_adam": "8-bit"}
 OURS = ("studio", "backends", "assets", "bench", "docs", "tests")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -127,6 +131,22 @@ def test_the_table_of_trainings_names_the_minutes_of_the_pocket_presets():
         minutes = [p.minutes for p in load_presets() if p.backend.endswith(f"/{method}") and not p.gpu_memory_gb]
         span = dict.fromkeys(f"{m:g}" for m in (min(minutes, default=0), max(minutes, default=0)))
         assert told == (f"no GPU, {' to '.join(span)} min" if minutes else "–"), method
+
+
+def test_the_guide_tells_what_each_way_to_need_less_memory_saves():
+    rows = {line.split("|")[1].strip(" *"): line.split("|")[2:4] for line in read(ROOT / "docs" / "guide.md").splitlines() if "|" in line}
+    card = Hardware(gpus=[Gpu("RTX 4090", 24.0, 24.0)], name="RTX 4090")
+    common = {"resolution": 1024, "rank": 16, "mixed_precision": "bf16"}
+    for column, (name, base, batch) in enumerate((("sdxl", "sdxl", 4), ("flux", "flux-dev", 1))):
+        kind = BACKENDS[f"{name}/text_to_image"].config
+        config = kind(**common, pretrained_model_name_or_path=base, train_batch_size=batch)
+        need = sum(size for _, size in compute_memory_parts(config, card))
+        assert rows["setting"][column].endswith(f": {need:.1f} GB "), need
+        for lever in list_levers(config, card):
+            change, value = next(iter(lever.changes.items()))
+            if change != "rank":
+                told = next(cells for title, cells in rows.items() if title.startswith(LEVERS.get(change, value)))
+                assert told[column].strip().startswith(f"{lever.saves_gb:.1f} GB less"), lever
 
 
 def test_decisions_are_numbered_in_one_row():
