@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from backends.contract.base_models import MODELS
 from backends.contract.config import parse_config, write_config
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir
@@ -38,6 +43,9 @@ PRESETS = {
     "flux/text_to_image": "text_to_image/pocketflux_subject",
     "flux/dreambooth": "dreambooth/pocketflux_subject",
 }
+# Of a preset's 200 to 500 steps these are enough to tell right from wrong; the suite runs them, and `make calibrate` over all seeds.
+SHORT_STEPS = {"text_to_image": 120, "text_to_image_full": 120, "dreambooth": 120, "instruct_pix2pix": 150}
+SHORT_BATCHES = {"instruct_pix2pix": 8}
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,25 @@ class Trial:
     @property
     def name(self) -> str:
         return f"{self.backend.replace('/', '-')}-{self.subject}{'-wrong' if self.wrong else ''}-{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the training's pocket preset, for a run that draws nothing."""
+        values = find_preset(PRESETS[self.backend]).values_for(self.subject)
+        return {**values, "seed": self.seed, "report_to": "none"}
+
+    @property
+    def short(self) -> dict[str, Any]:
+        """What is changed of them for a run that is just long enough to be judged: half way and at its end."""
+        method = self.backend.partition("/")[2]
+        steps = SHORT_STEPS[method]
+        changes = {"max_train_steps": steps, "checkpointing_steps": steps, "held_out_every": steps // 2, "sample_every": 0}
+        return changes | ({"train_batch_size": SHORT_BATCHES[method]} if method in SHORT_BATCHES else {})
+
+
+def subject_of(backend: str) -> str:
+    """What a training is tried with where nothing else is said."""
+    return "edits" if backend.endswith("instruct_pix2pix") else "zog"
 
 
 def manifest_lines(trial: Trial) -> list[dict]:
@@ -97,18 +124,35 @@ def _line(identity: str, path: Path, caption: str, *, held_out: bool) -> dict:
 
 def prepare(trial: Trial, folder: Path, **changes: object) -> RunDir:
     """A run folder, ready for the trainer, with the settings of the training's pocket preset."""
-    preset = find_preset(PRESETS[trial.backend])
-    backend = find_backend(preset.backend)
-    values = {**preset.values_for(trial.subject), "seed": trial.seed, "report_to": "none", **changes}
+    backend = find_backend(trial.backend)
     run = RunDir(folder)
     run.root.mkdir(parents=True, exist_ok=True)
-    write_config(run.config, parse_config(backend.config, values), backend.name, {})
+    write_config(run.config, parse_config(backend.config, {**trial.settings, **changes}), backend.name, {})
     run.manifest.write_text("".join(json.dumps(line) + "\n" for line in manifest_lines(trial)), "utf-8")
     return run
 
 
-def train(trial: Trial, folder: Path, **changes: object) -> dict:
-    """Trains through `accelerate launch`; the run's `result` event.
+def fingerprint(trial: Trial) -> str:
+    """Of all that decides how a short run ends: its settings, its pictures and its base model."""
+    told = {name: value for name, value in {**trial.settings, **trial.short}.items() if not name.startswith("sample_")}
+    base = MODELS / str(told["pretrained_model_name_or_path"])
+    lines = manifest_lines(trial)
+    shown = sorted({str(line[side]) for line in lines for side in ("file", "input_file") if side in line})
+    hashed = hashlib.sha256(json.dumps([told, [(line["id"], line["caption"]) for line in lines]], sort_keys=True).encode())
+    for path in [*map(Path, shown), *sorted(base.rglob("*.safetensors"))]:
+        hashed.update(_hash(path))
+    return hashed.hexdigest()[:16]
+
+
+@cache
+def _hash(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def train(trial: Trial, folder: Path, *, cache: Path | None = None, **changes: object) -> dict:
+    """Trains through `accelerate launch`; the run's `result` event, and `wall_s`, the seconds it took in all.
+
+    Runs that share a cache encode and draw only once.
 
     Raises:
         AssertionError: When the trainer ends without a result; shows the end of its log.
@@ -116,8 +160,10 @@ def train(trial: Trial, folder: Path, **changes: object) -> dict:
     run = prepare(trial, folder, **changes)
     launch = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no"]
     command = [sys.executable, *launch, "--dynamo_backend", "no", "--cpu", "-m", "backends.train", "--config", str(run.config)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"DARKROOM_CACHE": str(cache)} if cache else {})}
+    began = time.monotonic()
     with run.log.open("wb") as log:
-        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
     results = [e for e in read_events(run.events) if e["t"] == "result"]
     assert done.returncode == 0 and results, run.log.read_text("utf-8", "replace")[-3000:]
-    return results[-1]
+    return {**results[-1], "wall_s": time.monotonic() - began}
