@@ -150,16 +150,18 @@ def _hash(path: Path) -> bytes:
 
 
 def train(trial: Trial, folder: Path, *, cache: Path | None = None, **changes: object) -> dict:
-    """Trains through `accelerate launch`; the run's `result` event, and `wall_s`, the seconds it took in all.
+    """Trains through `accelerate launch`; the run's `result` event, and `wall_s`, the seconds it took in all."""
+    return launch(prepare(trial, folder, **changes), cache)
 
-    Runs that share a cache encode and draw only once.
+
+def launch(run: RunDir, cache: Path | None = None) -> dict:
+    """Trains what a folder holds; as `train`. Runs that share a cache encode and draw only once.
 
     Raises:
         AssertionError: When the trainer ends without a result; shows the end of its log.
     """
-    run = prepare(trial, folder, **changes)
-    launch = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no"]
-    command = [sys.executable, *launch, "--dynamo_backend", "no", "--cpu", "-m", "backends.train", "--config", str(run.config)]
+    command = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no"]
+    command = [sys.executable, *command, "--dynamo_backend", "no", "--cpu", "-m", "backends.train", "--config", str(run.config)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"DARKROOM_CACHE": str(cache)} if cache else {})}
     began = time.monotonic()
     with run.log.open("wb") as log:
