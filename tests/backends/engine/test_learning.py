@@ -1,7 +1,7 @@
 """Every training teaches its pocket model what it has never seen, and does not seem to when the data are wrong.
 
-Each run goes through the real `accelerate launch`. The right one and its control have as many steps; docs/learning.md has the runs
-over several seeds from which the limits were taken.
+The right runs go through the real `accelerate launch`; their controls have as many steps. docs/learning.md has the runs over several
+seeds from which the limits were taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import safetensors.torch
 
 from backends.registry import BACKENDS
 from docs.tools.calibrate import FIGURES, SEEDS, list_trials
-from tests.learning import PRESETS, Trial, fingerprint, subject_of, train
+from tests.learning import PRESETS, Trial, fingerprint, launch, prepare, subject_of, train_warm
 
 CLEAR = 0.04  # between the limit and the nearest run over all seeds
 
@@ -44,7 +44,8 @@ def test_the_limit_stands_clear_of_all_calibrated_runs(backend):
 @pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong"])
 def test_right_data_are_learnt_and_wrong_ones_are_not(backend, wrong, cache, tmp_path):
     trial = Trial(subject_of(backend), 0, wrong, backend)
-    result = train(trial, tmp_path / "run", cache=cache, **trial.short)
+    train = train_warm if wrong else launch
+    result = train(prepare(trial, tmp_path / "run", **trial.short), cache=cache)
     assert result["learned"] is not wrong, result["heldout_loss_ratio"]
     assert result["heldout_loss_ratio"] == result["heldout_loss_end"] / result["heldout_loss_start"]
     weights = safetensors.torch.load_file(tmp_path / "run" / result["lora"])
