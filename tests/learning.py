@@ -2,8 +2,9 @@
 
 Subjects: the twelve pictures of a sample subject are trained on; twelve others of the same subject are held out and judge. The
 control trains on wrong pictures under the same captions: of four other things, or for DreamBooth of another subject. Edits: the
-sample pairs are trained on, twenty pairs of things that are not among them judge; the control trains on the same pictures with the
-wanted ones dealt out to other pairs. Each control has to fail the judgement that the right run passes.
+sample pairs are trained on, or those of them that ask for a background as the twenty that judge do, of things that are not among them;
+the control trains on the same pictures with the wanted ones dealt out to other pairs. Each control has to fail the judgement that the
+right run passes.
 """
 
 from __future__ import annotations
@@ -43,15 +44,25 @@ PRESETS = {
     "flux/dreambooth": "dreambooth/pocketflux_subject",
 }
 # Of a preset's 200 to 500 steps these are enough to tell right from wrong; the suite runs them, and `make calibrate` over all seeds.
-# The average of the weights looks back over 50 steps: in so short a run it would mostly show the beginning.
+# The average of the weights looks back over 50 steps: in so short a run it would mostly show the beginning. Nothing is hidden, since
+# without guidance nothing hidden is drawn from.
 _SHORT = {"max_train_steps": 60, "checkpointing_steps": 60, "held_out_every": 30, "sample_every": 0}
-_SHORT_EDITS = {"max_train_steps": 100, "checkpointing_steps": 100, "held_out_every": 50, "train_batch_size": 4, "use_ema": False}
+_SHORT_EDITS = {
+    "max_train_steps": 180,
+    "checkpointing_steps": 180,
+    "held_out_every": 90,
+    "sample_every": 0,
+    "train_batch_size": 4,
+    "use_ema": False,
+    "conditioning_dropout_prob": None,
+    "lr_warmup_steps": 10,
+}
 DEADLINE_S = 900
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Which pictures are trained on by which training, who judges, and from which seed. `subject` is zog, glorp or edits."""
+    """Which pictures are trained on by which training, who judges, and from which seed. `subject` is zog, glorp, edits or backgrounds."""
 
     subject: str
     seed: int
@@ -63,6 +74,11 @@ class Trial:
         return f"{self.backend.replace('/', '-')}-{self.subject}{'-wrong' if self.wrong else ''}-{self.seed}"
 
     @property
+    def edits(self) -> bool:
+        """Whether it is pairs that are trained on."""
+        return self.subject in ("edits", "backgrounds")
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Those of the training's pocket preset, for a run that draws nothing."""
         values = find_preset(PRESETS[self.backend]).values_for(self.subject)
@@ -71,17 +87,17 @@ class Trial:
     @property
     def short(self) -> dict[str, Any]:
         """What is changed of them for a run that is just long enough to be judged: half way and at its end."""
-        return {**_SHORT, **(_SHORT_EDITS if self.subject == "edits" else {})}
+        return {**_SHORT, **(_SHORT_EDITS if self.edits else {})}
 
 
 def subject_of(backend: str) -> str:
     """What a training is tried with where nothing else is said."""
-    return "edits" if backend.endswith("instruct_pix2pix") else "zog"
+    return "backgrounds" if backend.endswith("instruct_pix2pix") else "zog"
 
 
 def manifest_lines(trial: Trial) -> list[dict]:
     """What is trained on and what is held out, in the form of `RunDir.manifest`."""
-    return pair_lines(trial) if trial.subject == "edits" else subject_lines(trial)
+    return pair_lines(trial) if trial.edits else subject_lines(trial)
 
 
 def subject_lines(trial: Trial) -> list[dict]:
@@ -108,6 +124,8 @@ def pair_lines(trial: Trial) -> list[dict]:
     lines = []
     for folder, held_out in (("edits", False), ("edits_held_out", True)):
         pairs = [json.loads(line) for line in (SAMPLES / folder / "metadata.jsonl").read_text("utf-8").splitlines()]
+        if trial.subject == "backgrounds":
+            pairs = [pair for pair in pairs if pair["instruction"].startswith("make the background")]
         wanted = [pair["output_image"] for pair in pairs]
         if trial.wrong and not held_out:
             random.Random(trial.seed).shuffle(wanted)
