@@ -6,6 +6,7 @@ with all weights trained; nothing of our engine. It clips no gradient, shuffles 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class BareLoop:
     def __init__(self, pipeline: Any, case: Case, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> None:
         self._device, self._dtype = device, dtype
         self._flux = case.backend.family == "flux"
-        self._prior = case.backend.method == "dreambooth"
+        self._prior = case.backend.method == "dreambooth" and case.keeps_class
         self.denoiser = pipeline.transformer if self._flux else pipeline.unet
         self.denoiser.requires_grad_(False)
         self._before: torch.Tensor | None = None
@@ -65,7 +66,7 @@ class BareLoop:
         """Noise, forward, loss, backward."""
         noise = torch.randn_like(self._latents)
         noisy, timesteps, target = self._mix_line(noise) if self._flux else self._mix_steps(noise)
-        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
+        with nullcontext() if self._dtype == torch.float32 else torch.autocast(self._device.type, dtype=self._dtype):
             found = self._predict(noisy, timesteps)
         errors = (found.float() - target).square()
         if self._prior:

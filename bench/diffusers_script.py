@@ -24,7 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from backends.contract.base_models import parse_source
 from backends.contract.settings.lora import FLUX_LORA_LAYERS
 from bench.torchvision_stub import provide
-from bench.trainings import CLASS_PROMPT, DROPPED, INSTANCE_PROMPT, PAIRS, Case, lay_class_pictures
+from bench.trainings import DROPPED, INSTANCE_PROMPT, PAIRS, Case, name_class
 
 CHECKOUT = "DIFFUSERS_SCRIPT"
 LAYERS = "attention"
@@ -163,15 +163,8 @@ def _read_arguments(case: Case, work: Path) -> dict[str, Any]:
 
 def _name_pictures(case: Case, work: Path) -> dict[str, Any]:
     if case.backend.method == "dreambooth":
-        class_pictures = lay_class_pictures(case)
-        return {
-            "instance_data_dir": _lay_pictures(case.subject, work / "data"),
-            "instance_prompt": INSTANCE_PROMPT,
-            "with_prior_preservation": True,
-            "class_prompt": CLASS_PROMPT,
-            "class_data_dir": class_pictures,
-            "num_class_images": len(list(class_pictures.iterdir())),
-        }
+        folder = _lay_pictures(case.subject, work / "data")
+        return {"instance_data_dir": folder, "instance_prompt": INSTANCE_PROMPT, **name_class(case)}
     cache = {"cache_dir": work / "cache"}
     if case.backend.method != "instruct_pix2pix":
         folder = _lay_pictures(case.subject, work / "data", captions=True)

@@ -29,7 +29,11 @@ LEARNING_RATES = {"text_to_image": 8e-4, "dreambooth": 8e-4, "text_to_image_full
 
 @dataclass(frozen=True)
 class Case:
-    """One training to measure. `layers` are those of a LoRA; `pictures` is how many are used at most, which all lie in `folder`."""
+    """One training to measure.
+
+    `layers` and `rank` are those of a LoRA; `folder` is empty and takes all files; `base` is a base model by name or folder, by default
+    the bundled one; `keeps_class` is DreamBooth's prior preservation, by which as many pictures of a class pass the model.
+    """
 
     training: str
     batch_size: int
@@ -38,6 +42,7 @@ class Case:
     base: str = ""
     resolution: int = 128
     rank: int = 8
+    keeps_class: bool = True
 
     @property
     def backend(self) -> Backend:
@@ -100,15 +105,16 @@ def _name_pictures(case: Case) -> dict[str, Any]:
         return {"train_data_dir": str(case.pairs), "max_train_samples": PAIRS, "conditioning_dropout_prob": DROPPED}
     if case.backend.method != "dreambooth":
         return {"train_data_dir": str(case.subject)}
-    class_pictures = lay_class_pictures(case)
-    return {
-        "instance_data_dir": str(case.subject),
-        "instance_prompt": INSTANCE_PROMPT,
-        "with_prior_preservation": True,
-        "class_prompt": CLASS_PROMPT,
-        "class_data_dir": str(class_pictures),
-        "num_class_images": len(list(class_pictures.iterdir())),
-    }
+    return {"instance_data_dir": str(case.subject), "instance_prompt": INSTANCE_PROMPT, **name_class(case)}
+
+
+def name_class(case: Case) -> dict[str, Any]:
+    """DreamBooth's settings for pictures of the class, where it is kept; those of the diffusers scripts too."""
+    if not case.keeps_class:
+        return {}
+    folder = lay_class_pictures(case)
+    count = len(list(folder.iterdir()))
+    return {"with_prior_preservation": True, "class_prompt": CLASS_PROMPT, "class_data_dir": str(folder), "num_class_images": count}
 
 
 def lay_class_pictures(case: Case) -> Path:
