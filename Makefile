@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One thread a process is faster on small shared machines (docs/performance.md); a GPU machine may raise it.
+# One thread a process is faster on small shared machines (docs/benchmarks.md); a GPU machine may raise it.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 export GRADIO_ANALYTICS_ENABLED := False

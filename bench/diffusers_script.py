@@ -30,11 +30,12 @@ CHECKOUT = "DIFFUSERS_SCRIPT"
 LAYERS = "attention"
 """The layers of a LoRA that every script trains."""
 
-# Both scripts for pairs take it for granted that latents have four channels; those of the bundled bases have eight.
+# What scripts take for granted and the bundled bases have otherwise: eight channels of latents, a CLIP that reads 24 tokens.
 ANY_CHANNELS = (
     ("    in_channels = 8\n", "    in_channels = 2 * unet.config.in_channels\n"),
     ("new_conv_in.weight[:, :4, :, :]", "new_conv_in.weight[:, : unet.conv_in.in_channels]"),
 )
+ANY_LENGTH = (("        max_length=77,\n", "        max_length=tokenizer.model_max_length,\n"),)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ SCRIPTS = {
     "sdxl/text_to_image_full": Script("text_to_image/train_text_to_image_sdxl.py"),
     "sdxl/dreambooth": Script("dreambooth/train_dreambooth_lora_sdxl.py"),
     "sdxl/instruct_pix2pix": Script("instruct_pix2pix/train_instruct_pix2pix_sdxl.py", ANY_CHANNELS),
-    "flux/dreambooth": Script("dreambooth/train_dreambooth_lora_flux.py"),
+    "flux/dreambooth": Script("dreambooth/train_dreambooth_lora_flux.py", ANY_LENGTH),
 }
 """The script of each training; there is none for pictures with captions on Flux."""
 
@@ -103,9 +104,9 @@ class DiffusersScript:
         sys.argv = self._arguments  # where the scripts look; nobody else does while this thread runs
         try:
             self._left = self._go.get()
-            script = _load(self._path)
-            takes_arguments = bool(script.main.__code__.co_argcount)
-            script.main(*([script.parse_args()] if takes_arguments else []))
+            script: Any = _load(self._path)
+            script.args = script.parse_args()  # some read it as a global of the program that they usually are
+            script.main(*([script.args] if script.main.__code__.co_argcount else []))
             self._rested.put(RuntimeError("all its steps are done"))
         except _End:
             pass
@@ -190,7 +191,7 @@ def _copy_changed(path: Path, script: Script, work: Path) -> Path:
     text = path.read_text("utf-8")
     for old, new in script.changes:
         if old not in text:
-            raise SystemExit(f"{path} has no line “{old.strip()}”, so that it cannot train a base whose latents have eight channels.")
+            raise SystemExit(f"{path} has no line “{old.strip()}”, so that it cannot train the bundled base.")
         text = text.replace(old, new)
     changed = work / path.name
     changed.write_text(text, "utf-8")

@@ -3,7 +3,8 @@
 SDXL LoRA and Flux LoRA (bf16 and nf4) at 1024 px, InstructPix2Pix on SD 1.5 and SDXL: steps a second, peak memory, ours as a share
 of the bare loop's speed, and how much of the card's peak the step uses (MFU). With a checkout of diffusers in DIFFUSERS_SCRIPT its
 script runs in the same process; it reads a folder, so that the weights are written to the disk first (Flux: 24 GB). One after
-the other, each alone in the GPU's memory. `--sizes small` tries the way itself anywhere, with tiny models; its figures say nothing.
+the other, each alone in the GPU's memory. Without a GPU `--count` says what a step takes, and `--sizes small` tries the way itself
+with tiny models; its times say nothing.
 """
 
 from __future__ import annotations
@@ -181,6 +182,23 @@ def count_flops(case: Case, sizes: Sizes | None = None) -> int:
     return counter.get_total_flops()
 
 
+def count_encoding(case: Case, sizes: Sizes | None = None) -> int:
+    """Operations that encoding the pictures of one step takes, which a run spares that keeps them encoded."""
+    vae = build_random(case.backend.family, device=META, dtype=torch.float32, sizes=sizes).vae
+    pictures = case.batch_size * (2 if case.backend.method == "instruct_pix2pix" else 1)
+    with FlopCounterMode(display=False) as counter:
+        vae.encode(torch.empty(pictures, 3, case.resolution, case.resolution, device=META))
+    return counter.get_total_flops()
+
+
+def count_job(job: Job, sizes: Sizes | None = None) -> dict[str, Any]:
+    """What a step of one picture or pair takes at full size, by counting; needs no GPU."""
+    case = make_case(job, 1, Path())
+    step, encoding = count_flops(case, sizes), count_encoding(case, sizes)
+    told = {"job": job.name, "px": job.resolution, "tflop a step": round(step / 1e12, 2), "to encode": round(encoding / 1e12, 2)}
+    return told | {"a step that encodes / one that does not": round(1 + encoding / step, 2)}
+
+
 def time_alone(machine: Machine, build: Callable[[], Loop], *, steps: int, rounds: int) -> tuple[list[Spent], float]:
     """What a step costs in each round, and the peak memory in MiB; everything is freed afterwards."""
     machine.clear()
@@ -267,7 +285,12 @@ def main() -> None:
     parser.add_argument("--gradient-checkpointing", action="store_true")
     parser.add_argument("--sizes", choices=("full", "small"), default="full")
     parser.add_argument("--peak-tflops", type=float, help="Of the card, dense bf16; needed where its name is not known.")
+    parser.add_argument("--count", action="store_true", help="Only counts what a step takes; needs no GPU.")
     given = parser.parse_args()
+    if given.count:
+        for job in (JOBS[name] for name in given.job if JOBS[name].quantize == "none"):
+            sys.stdout.write(json.dumps(count_job(job)) + "\n")
+        return
     machine = choose_machine(given.sizes, given.peak_tflops)
     for job in (JOBS[name] for name in given.job):
         for batch_size in given.batch or job.batches:

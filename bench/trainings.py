@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,9 +140,21 @@ def build_ours(case: Case, backend: Backend | None = None, **changes: Any) -> Tr
     backend = backend or case.backend
     run = RunDir(case.folder / "ours")
     config = parse_config(backend.config, read_settings(case) | changes)
-    training = assemble(run, backend, config, Reporter(EventWriter(run.events)), resume=None)
+    with keeping_signals():
+        training = assemble(run, backend, config, Reporter(EventWriter(run.events)), resume=None)
     training.saver._active = False
     return training
+
+
+@contextmanager
+def keeping_signals() -> Iterator[None]:
+    """A trainer takes these signals as a wish to stop after its step; here they go on ending the program."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def run_ours(training: Training, steps: int) -> None:
