@@ -4,7 +4,8 @@ Every event has `t` (its kind) and `time` (seconds since 1970). Kinds and their 
 
 phase       phase (starting | loading | caching | drawing | training | sampling | saving | exporting), done, total, note
 step        step, loss (None where it was not a number), lr, steps_per_s, epoch, memory_mib
-eval        step, loss (held-out mean), se (its standard error), n (evaluations)
+eval        step, loss (held-out mean), se (its standard error), n (evaluations); from the second on change (of the mean since before
+            training, each evaluation against itself) and change_se (its standard error)
 pictures    step: picture_losses.json was written anew (with debug_loss)
 sample      step, prompt (index), text, seed, file (relative to the run folder); of an edit also before and target
 checkpoint  step, folder (relative), heldout_loss

@@ -93,6 +93,11 @@ class RunDir:
         return self.root / "picture_losses.json"
 
     @property
+    def heldout_start(self) -> Path:
+        """heldout_start.json: the loss of every held-out evaluation before training."""
+        return self.root / "heldout_start.json"
+
+    @property
     def kept(self) -> Path:
         """kept.json: the step that the person chose to keep."""
         return self.root / "kept.json"

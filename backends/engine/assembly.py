@@ -221,7 +221,7 @@ def build_held_out(ground: Ground, family: Family, method: Method, items: list[I
         return None
     each = c.train_batch_size * c.gradient_accumulation_steps * ground.accelerator.num_processes
     plan = plan_evaluations(held_out, samples_between=each * c.held_out_every)
-    return HeldOut(fix_evaluations(ground, family, method, data, plan))
+    return HeldOut(fix_evaluations(ground, family, method, data, plan), ground.run.heldout_start, active=ground.accelerator.is_main_process)
 
 
 def build_picture_losses(ground: Ground, family: Family, method: Method, items: list[Item], *, data: Data) -> PictureLosses | None:

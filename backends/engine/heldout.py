@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from backends.contract import files
 from backends.engine.order import Pick
 from backends.engine.seeds import build_generator
 from backends.engine.sources import Source
@@ -22,11 +24,18 @@ FORWARDS_A_SAMPLE = 3  # a training sample costs about three forward passes, a j
 
 @dataclass(frozen=True)
 class Judgement:
-    """Mean held-out loss, its standard error, and the number of evaluations."""
+    """Mean held-out loss, its standard error, and the number of evaluations.
+
+    `change` is how far the mean has moved since before training, and `change_error` the standard error of that. Each evaluation is
+    compared with itself, so that it is far more exact than the difference of two means: levels of noise differ more than steps do.
+    Both are None at the first judgement, and where that was not kept.
+    """
 
     loss: float
     error: float
     count: int
+    change: float | None = None
+    change_error: float | None = None
 
 
 def plan_evaluations(held_out: Sequence[int], *, samples_between: int) -> list[tuple[int, int, int]]:
@@ -103,18 +112,30 @@ class FixedEvaluations:
 
 
 class HeldOut:
-    """Judges the model by pictures that it never trains on."""
+    """Judges the model by pictures that it never trains on; the answers before training are kept in `start_file` for later attempts."""
 
-    def __init__(self, evaluations: FixedEvaluations) -> None:
-        self._evaluations = evaluations
+    def __init__(self, evaluations: FixedEvaluations, start_file: Path, *, active: bool) -> None:
+        self._evaluations, self._file, self._active = evaluations, start_file, active
+        kept = files.read_json(start_file) or {}
+        self._start = torch.tensor(kept.get("losses", []), dtype=torch.float64)
 
     @property
     def count(self) -> int:
         """Evaluations of one judgement."""
         return len(self._evaluations)
 
-    def judge(self, compute_losses: Callable[..., torch.Tensor], **ranks: Any) -> Judgement:
+    def judge(self, step: int, compute_losses: Callable[..., torch.Tensor], **ranks: Any) -> Judgement:
         """The held-out loss now."""
         values = self._evaluations.measure(compute_losses, **ranks)
-        error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0
-        return Judgement(values.mean().item(), error, len(values))
+        if step == 0:
+            self._start = values
+            if self._active:
+                files.write_json(self._file, {"losses": values.tolist()})
+        mean, error = _mean_and_error(values)
+        if step == 0 or len(self._start) != len(values):
+            return Judgement(mean, error, len(values))
+        return Judgement(mean, error, len(values), *_mean_and_error(values - self._start))
+
+
+def _mean_and_error(values: torch.Tensor) -> tuple[float, float]:
+    return values.mean().item(), values.std().item() / len(values) ** 0.5 if len(values) > 1 else 0.0

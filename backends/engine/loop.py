@@ -241,12 +241,14 @@ def judge(t: Training) -> Judgement | None:
         return None
     t.trained.eval()
     with t.autocast():
-        found = t.held_out.judge(t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
+        found = t.held_out.judge(t.progress.step, t.bare_model, rank=t.rank, ranks=t.cadence.ranks, add_up=t.add_up)
     if not math.isfinite(found.loss):
         t.reporter.notice(f"The held-out loss at step {t.progress.step} is not a number.", "warning")
         return None
     t.progress.judgements.append((t.progress.step, found.loss, found.error))
-    t.reporter.write("eval", step=t.progress.step, loss=found.loss, se=found.error, n=found.count)
+    t.reporter.write(
+        "eval", step=t.progress.step, loss=found.loss, se=found.error, n=found.count, change=found.change, change_se=found.change_error
+    )
     t.track({"heldout_loss": found.loss}, t.progress.step)
     return found
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from backends.contract.base_models import find_base_model
 from backends.contract.config import plain_number
 from studio.runs.command import OWN_TRAINER, trainer_of
+from studio.runs.shift import Shift, is_clear_rise, read_shifts
 
 Event = dict[str, Any]
 FALLING, RISING = 0.02, 0.08  # smaller changes are no news: few pictures are held out
@@ -61,6 +63,9 @@ def compute_sentence(events: Sequence[Event]) -> str:
     if len(curve.steps) < 2:
         steps = [e for e in events if e.get("t") == "step"]
         return f"The first steps: train loss is {steps[-1]['loss']:.3f}; the held-out pictures have not judged it yet." if steps else ""
+    shifts = read_shifts(events)
+    if shifts and min(curve.losses) > LEARNT_RATIO * curve.losses[0]:
+        return _tell_shift(shifts, curve.losses[-1])
     last, best = len(curve.steps) - 1, curve.best
     now, lowest = curve.losses[last], curve.losses[best]
     if best < last - 1 and curve.rise > RISING and now > lowest:
@@ -73,6 +78,16 @@ def compute_sentence(events: Sequence[Event]) -> str:
     if best == last:
         return f"Levelling off: held-out loss is {now:.3f}, its lowest so far."
     return f"Levelling off: held-out loss is {now:.3f}; the lowest was {lowest:.3f} at step {curve.steps[best]:,}."
+
+
+def _tell_shift(shifts: Sequence[Shift], loss: float) -> str:
+    now = shifts[-1]
+    if is_clear_rise(shifts):
+        best = min(shifts, key=lambda s: s.change)
+        return f"Rising again: held-out loss is {loss:.3f}; it was lower at step {best.step:,}."
+    if not now.is_clear:
+        return f"No clear change yet: since before training the held-out loss {now.words}."
+    return f"{'Better' if now.change < 0 else 'Worse'} than before training: the held-out loss {now.words}."
 
 
 def compute_advice(events: Sequence[Event], config: Any) -> list[Advice]:
@@ -92,7 +107,10 @@ def compute_advice(events: Sequence[Event], config: Any) -> list[Advice]:
         return found
     ratio = curve.losses[-1] / curve.losses[0]
     if curve.losses[curve.best] / curve.losses[0] > LEARNT_RATIO:
-        return [*found, _advise_not_learnt(curve, config)] if _is_calibrated(config) else found
+        if _is_calibrated(config):
+            return [*found, _advise_not_learnt(curve, config)]
+        shifts = read_shifts(events)
+        return [*found, _advise_by_shift(shifts, curve, events, config)] if shifts else found
     if ratio <= LEARNT_RATIO:
         found.append(_praise(curve, ratio, events))
     if _is_overfit(curve, events):
@@ -127,20 +145,46 @@ def _is_not_finite(reason: str) -> bool:
 
 
 def _is_calibrated(config: Any) -> bool:
-    """Whether the figures are those of our own trainer, for which it is known how far the loss falls when something was learnt."""
-    return trainer_of(config) == OWN_TRAINER
+    """Whether it is known how far the loss falls when something was learnt: of our own trainer, on a bundled base (docs/learning.md)."""
+    base = find_base_model(config.pretrained_model_name_or_path)
+    return trainer_of(config) == OWN_TRAINER and bool(base and base.bundled)
 
 
 def _advise_not_learnt(curve: Curve, config: Any) -> Advice:
     gone = curve.losses[curve.best] / curve.losses[0] - 1
     moved = f"moved by {_percent(abs(gone))}" if abs(gone) >= 0.005 else "did not move"
     text = f"It has not learnt: over {curve.steps[-1]:,} steps the held-out loss {moved} ({curve.losses[0]:.3f} to {curve.losses[-1]:.3f})."
+    return Advice("more", text, _advise_more(curve, config))
+
+
+def _advise_more(curve: Curve, config: Any) -> str:
     faster = config.learning_rate * 2 if config.learning_rate >= LAST_TRY_RATE else LAST_TRY_RATE
     longer = max(1500, 2 * curve.steps[-1]) if config.resolution >= 512 else 2 * curve.steps[-1]
     word = (
         f"whether every caption has “{config.trigger_word}”" if config.trigger_word else "whether the captions say what is in the pictures"
     )
-    return Advice("more", text, f"Look first {word}. Then: learning rate {plain_number(faster)} and {longer:,} steps.")
+    return f"Look first {word}. Then: learning rate {plain_number(faster)} and {longer:,} steps."
+
+
+def _advise_by_shift(shifts: Sequence[Shift], curve: Curve, events: Sequence[Event], config: Any) -> Advice:
+    """For a large base: by how clear the change is, not by how large."""
+    now, best = shifts[-1], min(shifts, key=lambda s: s.change)
+    on = "On pictures it never saw the loss"
+    if is_clear_rise(shifts):
+        slower = plain_number(float(f"{config.learning_rate / 2:.1e}"))
+        kept = _best_checkpoint(curve, events)
+        where = f" The checkpoint at step {kept:,} may be the better one." if kept and kept != curve.steps[-1] else ""
+        text = f"{on} {now.words} since before training, and was lower at step {best.step:,}: it began to copy, or to forget.{where}"
+        return Advice("less", text, f"Next time: fewer steps, or learning rate {slower}, and more varied pictures.")
+    if now.is_clear and now.change < 0:
+        text = f"{on} {now.words}. A large model knows nearly everything, so a small fall is usual; this one is too clear to be chance."
+        return Advice(
+            "good", text, "Compare the checkpoints: whether it is your subject or your style, the pictures tell better than a number."
+        )
+    text = f"No clear change: on pictures it never saw the loss {now.words} since before training."
+    return Advice(
+        "more", text, f"Look at the samples: they show a likeness before this number does. Is there none? {_advise_more(curve, config)}"
+    )
 
 
 def _is_overfit(curve: Curve, events: Sequence[Event]) -> bool:

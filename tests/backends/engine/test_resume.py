@@ -32,8 +32,9 @@ def test_every_state_that_training_needs_is_restored(finished, tmp_path):
         assert toy.difference(run.checkpoint(6) / name, finished.checkpoint(6) / name) == 0
     mine, theirs = (json.loads((r.checkpoint(6) / checkpoints.STATE_VALUES).read_text()) for r in (run, finished))
     assert mine["judgements"] == theirs["judgements"]
-    losses = {e["step"]: (e["loss"], e["lr"]) for e in toy.events_of(run, "step")}
-    assert losses == {e["step"]: (e["loss"], e["lr"]) for e in toy.events_of(finished, "step")}
+    for kind, told in (("step", ("loss", "lr")), ("eval", ("loss", "change", "change_se"))):
+        mine, theirs = ({e["step"]: [e[key] for key in told] for e in toy.events_of(r, kind)} for r in (run, finished))
+        assert mine == theirs
 
 
 def test_a_run_that_draws_samples_trains_the_same(finished, base, tmp_path):

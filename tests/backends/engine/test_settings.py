@@ -43,6 +43,10 @@ def test_events_tell_the_whole_run(base, tmp_path):
     assert [e["epoch"] for e in steps] == [0, 0, 1, 1]  # five pictures, two a step
     judged = toy.events_of(run, "eval")
     assert [e["step"] for e in judged] == [0, 2, 4] and all(e["n"] == 8 and e["se"] > 0 for e in judged)
+    assert judged[0]["change"] is None and [e["change"] for e in judged[1:]] == pytest.approx(
+        [e["loss"] - judged[0]["loss"] for e in judged[1:]]
+    )
+    assert all(0 < e["change_se"] < e["se"] for e in judged[1:]), "each evaluation is compared with itself"
     drawn = toy.events_of(run, "sample")
     assert [(e["step"], e["prompt"], e["seed"]) for e in drawn] == [(s, p, seed) for s in (0, 2, 4) for p in (0, 1) for seed in (42, 43)]
     assert all(Image.open(run.root / e["file"]).size == (64, 64) for e in drawn)

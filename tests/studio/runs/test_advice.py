@@ -7,7 +7,15 @@ import pytest
 from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.runs.advice import compute_advice, compute_sentence
 
-CONFIG = TextToImageConfig(resolution=128, learning_rate=1e-4, rank=16, train_batch_size=4, max_train_steps=300, trigger_word="zog")
+CONFIG = TextToImageConfig(
+    pretrained_model_name_or_path="pocket-sdxl",
+    resolution=128,
+    learning_rate=1e-4,
+    rank=16,
+    train_batch_size=4,
+    max_train_steps=300,
+    trigger_word="zog",
+)
 
 
 def events_of(held_out, train=None, every=25, saves=75):
@@ -93,3 +101,35 @@ def test_out_of_memory_names_only_levers_that_are_left(already):
 def test_a_step_judged_twice_after_a_resume_counts_once():
     doubled = [*events_of(FALLING), {"t": "eval", "step": 200, "loss": 0.10}]
     assert "0.100" in compute_sentence(doubled)
+
+
+LARGE = CONFIG.model_copy(update={"pretrained_model_name_or_path": "sdxl", "resolution": 1024})
+
+
+def events_with_shifts(changes, error=0.0004, start=0.112):
+    """Of a large base: the loss moves by thousandths, each told with the standard error of the change."""
+    events = events_of([start, *(start + change for change in changes)])
+    judged = [e for e in events if e["t"] == "eval"]
+    for event, change in zip(judged[1:], changes, strict=True):
+        event.update(change=change, change_se=error)
+    return events
+
+
+def test_a_small_fall_of_a_large_base_is_good_where_it_is_clear_and_nothing_is_claimed_where_it_is_not():
+    small = [-0.0002, -0.0009, -0.0014, -0.0016]
+    (advice,) = compute_advice(events_with_shifts(small), LARGE)
+    assert advice.kind == "good" and "fell by 1.4 % (give or take 0.4 %)" in advice.text
+    assert "fell by 1.4 %" in compute_sentence(events_with_shifts(small))
+    (advice,) = compute_advice(events_with_shifts(small, error=0.0008), LARGE)
+    assert advice.kind == "more" and advice.text.startswith("No clear change") and "has not learnt" not in advice.text
+    assert compute_sentence(events_with_shifts(small, error=0.0008)).startswith("No clear change yet")
+
+
+def test_a_large_base_that_gets_worse_is_told_so_with_the_step_at_which_it_was_better():
+    (advice,) = compute_advice(events_with_shifts([-0.002, -0.003, -0.001, 0.0016]), LARGE)
+    assert advice.kind == "less" and "rose by 1.4 %" in advice.text and "lower at step 50" in advice.text and "5e-5" in advice.action
+    assert compute_sentence(events_with_shifts([-0.002, -0.003, -0.001, 0.0016])).startswith("Rising again")
+
+
+def test_of_a_large_base_without_the_change_of_each_evaluation_nothing_is_said():
+    assert compute_advice(events_of(FLAT), LARGE) == []
