@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test demo check screenshots calibrate bench pocket browser clean
+.PHONY: app test demo check screenshots calibrate bench bench-gpu pocket browser clean
 
 app: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
@@ -33,8 +33,12 @@ calibrate: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.train_step
+	$(BIN)/python -m bench.caching
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.app
+
+bench-gpu: $(VENV)/.dev
+	$(BIN)/python -m bench.full_size $(ARGS)
 
 pocket: $(VENV)/.dev
 	$(BIN)/python -m assets.build --all $(ARGS)

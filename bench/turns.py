@@ -43,7 +43,8 @@ def take_turns(loops: dict[str, Loop], *, steps: int, rounds: int, warm_up: int)
 def summarize(found: dict[str, list[Spent]]) -> dict[str, list[float] | float]:
     """Milliseconds of each loop and the first one's ratio to each other, as least, median and most of the rounds.
 
-    `…, all rounds` is the ratio of what all rounds cost together, by CPU time.
+    By CPU time, `…, all rounds` is the ratio of what all rounds cost together, `…, least` that of the least ones: the one nearest to
+    what an idle machine would say, since neighbours only ever add.
     """
     first, *others = found
     told: dict[str, list[float] | float] = {}
@@ -54,6 +55,7 @@ def summarize(found: dict[str, list[Spent]]) -> dict[str, list[float] | float]:
         pairs = list(zip(found[first], found[name], strict=True))
         told[f"{first}/{name}"] = spread([a.cpu / b.cpu for a, b in pairs], digits=3)
         told[f"{first}/{name}, all rounds"] = round(sum(a.cpu for a, _ in pairs) / sum(b.cpu for _, b in pairs), 3)
+        told[f"{first}/{name}, least"] = round(min(a.cpu for a, _ in pairs) / min(b.cpu for _, b in pairs), 3)
         told[f"{first}/{name}, wall"] = spread([a.wall / b.wall for a, b in pairs], digits=3)
     return told
 

@@ -20,3 +20,4 @@ def test_a_ratio_is_taken_within_a_round():
     assert told["ours/bare"] == [1.0, 2.0, 3.0]
     assert told["ours/bare, wall"] == [1.0, 2.0, 3.0]
     assert told["ours/bare, all rounds"] == round(140 / 60, 3)
+    assert told["ours/bare, least"] == 1.0
