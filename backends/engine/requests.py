@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 
 import torch
@@ -20,7 +22,8 @@ class Requests:
     """
 
     def __init__(self, run: RunDir, *, ranks: int, patience: timedelta | None = None) -> None:
-        self._run = run
+        # looked for at every step, for which building the paths anew takes longer than the look
+        self._stop, self._sample = str(run.stop_request), str(run.sample_request)
         self._signalled = False
         self._group = torch.distributed.new_group(backend="gloo", timeout=patience) if ranks > 1 else None
 
@@ -31,13 +34,13 @@ class Requests:
 
     def is_stop_wanted(self) -> bool:
         """Whether this rank has been asked to stop."""
-        return self._signalled or self._run.stop_request.exists()
+        return self._signalled or os.path.exists(self._stop)
 
     def agree(self) -> tuple[bool, bool]:
         """(stop, samples now) as all ranks see it at this step; removes the request for samples."""
-        stop, samples = self._any_rank(self.is_stop_wanted(), self._run.sample_request.exists())
+        stop, samples = self._any_rank(self.is_stop_wanted(), os.path.exists(self._sample))
         if samples:
-            self._run.sample_request.unlink(missing_ok=True)
+            Path(self._sample).unlink(missing_ok=True)
         return stop, samples
 
     def agree_on_stop(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.contract.base_models import find_base_model
+from backends.contract.quantized import compute_saved_gb
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
     CAUTIOUS_TFLOPS,
@@ -12,7 +13,6 @@ from studio.runs.model_costs import (
     LARGEST_OF_FAMILY,
     POCKET_GPU_STEP_S,
     PUBLISHED_TFLOPS,
-    QUANTISED_SHARE,
     QUANTISED_SLOWDOWN,
     ModelCost,
 )
@@ -88,10 +88,16 @@ def _weight_parts(config: Any, width: int) -> list[tuple[str, float]]:
     moments = {"AdamW": 8, "prodigy": 16, "schedule_free": 8}[config.optimizer]
     each = FULL + (2 if config.use_8bit_adam else moments) + (FULL if config.use_ema else 0)
     if trains_lora(config):
-        share = QUANTISED_SHARE.get(config.quantize_base, width / HALF)
-        base = cost.parameters * HALF * share / 1e9 + cost.vae_gb
+        base = _compute_frozen_gb(config, width) + cost.vae_gb
         return [("Base model", base), ("LoRA and optimizer", trained * (FULL + each) / 1e9)]
     return [("Model", trained * FULL / 1e9 + cost.vae_gb), ("Gradients and optimizer", trained * each / 1e9)]
+
+
+def _compute_frozen_gb(config: Any, width: int) -> float:
+    """What predicts, frozen; of a small build of its family the share that is stored small is that of the large one."""
+    parameters = find_model_cost(config).parameters
+    part = parameters / COSTS[LARGEST_OF_FAMILY[config.family]].parameters
+    return parameters * width / 1e9 - part * compute_saved_gb(config.family, config.quantize_base, bytes_a_weight=width)
 
 
 def _compute_pictures_gb(config: Any, factor: float) -> float:

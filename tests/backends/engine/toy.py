@@ -82,10 +82,10 @@ def start(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> 
     return process
 
 
-def train(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> int:
+def train(run: RunDir, *arguments: str, fault: str = "", deadline_s: float = DEADLINE_S, **environment: str) -> int:
     """Runs a trainer to its end; gives the exit code, negative for a signal."""
     process = start(run, *arguments, fault=fault, **environment)
-    process.join(DEADLINE_S)
+    process.join(deadline_s)
     if process.exitcode is None:
         process.kill()
         raise AssertionError("the trainer did not end:\n" + run.log.read_text())

@@ -10,6 +10,7 @@ import pytest
 from backends.contract.base_models import MODELS
 from backends.contract.config import parse_config
 from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.quantized import compute_saved_gb
 from backends.contract.settings.lora import UNET_LORA_LAYERS
 from backends.registry import find_backend
 from studio.runs.cost import COSTS
@@ -99,6 +100,14 @@ def test_more_of_anything_that_costs_memory_needs_more_memory():
 def test_the_memory_bar_adds_up():
     forecast = compute_forecast(sdxl(), 12, RTX_4090, 50e9)
     assert sum(size for _, size in forecast.memory_parts) == pytest.approx(forecast.memory_need_gb, abs=0.1)
+
+
+@pytest.mark.parametrize("choice", ["int8", "nf4"])
+def test_a_base_stored_small_needs_as_much_less_as_its_linear_layers_are_smaller(choice):
+    whole, small = (compute_forecast(sdxl(mixed_precision="bf16", quantize_base=c), 12, RTX_4090, 50e9) for c in ("none", choice))
+    assert whole.memory_need_gb - small.memory_need_gb == pytest.approx(compute_saved_gb("sdxl", choice), abs=0.1)
+    pockets = [compute_forecast(pocket(quantize_base=c), 12, RTX_4090, 50e9).memory_need_gb for c in ("none", choice)]
+    assert 0 <= pockets[0] - pockets[1] < 0.1
 
 
 def test_a_small_disk_is_noticed_before_the_start():
