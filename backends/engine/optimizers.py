@@ -10,6 +10,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
+from backends.engine.pieces import agree, cut, gather
 
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
@@ -122,7 +123,7 @@ class Updater:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = agree(torch.nn.utils.get_total_norm(gradients))
         if self._fused and self.scaler is None:
             self._apply_fused(norm)
         else:
@@ -155,14 +156,17 @@ class Updater:
             self.optimizer.step()
 
     def state(self, named: dict[str, torch.nn.Parameter]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """(tensors, plain values) from which `load_state` restores everything, by the names of the parameters."""
+        """(tensors, plain values) from which `load_state` restores everything, by the names of the parameters.
+
+        Of a divided model all ranks must ask, and rank 0 gets it.
+        """
         names = self._order_names(named)
         tensors: dict[str, torch.Tensor] = {}
         values: dict[str, Any] = {}
         for number, kept in self.optimizer.state_dict()["state"].items():
             for key, value in kept.items():
                 if isinstance(value, torch.Tensor):
-                    tensors[f"{names[number]}/{key}"] = value.detach().cpu().contiguous().clone()
+                    tensors[f"{names[number]}/{key}"] = gather(value).clone()
                 else:
                     values[f"{names[number]}/{key}"] = value
         return tensors, {"values": values, "groups": self._changed_numbers(), "scaler": self.scaler.state_dict() if self.scaler else None}
@@ -173,7 +177,7 @@ class Updater:
         state: dict[int, dict[str, Any]] = {}
         for key, value in {**tensors, **plain["values"]}.items():
             name, _, part = key.rpartition("/")
-            state.setdefault(numbers[name], {})[part] = value
+            state.setdefault(numbers[name], {})[part] = cut(value, named[name]) if isinstance(value, torch.Tensor) else value
         groups = self.optimizer.state_dict()["param_groups"]
         for group, kept in zip(groups, plain.get("groups") or [{}] * len(groups), strict=True):
             group |= kept

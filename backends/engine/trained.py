@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from backends.contract.errors import DarkroomError
+from backends.engine.pieces import cut, gather
 
 
 class Trained(Protocol):
@@ -37,10 +38,10 @@ class Trained(Protocol):
         """Called after the update of `step`, counted from 0."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What a person uses, on the CPU, under the names of its file."""
+        """What a person uses, on the CPU, under the names of its file; of a divided model all ranks must ask, and rank 0 gets it."""
 
     def live_state(self) -> dict[str, torch.Tensor]:
-        """What going on needs beside `state`."""
+        """What going on needs beside `state`, likewise."""
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Puts both back.
@@ -92,7 +93,7 @@ class WholeModule:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The weights under diffusers' names, as in the model's own file."""
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in self._module.state_dict().items()}
+        return {name: gather(tensor) for name, tensor in self._module.state_dict().items()}
 
     def live_state(self) -> dict[str, torch.Tensor]:
         """Nothing more than `state` is needed to go on."""
@@ -109,7 +110,9 @@ class WholeModule:
             raise DarkroomError(
                 "The checkpoint's weights are those of another model than the base of these settings. Resume with the run's own."
             )
-        self._module.load_state_dict(state)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(cut(state[name], tensor))
 
     def notes(self) -> dict[str, str]:
         """Which part of the model it is."""
@@ -178,7 +181,7 @@ class Averaged:
     def live_state(self) -> dict[str, torch.Tensor]:
         """The trained values by the names of their parameters."""
         live = self._parameters if self._aside is None else self._aside
-        return {f"live/{name}": t.detach().cpu().clone() for name, t in zip(self.named_parameters(), live, strict=True)}
+        return {f"live/{name}": gather(t).clone() for name, t in zip(self.named_parameters(), live, strict=True)}
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Both back to where they were.
@@ -192,9 +195,10 @@ class Averaged:
             )
         self._trained.load_state(state, {})
         with torch.no_grad():
-            torch._foreach_copy_(self._published(), list[torch.Tensor](self._parameters))
+            for average, parameter in zip(self._published(), self._parameters, strict=True):
+                average.copy_(parameter)
             for name, parameter in self.named_parameters().items():
-                parameter.copy_(live[f"live/{name}"])
+                parameter.copy_(cut(live[f"live/{name}"], parameter))
 
     def notes(self) -> dict[str, str]:
         """Those of what is trained."""
