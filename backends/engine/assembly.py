@@ -143,9 +143,7 @@ def build_weights(ground: Ground, family: Family, method: Method) -> Trained:
     c = ground.config
     if method.trains == "denoiser":
         component, module = family.denoiser()
-        whole = WholeModule(component, module)
-        ground.sharing.divide(module)
-        return whole
+        return WholeModule(component, ground.sharing.divide(module))
     shape = AdapterShape(rank=c.rank, alpha=c.lora_alpha, dropout=c.lora_dropout, variant=c.lora_variant)
     return Adapters(family.adapter_targets(c.lora_layers, text_encoders=c.train_text_encoder), shape, seed=ground.seed)
 

@@ -10,7 +10,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
-from backends.engine.pieces import agree, cut, gather
+from backends.engine.pieces import compute_norm, cut, gather, take_gradients
 
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
@@ -120,10 +120,10 @@ class Updater:
         self._rates.append(rate * self.optimizer.param_groups[0].get("d", 1.0))  # Prodigy's distance, by which it takes the rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
+        gradients = take_gradients(self._parameters)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        norm = agree(torch.nn.utils.get_total_norm(gradients))
+        norm = compute_norm(self._parameters, gradients)
         if self._fused and self.scaler is None:
             self._apply_fused(norm)
         else:
@@ -166,7 +166,7 @@ class Updater:
         for number, kept in self.optimizer.state_dict()["state"].items():
             for key, value in kept.items():
                 if isinstance(value, torch.Tensor):
-                    tensors[f"{names[number]}/{key}"] = gather(value).clone()
+                    tensors[f"{names[number]}/{key}"] = gather(value, self._parameters[number]).clone()
                 else:
                     values[f"{names[number]}/{key}"] = value
         return tensors, {"values": values, "groups": self._changed_numbers(), "scaler": self.scaler.state_dict() if self.scaler else None}

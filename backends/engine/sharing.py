@@ -26,8 +26,8 @@ class Sharing(Protocol):
     def wake(self, family: Family) -> None:
         """Brings what predicts to its device, where it is not brought there piece by piece."""
 
-    def divide(self, module: torch.nn.Module) -> None:
-        """Leaves this rank its share of what will be trained; before an optimizer knows the parameters."""
+    def divide(self, module: torch.nn.Module) -> torch.nn.Module:
+        """The same module, of which this rank keeps its share from now on."""
 
     def wrap(self, bare: torch.nn.Module) -> torch.nn.Module:
         """The loss as the loop calls it: in the run's precision, its gradients averaged over the ranks."""
@@ -51,8 +51,9 @@ class Copies:
         """All of it."""
         family.wake()
 
-    def divide(self, module: torch.nn.Module) -> None:
-        """Nothing: a share is the whole."""
+    def divide(self, module: torch.nn.Module) -> torch.nn.Module:
+        """All of it."""
+        return module
 
     def wrap(self, bare: torch.nn.Module) -> torch.nn.Module:
         """DDP, where there are several ranks."""
@@ -85,7 +86,7 @@ class Shards:
     def wake(self, family: Family) -> None:
         """Nothing yet: `divide` brings each block, so that the whole of it need never find room on one GPU."""
 
-    def divide(self, module: torch.nn.Module) -> None:
+    def divide(self, module: torch.nn.Module) -> torch.nn.Module:
         """Cuts the blocks that the architecture says belong together, and what is left over as one more."""
         a = self._accelerator
         computes = None if a.mixed_precision == "no" else DTYPES[a.mixed_precision]
@@ -96,10 +97,12 @@ class Shards:
             # What is left over is let go too: else it would stay as it was when the average takes its place or leaves it.
             "reshard_after_forward": True,
         }
+        module.float()  # what is cut is what is trained
         for block in [*list_blocks(module), module]:
             fully_shard(block, **how)
         self._root = module
         self._tell(list(module.parameters()))
+        return module
 
     def wrap(self, bare: torch.nn.Module) -> torch.nn.Module:
         """Autocast alone: the blocks average their gradients themselves."""
@@ -127,8 +130,8 @@ class Shards:
         own, total = count_own(parameters), sum(p.numel() for p in parameters)
         count = self._accelerator.num_processes
         self._reporter.notice(
-            f"The weights are divided over {count} processes (FSDP2): this one keeps {own:,} of {total:,} numbers, with their gradients and "
-            "what the optimizer remembers of them."
+            f"The weights are divided over {count} processes (FSDP2): this one keeps {own:,} of {total:,} numbers, with gradients and "
+            "the optimizer’s memory of them."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from backends.contract.errors import DarkroomError
-from backends.engine.pieces import cut, gather
+from backends.engine.pieces import cut, gather, name_pieces
 
 
 class Trained(Protocol):
@@ -55,10 +55,11 @@ class Trained(Protocol):
 
 
 class WholeModule:
-    """All weights of one module, in float32."""
+    """All weights of one module, in float32; where they are divided over the ranks, they must be by now."""
 
     def __init__(self, component: str, module: torch.nn.Module) -> None:
         self._component, self._module = component, module.float().requires_grad_(True)
+        self._parameters = name_pieces(self._module)
 
     @property
     def modules(self) -> dict[str, torch.nn.Module]:
@@ -72,11 +73,11 @@ class WholeModule:
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """All parameters."""
-        return {f"{self._component}.{name}": parameter for name, parameter in self._module.named_parameters()}
+        return {f"{self._component}.{name}": parameter for name, parameter in self._parameters.items()}
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """All parameters in a fixed order."""
-        return list(self._module.parameters())
+        return list(self._parameters.values())
 
     def train(self) -> None:
         """Dropout on, where the model has any."""
@@ -181,7 +182,7 @@ class Averaged:
     def live_state(self) -> dict[str, torch.Tensor]:
         """The trained values by the names of their parameters."""
         live = self._parameters if self._aside is None else self._aside
-        return {f"live/{name}": gather(t).clone() for name, t in zip(self.named_parameters(), live, strict=True)}
+        return {f"live/{name}": gather(t, p).clone() for (name, p), t in zip(self.named_parameters().items(), live, strict=True)}
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Both back to where they were.
