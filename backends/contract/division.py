@@ -46,6 +46,8 @@ def _list_reasons(config: Any, launch: LaunchSettings) -> list[str]:
         reasons.append("the optimizer is prodigy, which must see all weights at once. Choose AdamW or schedule_free, or ddp.")
     if config.use_8bit_adam:
         reasons.append("8-bit Adam is on, whose blocks do not end where weights are cut. Switch it off, or choose ddp.")
+    if config.mixed_precision == "fp16":
+        reasons.append("Precision is fp16, whose scale each part of a divided model would find for itself. Choose bf16 or no, or ddp.")
     if launch.dynamo_backend != "no":
         reasons.append(f"Compiles by is {launch.dynamo_backend}, and a divided model is not compiled. Choose no, or ddp.")
     return reasons

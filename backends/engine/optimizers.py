@@ -162,14 +162,19 @@ class Updater:
         """
         names = self._order_names(named)
         tensors: dict[str, torch.Tensor] = {}
+        belonging: dict[str, torch.nn.Parameter] = {}
         values: dict[str, Any] = {}
         for number, kept in self.optimizer.state_dict()["state"].items():
             for key, value in kept.items():
                 if isinstance(value, torch.Tensor):
-                    tensors[f"{names[number]}/{key}"] = gather(value, self._parameters[number]).clone()
+                    tensors[f"{names[number]}/{key}"], belonging[f"{names[number]}/{key}"] = value, self._parameters[number]
                 else:
                     values[f"{names[number]}/{key}"] = value
-        return tensors, {"values": values, "groups": self._changed_numbers(), "scaler": self.scaler.state_dict() if self.scaler else None}
+        return gather(tensors, belonging), {
+            "values": values,
+            "groups": self._changed_numbers(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+        }
 
     def load_state(self, named: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
         """Restores what `state` gave."""

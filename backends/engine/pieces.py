@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 import torch.distributed
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard
+
+GATHERED_BYTES = 2**28  # in one message: few of them, and little memory beside the model
 
 
 class Piece(torch.nn.Parameter):
@@ -44,35 +46,66 @@ def compute_norm(parameters: Sequence[torch.nn.Parameter], gradients: Sequence[t
     return square.sqrt()
 
 
-def gather(tensor: torch.Tensor, like: torch.Tensor | None = None) -> torch.Tensor:
-    """The whole of a tensor on the CPU. Of a divided one all ranks must ask, and rank 0 alone gets it: the others an empty one.
+def gather(tensors: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+    """Copies of tensors on the CPU, whole. Where some are divided all ranks must ask, and only rank 0 gets those.
 
     Args:
-        tensor: A parameter, or what belongs to one.
-        like: That parameter, where it may be a piece.
+        tensors: By name.
+        parameters: By the same names, the parameters that they are or belong to; what has another shape than its own is not divided.
     """
-    if isinstance(like, Piece) and tensor.shape == like.shape:
-        of = like.of
-        shape = {"shape": of.shape, "stride": of.stride()}
-        tensor = DTensor.from_local(tensor.detach(), of.device_mesh, of.placements, run_check=False, **shape)
-    if not isinstance(tensor, DTensor):
-        return tensor.detach().cpu().contiguous()
-    whole = tensor.detach().full_tensor()
-    return whole.cpu().contiguous() if torch.distributed.get_rank() == 0 else torch.empty(0, device="meta")
+    found: dict[str, torch.Tensor] = {}
+    waiting: dict[str, tuple[torch.Tensor, Piece]] = {}
+    size = 0
+    for name, tensor in tensors.items():
+        piece = parameters.get(name)
+        if not isinstance(piece, Piece) or tensor.shape != piece.shape:
+            found[name] = tensor.detach().to("cpu", copy=True).contiguous()
+            continue
+        waiting[name] = (tensor.detach(), piece)
+        size += piece.of.numel() * piece.element_size()
+        if size > GATHERED_BYTES:
+            found |= _send(waiting)
+            waiting, size = {}, 0
+    found |= _send(waiting)
+    return {name: found[name] for name in tensors if name in found}
 
 
 def cut(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """What this rank keeps of a whole tensor that it has read, where `like` is divided and has its shape; else the tensor itself."""
-    divided = like.of if isinstance(like, Piece) else like
-    if not isinstance(divided, DTensor) or tensor.shape != divided.shape:
+    """What this rank keeps of a whole tensor that it has read, where `like` is a piece of one with its shape; else the tensor itself."""
+    if not isinstance(like, Piece) or tensor.shape != like.of.shape:
         return tensor
-    own = distribute_tensor(tensor.to(divided.device), divided.device_mesh, divided.placements, src_data_rank=None)
-    return own.to_local() if isinstance(like, Piece) else own
+    rows = _rows_a_rank(like)
+    return tensor[torch.distributed.get_rank() * rows :][:rows].clone()
 
 
 def _take_piece(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
     if not isinstance(parameter, DTensor):
         return parameter
-    piece = Piece(parameter.detach().to_local(), requires_grad=True)
-    piece.of = parameter
+    divided: Any = parameter
+    assert divided.placements == (Shard(0),)
+    piece = Piece(divided.detach().to_local(), requires_grad=True)
+    piece.of = divided
     return piece
+
+
+def _rows_a_rank(piece: Piece) -> int:
+    """Along the first axis each rank has as many; the last ones fewer, or none, where it does not come out even."""
+    return -(-int(piece.of.shape[0]) // torch.distributed.get_world_size())
+
+
+def _send(waiting: dict[str, tuple[torch.Tensor, Piece]]) -> dict[str, torch.Tensor]:
+    """Many tensors in one message to rank 0; there whole, elsewhere nothing."""
+    if not waiting:
+        return {}
+    sizes = [_rows_a_rank(piece) * (piece.of.numel() // piece.of.shape[0]) for _, piece in waiting.values()]
+    own = torch.cat([torch.nn.functional.pad(t.flatten(), (0, n - t.numel())) for (t, _), n in zip(waiting.values(), sizes, strict=True)])
+    leads = torch.distributed.get_rank() == 0
+    parts = [torch.empty_like(own) for _ in range(torch.distributed.get_world_size())] if leads else None
+    torch.distributed.gather(own, parts, dst=0)
+    if parts is None:
+        return {}
+    by_tensor = zip(*(part.split(sizes) for part in parts), strict=True)
+    shapes = [piece.of.shape for _, piece in waiting.values()]
+    return {
+        name: torch.cat(pieces)[: shape.numel()].view(shape).cpu() for name, pieces, shape in zip(waiting, by_tensor, shapes, strict=True)
+    }

@@ -12,6 +12,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
+from backends.contract.errors import DarkroomError
 from backends.engine.precision import DTYPES
 from backends.engine.reporter import Reporter
 from backends.families.protocol import Family
@@ -80,6 +81,10 @@ class Shards:
     gathers = True
 
     def __init__(self, accelerator: Accelerator, reporter: Reporter) -> None:
+        if accelerator.mixed_precision == "fp16":  # chosen for a GPU without bf16
+            raise DarkroomError(
+                "A divided model (fsdp2) is not trained in fp16. Set Precision to no, or share the work by ddp.", field="mixed_precision"
+            )
         self._accelerator, self._reporter = accelerator, reporter
         self._root: Any = None
 

@@ -94,7 +94,7 @@ class WholeModule:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The weights under diffusers' names, as in the model's own file."""
-        return {name: gather(tensor) for name, tensor in self._module.state_dict().items()}
+        return gather(self._own(), self._parameters)
 
     def live_state(self) -> dict[str, torch.Tensor]:
         """Nothing more than `state` is needed to go on."""
@@ -106,18 +106,21 @@ class WholeModule:
         Raises:
             DarkroomError: When they belong to a model of another shape.
         """
-        own = self._module.state_dict()
-        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in state.items()}:
+        if {k: v.shape for k, v in self._module.state_dict().items()} != {k: v.shape for k, v in state.items()}:
             raise DarkroomError(
                 "The checkpoint's weights are those of another model than the base of these settings. Resume with the run's own."
             )
         with torch.no_grad():
-            for name, tensor in own.items():
+            for name, tensor in self._own().items():
                 tensor.copy_(cut(state[name], tensor))
 
     def notes(self) -> dict[str, str]:
         """Which part of the model it is."""
         return {"darkroom.component": self._component}
+
+    def _own(self) -> dict[str, torch.Tensor]:
+        """What this rank has of each tensor of the module's file."""
+        return {name: self._parameters.get(name, tensor) for name, tensor in self._module.state_dict().items()}
 
 
 class Averaged:
@@ -182,7 +185,8 @@ class Averaged:
     def live_state(self) -> dict[str, torch.Tensor]:
         """The trained values by the names of their parameters."""
         live = self._parameters if self._aside is None else self._aside
-        return {f"live/{name}": gather(t, p).clone() for (name, p), t in zip(self.named_parameters().items(), live, strict=True)}
+        named = {f"live/{name}": parameter for name, parameter in self.named_parameters().items()}
+        return gather(dict(zip(named, live, strict=True)), named)
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Both back to where they were.
