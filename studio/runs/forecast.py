@@ -151,7 +151,7 @@ def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple
     total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
     if need_gb > total:
         place = hardware.name if hardware.gpus else "this machine"
-        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config, hardware)}"
+        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config, hardware, total)}"
     wanted, free = disk_gb
     if wanted + RESERVE_GB > free:
         return (

@@ -41,13 +41,35 @@ def list_levers(config: Any, hardware: Hardware) -> list[Lever]:
     return found
 
 
-def suggest_less_memory(config: Any, hardware: Hardware) -> str:
-    """The best three of them as one sentence."""
-    ways = [lever.text for lever in list_levers(config, hardware)][:3]
-    if not ways:
-        return f"Choose {find_pocket(config)}, or a machine with more memory."
+def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float) -> str:
+    """The cheapest changes after which it fits, as one sentence with what it then needs; or what to do where none helps.
+
+    Args:
+        config: Settings that need too much.
+        hardware: Where they are to run.
+        room_gb: What there is, in 10**9 bytes.
+    """
+    taken: list[Lever] = []
+    while _sum(_apply(config, taken), hardware) > room_gb:
+        found = [lever for lever in list_levers(_apply(config, taken), hardware) if lever.changes not in [t.changes for t in taken]]
+        if not found:
+            break
+        taken = [t for t in taken if not t.changes.keys() <= found[0].changes.keys()] + found[:1]  # nf4 in the place of int8
+    need = _sum(_apply(config, taken), hardware)
+    if need > room_gb:
+        least = f"Even with every saving it needs {need:.1f} GB. " if taken else ""
+        return f"{least}Choose {find_pocket(config)}, or a machine with more memory."
+    for lever in sorted(taken, key=lambda t: t.times_as_long, reverse=True):
+        without = [t for t in taken if t is not lever]
+        if _sum(_apply(config, without), hardware) <= room_gb:
+            taken = without
+    ways = [lever.text for lever in taken]
     text = ", ".join(ways[:-1]) + (" and " if len(ways) > 1 else "") + ways[-1]
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{text[0].upper()}{text[1:]}: then it needs {_sum(_apply(config, taken), hardware):.1f} GB."
+
+
+def _apply(config: Any, levers: list[Lever]) -> Any:
+    return config.model_copy(update={name: value for lever in levers for name, value in lever.changes.items()})
 
 
 def find_pocket(config: Any) -> str:
@@ -72,7 +94,7 @@ def _offer(config: Any) -> Iterator[tuple[dict[str, Any], str]]:
     batch = config.train_batch_size
     if batch > 1:
         whole = batch * config.gradient_accumulation_steps
-        yield {"train_batch_size": 1, "gradient_accumulation_steps": whole}, f"set the batch size to 1 and the accumulation to {whole}"
+        yield {"train_batch_size": 1, "gradient_accumulation_steps": whole}, f"set the batch size to 1 with accumulation {whole}"
     if not config.cache_latents:
         yield {"cache_latents": True}, "switch on “Keep encoded pictures”"
     if not config.gradient_checkpointing:

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.rules.source import ROOT, imported_modules, parse, python_files, relative
+from tests.rules.source import ROOT, for_each, imported_modules, parse, python_files, relative
 
 PRODUCT = python_files("app.py", "studio", "backends", "assets/build", "bench", "docs/tools")
 
@@ -17,7 +17,7 @@ def called(node: ast.Call) -> str:
     return ast.unparse(node.func)
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=relative)
+@for_each(PRODUCT)
 def test_no_code_is_run_from_data(path):
     assert not imported_modules(path) & {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
     for node in ast.walk(parse(path)):
@@ -29,7 +29,7 @@ def test_no_code_is_run_from_data(path):
             assert not (keyword.arg in {"shell", "trust_remote_code"} and switched_on)
 
 
-@pytest.mark.parametrize("path", python_files("tests"), ids=relative)
+@for_each(python_files("tests"))
 def test_tests_never_sleep(path):
     calls = {called(n) for n in ast.walk(parse(path)) if isinstance(n, ast.Call)}
     assert not calls & {"time.sleep", "sleep", "asyncio.sleep"}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 
-import pytest
-
-from tests.rules.source import ROOT, parse, python_files, relative
+from tests.rules.source import ROOT, for_each, parse, python_files, relative
 
 MAX_FILE, MAX_FUNCTION, MAX_LONG_FUNCTION, MAX_PARAMETERS, MAX_SCRIPT = 400, 80, 120, 8, 300
 # The loop reads as one story, and a page's build lists what stands on it.
@@ -16,12 +14,12 @@ LONG_FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("path", python_files(), ids=relative)
+@for_each(python_files())
 def test_a_file_stays_under_400_lines(path):
     assert len(path.read_text("utf-8").splitlines()) <= MAX_FILE
 
 
-@pytest.mark.parametrize("path", python_files(), ids=relative)
+@for_each(python_files())
 def test_functions_stay_short_and_take_few_parameters(path):
     for node in ast.walk(parse(path)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -34,6 +32,6 @@ def test_functions_stay_short_and_take_few_parameters(path):
             assert len(names) <= MAX_PARAMETERS, f"{node.name} takes {len(names)} parameters; at most {MAX_PARAMETERS}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "assets" / "brand" / "js").glob("*.js")), ids=lambda p: p.name)
+@for_each(sorted((ROOT / "assets" / "brand" / "js").glob("*.js")))
 def test_a_widget_script_stays_under_300_lines(path):
     assert len(path.read_text("utf-8").splitlines()) <= MAX_SCRIPT

@@ -75,7 +75,7 @@ def test_sdxl_without_a_gpu_is_refused_with_a_way_out():
 def test_too_little_gpu_memory_names_the_levers_that_are_left():
     problem = compute_forecast(sdxl(train_batch_size=8, gradient_checkpointing=False, rank=64), 12, RTX_3060, 50e9).problem
     assert "RTX 3060 has 12.9 GB" in problem
-    assert "Set the batch size to 1 and the accumulation to 8" in problem
+    assert "Set the batch size to 1 with accumulation 8" in problem
     assert "Save memory" in problem
     assert compute_forecast(sdxl(rank=16), 12, RTX_3060, 50e9).problem == ""
 
