@@ -125,7 +125,7 @@ def advise_memory(config: Any) -> Advice:
         ways.append("batch size 1")
     if config.gradient_accumulation_steps < 8:
         ways.append("accumulation 8")
-    if config.rank > 8:
+    if getattr(config, "rank", 0) > 8:
         ways.append("rank 8")
     for name, words in (("gradient_checkpointing", "Save memory on"), ("use_8bit_adam", "8-bit Adam on")):
         if not getattr(config, name):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from backends.contract.config import ConfigFaults, Fault, parse_config
+from backends.contract.division import count_pieces
 from backends.contract.launch import LaunchSettings
 from studio.datasets.store import DatasetStore
 from studio.runs.forecast import compute_forecast
@@ -29,11 +30,12 @@ def preflight_launch(
         values: Training settings as they come from a form, a preset or a command line.
         launch_values: Launch settings, likewise.
     """
-    found = run_preflight(workspace, dataset_id, backend_name, values)
     try:
         launch = parse_config(LaunchSettings, launch_values)
     except ConfigFaults as wrong:
+        found = run_preflight(workspace, dataset_id, backend_name, values)
         return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
+    found = run_preflight(workspace, dataset_id, backend_name, values, launch)
     config = found.config
     if config is None:
         return found, launch
@@ -53,7 +55,8 @@ def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch:
     forecast = None
     if found.forecast:
         disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
-        forecast = compute_forecast(found.config, DatasetStore(workspace).info(dataset_id).num_pictures, hardware, disk)
+        number, pieces = DatasetStore(workspace).info(dataset_id).num_pictures, count_pieces(found.config, launch)
+        forecast = compute_forecast(found.config, number, hardware, disk, pieces=pieces)
         if forecast.problem and hardware.gpus:
             faults.append(Fault(field="gpus_per_machine", text=forecast.problem))
     return replace(found, faults=faults, forecast=forecast, warnings=[w for w in found.warnings if "of the GPU are free now" not in w.text])

@@ -10,6 +10,7 @@ from typing import Any
 
 from backends.contract.base_models import BASE_MODELS, BaseModel, find_base_model
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
+from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
 from studio.runs.command import build_command, format_command
@@ -22,7 +23,7 @@ from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
 from studio.web.launch_view import FIELDS as LAUNCH_FIELDS
-from studio.web.launch_view import describe_launch
+from studio.web.launch_view import describe_launch, parse_launch
 from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
@@ -167,7 +168,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         faults, config, forecast = _forecast(context, asked, backend.config)
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
-        shown |= describe_forecast(forecast, config, base["name"], preset.task)
+        shown |= describe_forecast(forecast, config, base["name"], preset.task, pieces=_count_pieces(config, asked))
         shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
     return shown
 
@@ -187,12 +188,21 @@ def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[
         config = parse_config(kind, asked.values)
     except ConfigFaults as wrong:
         return list(wrong.faults), None, None
+    pieces = _count_pieces(config, asked)
     try:
         info = context.datasets.info(asked.dataset_id)
     except DarkroomError:
-        return [], config, forecast_run(context.workspace, config, 0)
+        return [], config, forecast_run(context.workspace, config, 0, pieces)
     misfit = find_kind_fault(config, info)
-    return [misfit] if misfit else [], config, forecast_run(context.workspace, config, info.num_pictures)
+    return [misfit] if misfit else [], config, forecast_run(context.workspace, config, info.num_pictures, pieces)
+
+
+def _count_pieces(config: Config, asked: Asked) -> int:
+    """Into how many pieces what is trained is divided, as far as where it runs can be read from the form."""
+    try:
+        return count_pieces(config, parse_launch(asked.launch))
+    except ConfigFaults:
+        return 1
 
 
 def _name_faults(name: str) -> list[Fault]:

@@ -84,7 +84,7 @@ def test_each_process_keeps_its_share_of_the_numbers(shared):
     told = re.findall(r"this one keeps ([\d,]+) of ([\d,]+) numbers", shared.run.log.read_text())
     own, totals = ([int(numbers[place].replace(",", "")) for numbers in told] for place in (0, 1))
     assert len(told) == shared.ranks and sum(own) == totals[0] == totals[-1]
-    assert max(own) < 1.05 * totals[0] / shared.ranks
+    assert max(own) < 1.15 * totals[0] / shared.ranks
 
 
 def test_it_learns_what_one_process_with_their_batches_together_learns(shared, alone):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import FullTextToImageConfig, TextToImageConfig
 from studio.runs.advice import compute_advice, compute_sentence
 
 CONFIG = TextToImageConfig(
@@ -96,6 +96,11 @@ def test_out_of_memory_names_only_levers_that_are_left(already):
     assert ("batch size 1" in advice.action) is not bool(already)
     assert ("Save memory on" in advice.action) is not bool(already)
     assert "8-bit Adam" in advice.action
+
+
+def test_out_of_memory_is_advised_where_no_lora_is_trained():
+    (advice,) = compute_advice([{"t": "state", "state": "failed", "reason": "Not enough memory on the GPU."}], FullTextToImageConfig())
+    assert "batch size 1" in advice.action and "rank" not in advice.action
 
 
 def test_a_step_judged_twice_after_a_resume_counts_once():
