@@ -54,11 +54,14 @@ def find_division(config: Any, hardware: Hardware, pieces: int = 1) -> Lever | N
 
     About as many bytes travel as without it, in another order, so that a step takes as long where the GPUs are linked well.
     """
-    many = count_pieces(config, LaunchSettings(distribution="fsdp2"))
-    saved = _sum(config, hardware, pieces) - _sum(config, hardware, many)
+    changes = {"use_8bit_adam": False} if config.use_8bit_adam else {}
+    divided = config.model_copy(update=changes)
+    many = count_pieces(divided, LaunchSettings(distribution="fsdp2"))
+    saved = _sum(config, hardware, pieces) - _sum(divided, hardware, many)
     if pieces > 1 or many == 1 or saved < MIN_SAVED_GB:
         return None
-    return Lever({}, "share the work by fsdp2 (under “Where it runs”)", round(saved, 2), 1.0)
+    text = "share the work by fsdp2 (under “Where it runs”)" + (" with 8-bit Adam off" if changes else "")
+    return Lever(changes, text, round(saved, 2), 1.0)
 
 
 def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float, pieces: int = 1) -> str:
@@ -71,7 +74,7 @@ def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float, pieces:
         pieces: Into how many what is trained is divided.
     """
     division = find_division(config, hardware, pieces)
-    if division and (divided := _sum(config, hardware, config.num_processes)) <= room_gb:
+    if division and (divided := _sum(_apply(config, [division]), hardware, config.num_processes)) <= room_gb:
         return f"{division.text[0].upper()}{division.text[1:]}: then it needs {divided:.1f} GB on each GPU."
     taken: list[Lever] = []
     while _sum(_apply(config, taken), hardware, pieces) > room_gb:

@@ -80,6 +80,8 @@ def test_what_is_divided_already_or_cannot_be_is_not_offered_to_be():
     config = config_of("sdxl/text_to_image_full", num_processes=4)
     card = card_of(24.0)
     assert find_division(config, card).saves_gb > 20
+    small = find_division(config.model_copy(update={"use_8bit_adam": True}), card)
+    assert small.text.endswith("with 8-bit Adam off") and small.changes == {"use_8bit_adam": False} and small.saves_gb > 10
     assert find_division(config, card, 4) is None
     assert not any("8-bit" in lever.text for lever in list_levers(config, card, 4))  # which cannot be divided
     assert find_division(config.model_copy(update={"num_processes": 1}), card) is None
