@@ -73,26 +73,34 @@ def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float, pieces:
         room_gb: What there is, in 10**9 bytes.
         pieces: Into how many what is trained is divided.
     """
+    taken = _choose(config, hardware, room_gb, pieces)
     division = find_division(config, hardware, pieces)
-    if division and (divided := _sum(_apply(config, [division]), hardware, config.num_processes)) <= room_gb:
-        return f"{division.text[0].upper()}{division.text[1:]}: then it needs {divided:.1f} GB on each GPU."
-    taken: list[Lever] = []
-    while _sum(_apply(config, taken), hardware, pieces) > room_gb:
-        found = [x for x in list_levers(_apply(config, taken), hardware, pieces) if x.changes not in [t.changes for t in taken]]
-        if not found:
-            break
-        taken = [t for t in taken if not t.changes.keys() <= found[0].changes.keys()] + found[:1]  # nf4 in the place of int8
+    if division:
+        divided = [division, *_choose(_apply(config, [division]), hardware, room_gb, config.num_processes)]
+        if len(divided) == 1 or _sum(_apply(config, taken), hardware, pieces) > room_gb:
+            taken, pieces = divided, config.num_processes
     need = _sum(_apply(config, taken), hardware, pieces)
     if need > room_gb:
         least = f"Even with every saving it needs {need:.1f} GB. " if taken else ""
         return f"{least}Choose {find_pocket(config)}, or a machine with more memory."
+    ways = [lever.text for lever in taken]
+    text = ", ".join(ways[:-1]) + (" and " if len(ways) > 1 else "") + ways[-1]
+    return f"{text[0].upper()}{text[1:]}: then it needs {need:.1f} GB{' on each GPU' if pieces > 1 else ''}."
+
+
+def _choose(config: Any, hardware: Hardware, room_gb: float, pieces: int) -> list[Lever]:
+    """The cheapest changes after which it fits, and none that is not needed; all there are where they are not enough."""
+    taken: list[Lever] = []
+    while _sum(_apply(config, taken), hardware, pieces) > room_gb:
+        found = [x for x in list_levers(_apply(config, taken), hardware, pieces) if x.changes not in [t.changes for t in taken]]
+        if not found:
+            return taken
+        taken = [t for t in taken if not t.changes.keys() <= found[0].changes.keys()] + found[:1]  # nf4 in the place of int8
     for lever in sorted(taken, key=lambda t: t.times_as_long, reverse=True):
         without = [t for t in taken if t is not lever]
         if _sum(_apply(config, without), hardware, pieces) <= room_gb:
             taken = without
-    ways = [lever.text for lever in taken]
-    text = ", ".join(ways[:-1]) + (" and " if len(ways) > 1 else "") + ways[-1]
-    return f"{text[0].upper()}{text[1:]}: then it needs {_sum(_apply(config, taken), hardware, pieces):.1f} GB."
+    return taken
 
 
 def _apply(config: Any, levers: list[Lever]) -> Any:

@@ -116,8 +116,8 @@ def test_an_estimate_says_that_it_is_one_and_a_measured_speed_that_it_was_measur
 
 def divided(pieces, **values):
     """Parts by name, of all weights of SDXL in bf16."""
-    start = {"pretrained_model_name_or_path": "sdxl", "mixed_precision": "bf16", "gradient_checkpointing": True, "sample_every": 0}
-    config = FullTextToImageConfig(**{**start, "num_processes": max(2, pieces), **values})
+    start = {"pretrained_model_name_or_path": "sdxl", "mixed_precision": "bf16", "train_batch_size": 1, "sample_every": 0}
+    config = FullTextToImageConfig(gradient_checkpointing=True, **{**start, "num_processes": max(2, pieces), **values})
     return dict(compute_memory_parts(config, RTX_4090, pieces))
 
 
@@ -132,7 +132,7 @@ def test_divided_weights_take_their_share_on_each_gpu_and_some_blocks_are_whole_
 
 
 def test_to_draw_samples_all_of_it_is_whole_on_each_gpu_when_there_are_no_gradients():
-    drawing = divided(8, sample_every=100, sample_prompts=["a fox"], train_batch_size=1)
+    drawing = divided(8, sample_every=100, sample_prompts=["a fox"])
     assert drawing["Whole model, to draw samples"] == pytest.approx(2_567_463_684 * (2 - 4 / 8) / 1e9)
     assert sum(drawing.values()) > sum(divided(8).values())
 

@@ -65,15 +65,15 @@ def test_every_lever_saves_what_it_says():
         assert need(config, card) - need(config.model_copy(update=lever.changes), card) == pytest.approx(lever.saves_gb, abs=0.01)
 
 
-def test_where_dividing_over_the_gpus_is_enough_it_is_what_is_suggested():
-    config = config_of("sdxl/text_to_image_full", num_processes=4, mixed_precision="bf16", gradient_checkpointing=True, sample_every=0)
-    card = card_of(24.0)
+@pytest.mark.parametrize(("batch", "also"), [(1, ""), (16, " and set the batch size to 1 with accumulation 16")])
+def test_where_dividing_over_the_gpus_makes_it_fit_that_is_suggested(batch, also):
+    memory = {"mixed_precision": "bf16", "gradient_checkpointing": True, "sample_every": 0}
+    config, card = config_of("sdxl/text_to_image_full", num_processes=4, train_batch_size=batch, **memory), card_of(24.0)
     assert need(config, card) > 24
     told = suggest_less_memory(config, card, 24.0)
-    assert told.startswith("Share the work by fsdp2 (under “Where it runs”): then it needs ")
-    assert float(re.search(r"needs ([\d.]+) GB on each GPU", told)[1]) == pytest.approx(
-        sum(size for _, size in compute_memory_parts(config, card, 4)), abs=0.05
-    )
+    assert told.startswith(f"Share the work by fsdp2 (under “Where it runs”){also}: then it needs ")
+    divided = sum(size for _, size in compute_memory_parts(config.model_copy(update={"train_batch_size": 1}), card, 4))
+    assert float(re.search(r"needs ([\d.]+) GB on each GPU", told)[1]) == pytest.approx(divided, abs=0.05)
 
 
 def test_what_is_divided_already_or_cannot_be_is_not_offered_to_be():
