@@ -121,14 +121,19 @@ class Shards:
     @contextmanager
     def whole(self) -> Iterator[None]:
         """Gathers all weights on every rank, in the run's precision, so that a rank may draw, be cut short or fail without the others."""
+        parts, passes = [part for part in self._root.modules() if isinstance(part, FSDPModule)], []
+        counting = self._root.register_forward_pre_hook(lambda *_: passes.append(1))
         self._root.set_reshard_after_forward(False)
-        for part in self._root.modules():
-            if isinstance(part, FSDPModule):
-                part.unshard()
+        for part in parts:
+            part.unshard()
         try:
             yield
         finally:
-            self._root.reset_iter_state()  # lets go of them, and forgets the passes that only one rank made
+            counting.remove()
+            if passes:  # which only this rank made, and perhaps not to their end: torch must forget them
+                self._root.reset_iter_state()
+            for part in parts:
+                part.reshard()
             self._root.set_reshard_after_forward(True)
 
     def _tell(self, parameters: list[torch.nn.Parameter]) -> None:
