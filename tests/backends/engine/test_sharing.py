@@ -15,7 +15,7 @@ import torch.distributed
 from diffusers import UNet2DConditionModel
 
 from backends.engine.pieces import cut, gather, name_pieces, take_gradients
-from backends.engine.sharing import Shards, list_blocks
+from backends.engine.sharing import Shards
 from tests.backends.engine import toy
 from tests.backends.toys import UNET
 
@@ -64,7 +64,7 @@ def go_alone(unet: Any, noisy: torch.Tensor, *, breaks: bool) -> None:
     def break_off(*_: Any) -> None:
         raise Broke
 
-    hook = list_blocks(unet)[5].register_forward_pre_hook(break_off)
+    hook = unet.mid_block.register_forward_pre_hook(break_off)
     with pytest.raises(Broke):
         unet(noisy, TIMESTEPS, WORDS)
     hook.remove()
