@@ -12,6 +12,7 @@ from studio.runs.levers import Lever, find_division, list_levers
 from studio.runs.store import format_duration
 
 MAX_LEVERS = 6
+SHOWN_GB = 1.0  # less is nothing to think about
 
 
 def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, pieces: int = 1) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, 
             "The disk is too small. Save less often, or keep fewer checkpoints." if disk_full else "",
         ],
     ]
+    if forecast.encoded_gb >= SHOWN_GB:
+        rows.append(["Encoded pictures", f"{forecast.encoded_gb:.0f} GB", ""])
     goal = {"style": "this style", "edit": "this edit"}.get(task) or (f"what {word} is" if word else "your subject")
     memory = f"{forecast.memory_need_gb:.1f} GB of memory" + (" on each GPU" if pieces > 1 else "")
     return {
