@@ -26,8 +26,11 @@ OUT = ROOT / "docs" / "screenshots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 PAGES = ("home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
 # What says that a page's own data has been drawn.
-READY = """() => ![...document.querySelectorAll('[data-state]')].some((e) => ['loading', 'busy'].includes(e.dataset.state))
-    && [...document.images].every((i) => i.complete || i.loading === 'lazy')"""
+READY = """() => {
+    const blocks = [...document.querySelectorAll('[data-state]')];
+    return blocks.length && !blocks.some((e) => ['loading', 'busy'].includes(e.dataset.state))
+        && [...document.images].every((i) => i.complete || i.loading === 'lazy');
+}"""
 
 # Where this checkout lies concerns nobody who looks at the pictures.
 NEUTRAL = """([from, to]) => {

@@ -278,7 +278,7 @@ def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_od
         page.locator("table.hard"),
         lambda: [name.split("\n")[0] for name in page.locator("table.hard tbody th").all_inner_texts()],
     )
-    expect(page.locator(".hardest")).to_contain_text("7.png stands out. Look whether the caption fits.")
+    expect(page.locator(".hardest")).to_contain_text("“7.png” stands out. Look whether the caption fits.")
     expect(table.locator("tr.odd")).to_have_count(1)
     assert shown()[:3] == ["7.png", "14.png", "13.png"] and len(shown()) == 12
     page.get_by_role("button", name="All 14").click()

@@ -26,7 +26,7 @@ export function makeHardest(run) {
       COLUMNS.slice(1).map(([key]) => h('td.d-num', r[key].toFixed(3))))));
     all.hidden = rows.length <= SHOWN;
     all.textContent = everything ? 'Show the hardest only' : `All ${count(rows.length)}`;
-    const odd = order.filter((r) => r.odd), first = odd.slice(0, NAMED).map((r) => `“${r.name}”`), more = odd.length - first.length;
+    const odd = rows.filter((r) => r.odd).sort((a, b) => b.mean - a.mean), first = odd.slice(0, NAMED).map((r) => `“${r.name}”`), more = odd.length - first.length;
     const names = more ? `${first.join(', ')} and ${plural(more, 'other')}` : first.join(first.length > 2 ? ', ' : ' and ');
     fill(note, `Each is asked the same at step ${count(step)}: lower is better. `, odd.length ? h('b', `${names} ${odd.length > 1 ? 'stand' : 'stands'} out. Look whether the ${run.meta?.edits ? 'instruction' : 'caption'} fits.`) : 'None stands out.');
   }

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from backends.contract import files
-from studio.web.hardest import find_odd
+from backends.contract.rundir import RunDir
+from studio.web.hardest import describe_pictures, find_odd
 from tests.run_folders import finished_run
 
 ALIKE = {f"p{n}": 0.20 + 0.01 * (n % 3) for n in range(9)}
@@ -45,3 +46,11 @@ def test_the_route_gives_names_captions_thumbnails_and_the_odd_one(client, conte
 def test_a_run_that_was_not_asked_has_no_table(client, context):
     finished_run(context.workspace, "without-a-table")
     assert client.get("/api/runs/without-a-table/pictures").json() == {"step": 0, "pictures": []}
+
+
+def test_what_the_data_set_still_has_is_named_as_there_and_leads_to_its_place(tmp_path):
+    run = RunDir(tmp_path)
+    asked = [{"id": i, "name": f"{i}.png", "start": 0.5, "mean": 0.3, "now": 0.2} for i in ("aa", "bb+1")]
+    files.write_json(run.picture_losses, {"step": 9, "pictures": asked})
+    told = describe_pictures(run, "edits-01", {"aa": ("row-7", "042"), "bb": ("row-8", "043")})["pictures"]
+    assert [(p["name"], p["link"]) for p in told] == [("042", "row-7"), ("043", "row-8")]

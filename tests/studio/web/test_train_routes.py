@@ -11,7 +11,17 @@ from studio.runs.control import stop_run
 from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.presets import find_preset
 from studio.web.choices import choose_preset, compute_sample_prompts, presets_for
-from studio.web.train_view import describe_base, describe_preset, find_first, first_name, first_values, offered_bases, offered_tasks
+from studio.web.train_view import (
+    Asked,
+    describe_base,
+    describe_preset,
+    describe_run,
+    find_first,
+    first_name,
+    first_values,
+    offered_bases,
+    offered_tasks,
+)
 from tests.studio.runs.conftest import wait_for_state
 
 SUBJECT = "text_to_image/pocket_subject"
@@ -147,3 +157,23 @@ def test_a_start_that_is_sent_twice_starts_once(client, context, dataset):
     finally:
         stop_run(context.workspace, "once")
         wait_for_state(RunDir(context.workspace.run("once")), "stopped", "finished", "failed", "crashed", limit_s=120)
+
+
+def ask(context, dataset_id, preset_key, **launch):
+    preset = find_preset(preset_key)
+    return describe_run(context, Asked(dataset_id, preset_key, "zog-01", first_values(context, dataset_id, preset), launch))
+
+
+def test_what_does_not_fit_here_is_forecast_for_the_cluster_that_it_goes_to(context, dataset):
+    flux = "text_to_image/flux_subject_24gb"
+    assert "needs a GPU" in ask(context, dataset, flux)["problem"]
+    there = ask(context, dataset, flux, launcher="slurm", gpus_per_machine="1")
+    assert there["problem"] == "" and there["memory"]["total"] == 80
+
+
+def test_edits_ask_for_prompts_only_with_a_picture_of_ones_own(context, dataset):
+    assert "sample_prompts" in ask(context, dataset, SUBJECT)["fields"]
+    edits = "instruct_pix2pix/pocket_edits"
+    assert "sample_prompts" not in ask(context, dataset, edits)["fields"]
+    values = {**first_values(context, dataset, find_preset(edits)), "val_image": "/pictures/house.png"}
+    assert "sample_prompts" in describe_run(context, Asked(dataset, edits, "zog-01", values))["fields"]
