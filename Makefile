@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One thread a process is faster on small shared machines (docs/performance.md); a GPU machine may raise it.
+# One thread a process is faster on small shared machines (docs/benchmarks.md); a GPU machine may raise it.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: app test demo check screenshots calibrate bench pocket browser clean
+.PHONY: app test demo check screenshots calibrate bench bench-gpu pocket browser clean
 
 app: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
@@ -33,8 +33,12 @@ calibrate: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.train_step
+	$(BIN)/python -m bench.caching
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.app
+
+bench-gpu: $(VENV)/.dev
+	$(BIN)/python -m bench.full_size $(ARGS)
 
 pocket: $(VENV)/.dev
 	$(BIN)/python -m assets.build --all $(ARGS)

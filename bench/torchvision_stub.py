@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+Picture = Image.Image | torch.Tensor
+
 
 class InterpolationMode(enum.Enum):
     """Names and values as in torchvision."""
@@ -56,13 +58,12 @@ class RandomCrop:
         self._size = size
 
     @staticmethod
-    def get_params(image: Image.Image, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    def get_params(image: Picture, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Top, left, height and width."""
-        height, width = size
-        top = int(torch.randint(0, image.height - height + 1, ()))
-        return top, int(torch.randint(0, image.width - width + 1, ())), height, width
+        (high, wide), (height, width) = measure(image), size
+        return int(torch.randint(0, high - height + 1, ())), int(torch.randint(0, wide - width + 1, ())), height, width
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         return crop(image, *self.get_params(image, (self._size, self._size)))
 
 
@@ -70,9 +71,10 @@ class CenterCrop(RandomCrop):
     """The square of `size` px in the middle."""
 
     @staticmethod
-    def get_params(image: Image.Image, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    def get_params(image: Picture, size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Top, left, height and width."""
-        return round((image.height - size[0]) / 2), round((image.width - size[1]) / 2), *size
+        high, wide = measure(image)
+        return round((high - size[0]) / 2), round((wide - size[1]) / 2), *size
 
 
 class RandomHorizontalFlip:
@@ -102,8 +104,25 @@ class Normalize:
         return (value - self._mean) / self._std
 
 
-def crop(image: Image.Image, top: int, left: int, height: int, width: int) -> Image.Image:
+class Lambda:
+    """Any function as a transform."""
+
+    def __init__(self, change: Callable) -> None:
+        self._change = change
+
+    def __call__(self, value: object) -> object:
+        return self._change(value)
+
+
+def measure(image: Picture) -> tuple[int, int]:
+    """Height and width of a picture, or of the last two axes of a tensor."""
+    return (image.height, image.width) if isinstance(image, Image.Image) else (image.shape[-2], image.shape[-1])
+
+
+def crop(image: Picture, top: int, left: int, height: int, width: int) -> Picture:
     """That part of the picture."""
+    if isinstance(image, torch.Tensor):
+        return image[..., top : top + height, left : left + width]
     return image.crop((left, top, left + width, top + height))
 
 
@@ -114,7 +133,7 @@ def provide() -> None:
     if import_utils.is_torchvision_available() or importlib.util.find_spec("torchvision"):
         return
     package, transforms, functional = (_module(n) for n in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"))
-    for item in (InterpolationMode, Compose, Resize, RandomCrop, CenterCrop, RandomHorizontalFlip, ToTensor, Normalize):
+    for item in (InterpolationMode, Compose, Resize, RandomCrop, CenterCrop, RandomHorizontalFlip, ToTensor, Normalize, Lambda):
         setattr(transforms, item.__name__, item)
     functional.crop = crop
     transforms.functional, package.transforms = functional, transforms

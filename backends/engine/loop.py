@@ -21,7 +21,7 @@ from backends.engine.reporter import Reporter, StepLog
 from backends.engine.requests import Requests
 from backends.engine.sampling import Job, Sampler
 from backends.engine.saving import Saver
-from backends.engine.seeds import build_generator, mix_seed
+from backends.engine.seeds import build_generator, seed_dropout
 from backends.engine.sources import Source
 from backends.engine.trained import Trained
 from backends.methods.protocol import Batch, Draws, Method, Share
@@ -185,7 +185,7 @@ def accumulate_gradients(t: Training) -> torch.Tensor:
         batch = t.source.fetch(t.order.pick(step * count + micro, t.rank))
         share = Share(t.rank, t.cadence.ranks)
         draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, 0), share)
-        torch.manual_seed(mix_seed(t.seed, "dropout", step, micro, t.rank))
+        seed_dropout(t.device, t.seed, "dropout", step, micro, t.rank)
         with t.no_sync() if micro < count - 1 else nullcontext():
             losses = t.model(batch, draws)
             pass_failpoint("step.after_forward")

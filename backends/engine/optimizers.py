@@ -122,7 +122,8 @@ class Updater:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        # as torch.nn.utils.get_total_norm, whose sorting by device and type costs more than half of it on a CPU
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if self._fused and self.scaler is None:
             self._apply_fused(norm)
         else:
@@ -139,11 +140,13 @@ class Updater:
     def _apply_fused(self, norm: torch.Tensor) -> None:
         """The fused kernel divides the gradients by one number and skips the update where the other is 1, in one pass.
 
-        GradScaler hands its own numbers over in the same way.
+        GradScaler hands its own numbers over in the same way. On a CPU, where looking costs nothing, a gradient that is short
+        enough is not divided by 1: the kernel would write every number of it back.
         """
         optimizer: Any = self.optimizer
         if self._max_norm > 0:
-            optimizer.grad_scale = ((norm + CLIP_EPSILON) / self._max_norm).clamp(min=1.0)
+            scale = ((norm + CLIP_EPSILON) / self._max_norm).clamp(min=1.0)
+            optimizer.grad_scale = None if scale.device.type == "cpu" and scale.item() == 1.0 else scale
         optimizer.found_inf = (~torch.isfinite(norm)).float()
         optimizer.step()
 

@@ -1,7 +1,7 @@
 """Gradio's import without its stub files.
 
 While it is imported, Gradio 6 parses the source of each of its components and renders a `.pyi` file for editors beside it:
-1.7 of the 3.8 s of CPU that the import takes (docs/performance.md). It leaves a component out whose file cannot be found,
+1.7 of the 3.8 s of CPU that the import takes (docs/benchmarks.md). It leaves a component out whose file cannot be found,
 so that is what it is told here. A Gradio that no longer does this is not touched by it.
 """
 

@@ -54,6 +54,19 @@ def test_clipping_equals_torchs_own(fused, max_norm):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
+def test_a_long_gradient_leaves_nothing_behind_for_a_short_one():
+    ours = parameters()
+    rounds = [gradients(size, seed) for seed, size in enumerate((5.0, 0.01, 5.0, 0.02))]
+    expected = plain_adamw(ours, 1.0, rounds)
+    updater = Updater(build_optimizer(ours, PLAN), curve=lambda step: 1e-2, max_norm=1.0, scaler=None)
+    for step, grads in enumerate(rounds):
+        for p, g in zip(ours, grads, strict=True):
+            p.grad = g.clone()
+        updater.update(step)
+    for a, b in zip(ours, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("max_norm", [0.0, 1.0])
 def test_a_gradient_that_is_not_a_number_changes_nothing(bad, max_norm):
