@@ -81,7 +81,7 @@ _LEARNED = {
     ("sd15", "text_to_image"): 0.61,
     ("sd15", "text_to_image_full"): 0.59,
     ("sd15", "dreambooth"): 0.66,
-    ("sd15", "instruct_pix2pix"): 0.74,
+    ("sd15", "instruct_pix2pix"): 0.78,
     ("sdxl", "text_to_image"): 0.74,
     ("sdxl", "text_to_image_full"): 0.65,
     ("sdxl", "dreambooth"): 0.79,
