@@ -87,7 +87,7 @@ _LEARNED = {
     ("sdxl", "dreambooth"): 0.79,
     ("sdxl", "instruct_pix2pix"): 0.84,
     ("flux", "text_to_image"): 0.7,
-    ("flux", "dreambooth"): 0.555,
+    ("flux", "dreambooth"): 0.55,
 }
 # Pairs that somebody may look for, and why they are not there.
 REFUSED = {
