@@ -85,7 +85,7 @@ _LEARNED = {
     ("sdxl", "text_to_image"): 0.74,
     ("sdxl", "text_to_image_full"): 0.65,
     ("sdxl", "dreambooth"): 0.79,
-    ("sdxl", "instruct_pix2pix"): 0.84,
+    ("sdxl", "instruct_pix2pix"): 0.86,
     ("flux", "text_to_image"): 0.7,
     ("flux", "dreambooth"): 0.55,
 }
