@@ -120,7 +120,7 @@ function makeDock(run, log) {
     const where = h('b', `Step ${count(s.step ?? m.step ?? 0)} of ${count(m.total)}.`), keep = {run: run.id, dataset: m.dataset || null};
     light.hidden = !busy;
     if (busy) fill(light, ring(Math.min(1, (s.step || 0) / (m.total || 1))));
-    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), ' You can close this page; the run begins by itself.');
+    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), /Take it out/.test(m.where?.words || '') ? ' As it is asked for, it cannot begin.' : ' You can close this page; the run begins by itself.');
     else if (m.state === 'stopping') fill(words, where, ' It saves this step, then stops.');
     else if (busy && s.step == null) fill(words, h('b', doing(run.phase) || 'Starting the trainer', '.'), ' You can close this page; the run goes on.');
     else if (busy) fill(words, where, left == null ? ' ' : ` Done at about ${new Date(Date.now() + left * 1000).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})}. `, 'Stopping saves this step first, so you can go on later.');
