@@ -75,8 +75,20 @@ _CONFIGS: dict[tuple[str, str], type[Config]] = {
     ("flux", "dreambooth"): FluxDreamBoothConfig,
     ("flux", "ai_toolkit"): FluxAiToolkitConfig,
 }
-# Where it differs: pairs share much with what the base knows; under one prompt for all pictures wrong ones pass further.
-_LEARNED = {("sd15", "instruct_pix2pix"): 0.8, ("sdxl", "instruct_pix2pix"): 0.82, ("flux", "dreambooth"): 0.6}
+# Midway between right and wrong runs (docs/learning.md). Under DreamBooth's one prompt wrong pictures pass further; pairs share much
+# with what the base knows.
+_LEARNED = {
+    ("sd15", "text_to_image"): 0.61,
+    ("sd15", "text_to_image_full"): 0.6,
+    ("sd15", "dreambooth"): 0.66,
+    ("sd15", "instruct_pix2pix"): 0.74,
+    ("sdxl", "text_to_image"): 0.74,
+    ("sdxl", "text_to_image_full"): 0.68,
+    ("sdxl", "dreambooth"): 0.79,
+    ("sdxl", "instruct_pix2pix"): 0.84,
+    ("flux", "text_to_image"): 0.7,
+    ("flux", "dreambooth"): 0.555,
+}
 # Pairs that somebody may look for, and why they are not there.
 REFUSED = {
     "flux/text_to_image_full": "Training all 12 billion weights of Flux needs several GPUs with 80 GB each. A LoRA learns nearly as much: "

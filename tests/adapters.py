@@ -60,8 +60,10 @@ def write_adapter(
     return path
 
 
-def write_whole(path: Path, seed: int = 0, *, base: str = "pocket-sdxl", edits: bool = False, size: float = 0.02) -> Path:
-    """All weights of a base's UNet, each a little off; with `edits` its first layer sees a second picture."""
+def write_whole(
+    path: Path, seed: int = 0, *, base: str = "pocket-sdxl", edits: bool = False, size: float = 0.02, second: float = 0.5
+) -> Path:
+    """All weights of a base's UNet, each a little off; with `edits` its first layer sees a second picture, by weights so large."""
     component = denoiser_of(base)
     generator = torch.Generator().manual_seed(seed)
     state = {}
@@ -69,8 +71,8 @@ def write_whole(path: Path, seed: int = 0, *, base: str = "pocket-sdxl", edits: 
         state[key] = values + torch.randn(values.shape, generator=generator) * size * values.std().nan_to_num(0.0)
     if edits:
         first = state["conv_in.weight"]
-        second = torch.randn(first.shape, generator=generator) * first.std() * 0.5
-        state["conv_in.weight"] = torch.cat([first, second], dim=1)
+        seen = torch.randn(first.shape, generator=generator) * first.std() * second
+        state["conv_in.weight"] = torch.cat([first, seen], dim=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     notes = {"darkroom.component": component, "modelspec.trigger_phrase": "zog", "format": "pt", **_origin(base, "")}
     safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, str(path), notes)

@@ -131,17 +131,17 @@ def write_report(models: Path, out: Path, *, seed: int = 0) -> dict[str, dict[st
     out.mkdir(parents=True, exist_ok=True)
     report = {}
     for name, base, requests, file in (
-        ("prompts", "pocket-sdxl", list(PROMPTS), "pocket-contact.png"),
+        ("prompts", "pocket-sdxl", list(PROMPTS), "pocket-sdxl-contact.webp"),
         ("concepts", "pocket-sdxl", all_things(seed), "pocket-concepts.webp"),
-        ("prompts, sd15", "pocket-sd15", list(PROMPTS), "pocket-sd15-contact.png"),
-        ("prompts, flux", "pocket-flux", list(PROMPTS), "pocket-flux-contact.png"),
+        ("prompts, sd15", "pocket-sd15", list(PROMPTS), "pocket-sd15-contact.webp"),
+        ("prompts, flux", "pocket-flux", list(PROMPTS), "pocket-flux-contact.webp"),
     ):
         verdicts, pictures = evaluate(models, requests, base=base, seed=seed)
         report[name] = summarise(verdicts)
         log.info("%s: %s", name, json.dumps(report[name]))
         labels = [request[0] for request in requests] if name == "concepts" else [v.prompt for v in verdicts]
         columns, side_px = (14, 64) if name == "concepts" else (6, 128)
-        draw_sheet(pictures, labels, columns=columns, side_px=side_px).save(out / file, optimize=True)
+        draw_sheet(pictures, labels, columns=columns, side_px=side_px).save(out / file, quality=88, method=6)
     (out / "pocket-report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 

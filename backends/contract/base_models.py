@@ -21,7 +21,7 @@ class BaseModel:
     """What a person should know of a base model before choosing it.
 
     `size_gb` is the download in 10**9 bytes; `resolution` its native side in px; `bucket_step` the multiple of both
-    sides; `guidance_scale` and `num_inference_steps` are where its pictures look best.
+    sides; `guidance_scale` and `num_inference_steps` are where its pictures look best; of a `gated` one the hub asks for a token.
     """
 
     key: str
@@ -36,6 +36,7 @@ class BaseModel:
     guidance_scale: float
     num_inference_steps: int
     sentence: str
+    gated: bool = False
 
     @property
     def bundled(self) -> bool:
@@ -129,6 +130,7 @@ BASE_MODELS: dict[str, BaseModel] = {
             guidance_scale=3.5,
             num_inference_steps=28,
             sentence="The strongest of them; not for commercial use. Needs a GPU with 12 GB stored small, 24 GB or more else.",
+            gated=True,
         ),
         BaseModel(
             key="flux-schnell",
@@ -143,6 +145,7 @@ BASE_MODELS: dict[str, BaseModel] = {
             guidance_scale=0.0,
             num_inference_steps=4,
             sentence="Flux in four steps, free for every use. Harder to fine-tune than dev; needs as much memory.",
+            gated=True,
         ),
     )
 }

@@ -107,6 +107,8 @@ def fixed(**values: Any) -> Callable[[type[C]], type[C]]:
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
+    if key == "hub_token":
+        return "The token for the hub is no setting, because settings are shown and passed on. Set HF_TOKEN in the environment."
     near = difflib.get_close_matches(str(key), known, n=1)
     return f"There is no setting “{key}”." + (f" Did you mean {near[0]}?" if near else "")
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from backends.contract.adapter_file import AdapterHeader, read_adapter_header
 from backends.contract.base_models import find_base_model
-from backends.contract.drawing import FAMILIES
+from backends.contract.drawing import FAMILIES, describe_base
 from backends.contract.errors import DarkroomError
 
 Kind = Literal["lora", "model", "edit"]
@@ -72,6 +72,32 @@ def read_result(path: Path) -> tuple[AdapterHeader, ResultFacts]:
             f"“{path.name}” is a whole checkpoint with its own text encoder and VAE. Give it as the base model instead.", field="loras"
         )
     return header, describe_result(header)
+
+
+def check_family(path: Path, base_model: str) -> None:
+    """Refuses a result of another family than the base model's where both tell theirs, before gigabytes are loaded to see it.
+
+    Raises:
+        DarkroomError: When it cannot fit, or is no result at all.
+    """
+    _, facts = read_result(path)
+    base = describe_base(base_model)
+    if facts.family and base.family and facts.family != base.family:
+        raise describe_misfit(path, facts, base.name)
+
+
+def describe_misfit(path: Path, facts: ResultFacts, base_name: str, *, unread: str = "") -> DarkroomError:
+    """Why a result does not fit a base model, and the way out; `unread` says what of its layout is not known, where that is why."""
+    if facts.whole:
+        origin = facts.origin or "another model"
+        way_out = f"Choose {origin} as the base model, or" if facts.base_model else "Choose the base model that it was trained from, or"
+        text = f"“{path.name}” holds all weights of a model made from {origin}; they do not fit {base_name}. "
+        return DarkroomError(f"{text}{way_out} a result that was trained from {base_name}.", field="loras")
+    reason = unread or "was made for another model, or in a layout that is not known here"
+    if not unread and facts.origin and facts.origin != base_name:
+        reason = f"was made for {facts.origin}"
+    text = f"“{path.name}” {reason}; it does not fit {base_name}. Choose a LoRA that was trained from {base_name}."
+    return DarkroomError(text, field="loras")
 
 
 def _sees_two_pictures(header: AdapterHeader) -> bool:

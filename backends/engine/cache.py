@@ -15,7 +15,11 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from backends.contract.errors import DarkroomError
+
 Tensors = dict[str, torch.Tensor]
+MOST_IN_MEMORY = 2**31
+SAMPLED = 64
 
 
 def compute_key(*parts: object) -> str:
@@ -24,10 +28,15 @@ def compute_key(*parts: object) -> str:
 
 
 class EncodedCache:
-    """Entries in one folder, shared by runs and ranks."""
+    """Entries in one folder, shared by runs and ranks.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: Where they lie.
+        most_in_memory: Bytes of the entries of one kind that a rank holds; more are left on the disk.
+    """
+
+    def __init__(self, folder: Path, *, most_in_memory: int | None = None) -> None:
+        self._folder, self.most_in_memory = folder, MOST_IN_MEMORY if most_in_memory is None else most_in_memory
         self.damaged: list[str] = []
 
     def read(self, key: str) -> Tensors | None:
@@ -46,6 +55,24 @@ class EncodedCache:
             path.unlink(missing_ok=True)
             return None
         return tensors
+
+    def read_known(self, key: str) -> Tensors:
+        """An entry that was there and whole when the run began; its values are not hashed again.
+
+        Raises:
+            DarkroomError: When it is gone or cannot be read.
+        """
+        try:
+            return safetensors.torch.load_file(self._path(key))
+        except (OSError, SafetensorError) as error:
+            raise DarkroomError(
+                f"What was encoded is gone or damaged: {self._path(key)} ({error}). Resume the run: it is encoded anew."
+            ) from None
+
+    def measure(self, keys: list[str]) -> float:
+        """Bytes of entries that are there, reckoned from some of them."""
+        some = keys[:: max(1, len(keys) // SAMPLED)]
+        return sum(self._path(key).stat().st_size for key in some) / max(1, len(some)) * len(keys)
 
     def write(self, key: str, tensors: Tensors) -> None:
         """Adds an entry. No fsync: what a power cut damages is noticed by its checksum and made anew."""
@@ -77,27 +104,36 @@ def fill_cache(
     ranks: int,
     wait: Callable[[], None],
     on_done: Callable[[int, int], None],
-) -> dict[str, Tensors]:
-    """All entries of `keys`; ranks share what is missing, then read each other's.
+) -> dict[str, Tensors] | None:
+    """All entries of `keys`, or None where they are too many for the memory; then they are all there and whole.
 
-    `wait` returns when every rank has called it. Where the ranks do not share a disk, each encodes for itself what
-    it still misses; the same holds for an entry that turns out to be damaged.
+    Ranks share what is missing, then read each other's. `wait` returns when every rank has called it. Where the ranks do not share a
+    disk, each encodes for itself what it still misses; the same holds for an entry that turns out to be damaged.
     """
     wait()
+    keys = list(dict.fromkeys(keys))
     missing = cache.missing(keys)
     wait()  # nobody may write before everybody has looked, else the shares differ
     for done, key in enumerate(missing[rank::ranks]):
         cache.write(key, encode(key))
         on_done(min(len(missing), (done + 1) * ranks), len(missing))
     wait()
-    entries: dict[str, Tensors] = {}
-    for key in dict.fromkeys(keys):
-        found = cache.read(key)
-        if found is None:
-            found = {name: t.detach().cpu() for name, t in encode(key).items()}
-            cache.write(key, found)
-        entries[key] = found
-    return entries
+    for key in cache.missing(keys):
+        cache.write(key, encode(key))
+    if cache.measure(keys) > cache.most_in_memory:
+        for key in keys[rank::ranks]:
+            _read_or_encode(cache, key, encode)
+        wait()
+        return None
+    return {key: _read_or_encode(cache, key, encode) for key in keys}
+
+
+def _read_or_encode(cache: EncodedCache, key: str, encode: Callable[[str], Tensors]) -> Tensors:
+    found = cache.read(key)
+    if found is None:
+        found = {name: t.detach().cpu() for name, t in encode(key).items()}
+        cache.write(key, found)
+    return found
 
 
 def _checksum(tensors: Tensors) -> str:

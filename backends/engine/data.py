@@ -14,16 +14,9 @@ from backends.engine.cache import EncodedCache
 from backends.engine.ground import Ground, cache_folder, share_of
 from backends.engine.order import Pick, SampleOrder
 from backends.engine.pictures import list_buckets
-from backends.engine.sources import (
-    EncodedPrompts,
-    LivePictures,
-    LivePrompts,
-    PromptSource,
-    Source,
-    TokenPrompts,
-    encode_pictures,
-    encode_prompts,
-)
+from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts, encode_pictures, encode_prompts
+from backends.engine.stored import StoredPictures
+from backends.engine.telling import PromptSource
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
 
@@ -79,6 +72,9 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
     )
     if not trains_text:
         family.free_encoders()
+    if isinstance(encoded, StoredPictures):
+        encoded.read_ahead(partial(order.pick, rank=a.process_index))
+        ground.reporter.notice("The encoded pictures are too many for the memory: they are read from the disk, ahead of each step.")
     return Data(order, encoded, encoded, lambda: live_prompts, groups)
 
 
@@ -102,7 +98,7 @@ class _TrainingOrder(SampleOrder):
         return replace(found, indices=[self._training[i] for i in found.indices])
 
 
-def encode_all_prompts(ground: Ground, family: Family, method: Method, items: list[Item]) -> EncodedPrompts:
+def encode_all_prompts(ground: Ground, family: Family, method: Method, items: list[Item]) -> PromptSource:
     """Captions, sample prompts and the empty prompt."""
     plans = [*method.plan_samples(items), *method.plan_validation(items)]
     texts = [text for item in items for text in item.captions.values()] + [plan.text for plan in plans] + [""]

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from backends.families.protocol import Family, LoadOptions, NoiseOptions
 from backends.registry import Backend
 
 TELL_EVERY_S = 0.3
+PATIENCE = timedelta(days=1)
 
 
 class StoppedEarlier(Exception):  # noqa: N818 - not an error: somebody asked for it
@@ -60,14 +62,14 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     check_sharing(dict(os.environ))
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")
     check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", ranks)), 0 if on_cpu else torch.cuda.device_count())
-    probe = PartialState(cpu=on_cpu)
+    probe = join_ranks(on_cpu)
     check_ranks(config.num_processes, ranks, probe.num_processes)
     precision = choose_precision(config.mixed_precision, probe.device, reporter)
     accelerator = Accelerator(
         mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)]
     )
     apply_switches(config, accelerator.device, reporter)
-    requests = Requests(run, ranks=ranks)
+    requests = Requests(run, ranks=ranks, patience=PATIENCE)
     requests.listen()
     if accelerator.is_main_process:
         sweep(run)
@@ -80,6 +82,16 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     if seed is None:
         seed = agree_on_seed(accelerator)
     return Ground(run, backend, config, reporter, accelerator, requests, int(seed), found)
+
+
+def join_ranks(on_cpu: bool) -> PartialState:
+    """The processes of this run, joined; they wait for each other as long as one may be busy alone.
+
+    By default those on GPUs give up after ten minutes, while rank 0 may draw many samples, write 50 GB to a slow disk, or wait for
+    somebody to make room on a full one. A rank that died ends the others at once all the same: its connections close, and the
+    launcher ends what is left.
+    """
+    return PartialState(cpu=on_cpu, timeout=PATIENCE)
 
 
 def check_ranks(asked: int, started: int, joined: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -17,14 +18,14 @@ class Requests:
     """Requests by file (`control/stop`, `control/sample_now`) and by signal (SIGTERM, SIGINT).
 
     All ranks must leave the loop at the same step, so they agree once a step over a small gloo group of their own,
-    which does not wait for the GPU.
+    which does not wait for the GPU; `patience` is how long one waits for the others.
     """
 
-    def __init__(self, run: RunDir, *, ranks: int) -> None:
+    def __init__(self, run: RunDir, *, ranks: int, patience: timedelta | None = None) -> None:
         # looked for at every step, for which building the paths anew takes longer than the look
         self._stop, self._sample = str(run.stop_request), str(run.sample_request)
         self._signalled = False
-        self._group = torch.distributed.new_group(backend="gloo") if ranks > 1 else None
+        self._group = torch.distributed.new_group(backend="gloo", timeout=patience) if ranks > 1 else None
 
     def listen(self) -> None:
         """Takes SIGTERM and SIGINT as a wish to stop; a second one changes nothing."""

@@ -16,7 +16,7 @@ from backends.contract.rundir import RunDir
 from backends.engine.faults import pass_failpoint
 from backends.engine.pictures import fit_picture
 from backends.engine.reporter import Reporter
-from backends.engine.sources import PromptSource
+from backends.engine.telling import PromptSource
 from backends.families.protocol import Family, SampleRequest
 from backends.methods.protocol import SamplePlan
 

@@ -11,11 +11,12 @@ from backends.contract.buckets import Placement
 from backends.engine.cache import EncodedCache, Tensors, compute_key, fill_cache
 from backends.engine.order import Pick
 from backends.engine.pictures import read_pixels
+from backends.engine.stored import StoredPictures, StoredPrompts
+from backends.engine.telling import Placements, PromptSource, Sizes, leave_out, tell_words
 from backends.families.protocol import Conditions, Family
-from backends.methods.protocol import CAPTION, Batch, Item, Shown
+from backends.methods.protocol import Batch, Item, Shown
 
 FORMAT = "2"  # raise it when what is encoded changes
-Placements = Sequence[dict[str, Placement]]  # of each sample, by role; all of one sample have one bucket
 MAX_ON_DEVICE = 2**30  # bytes of latents that stay on the GPU; more wait in the machine's memory
 
 
@@ -24,13 +25,6 @@ class Source(Protocol):
 
     def fetch(self, pick: Pick) -> Batch:
         """The batch of a pick, on the device."""
-
-
-class PromptSource(Protocol):
-    """Gives what the model is told of captions."""
-
-    def conditions(self, texts: Sequence[str]) -> Conditions:
-        """A row a text, on the device."""
 
 
 class EncodedPrompts:
@@ -139,7 +133,7 @@ class LivePictures:
         upcoming: Callable[[int], Pick] | None = None,
         workers: int = 0,
     ) -> None:
-        self._family, self._items, self._placements, self._prompts = family, items, placements, prompts
+        self._family, self._items, self._prompts, self._sizes = family, items, prompts, Sizes(family, items, placements)
         self._reader, self._upcoming, self._workers = PixelReader(items, placements), upcoming, workers
         self._ahead: Iterator[tuple[Pick, dict[str, torch.Tensor]]] | None = None
 
@@ -149,17 +143,10 @@ class LivePictures:
         moments = {role: self._family.encode_pictures(p) for role, p in pixels.items()}
         device = next(iter(moments.values()))[0].device
         conditions = {
-            role: {**words, **{name: told.to(device) for name, told in self._tell_sizes(role, pick).items()}}
+            role: {**words, **{name: told.to(device) for name, told in self._sizes.tell(role, pick).items()}}
             for role, words in tell_words(self._items, self._prompts, pick).items()
         }
         return Batch(pick.indices, leave_out(moments, pick), conditions)
-
-    def _tell_sizes(self, role: str, pick: Pick) -> Conditions:
-        rows = [
-            _picture_conditions(self._family, self._items[i].pictures[role], self._placements[i][role], f)
-            for i, f in zip(pick.indices, pick.flips, strict=True)
-        ]
-        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _pixels(self, pick: Pick) -> dict[str, torch.Tensor]:
         if not self._workers or self._upcoming is None:
@@ -188,31 +175,15 @@ class _Ahead(torch.utils.data.IterableDataset):
             position += info.num_workers if info else 1
 
 
-def tell_words(items: Sequence[Item], prompts: PromptSource, pick: Pick) -> dict[str, Conditions]:
-    """What the model is told in words of each role that has a caption; of a dropped caption, what it knows as none."""
-    told = {}
-    for role in items[pick.indices[0]].captions:
-        texts = ["" if CAPTION in dropped else items[i].captions[role] for i, dropped in zip(pick.indices, pick.drops, strict=True)]
-        told[role] = prompts.conditions(texts)
-    return told
-
-
-def leave_out(moments: dict[str, Any], pick: Pick) -> dict[str, Any]:
-    """The moments, 0 for each sample whose picture in that role is dropped."""
-    for role, (mean, deviation) in moments.items():
-        gone = [row for row, dropped in enumerate(pick.drops) if role in dropped]
-        if gone:
-            moments[role] = tuple(part.index_fill(0, torch.tensor(gone, device=part.device), 0.0) for part in (mean, deviation))
-    return moments
-
-
 def encode_prompts(
     family: Family, texts: Sequence[str], cache: EncodedCache, *, device: torch.device, share: dict[str, Any]
-) -> EncodedPrompts:
+) -> PromptSource:
     """All texts encoded; `share` has what `fill_cache` needs to know of the ranks."""
     identity = family.prompt_identity()
     keys = {compute_key(FORMAT, "prompt", identity, text): text for text in dict.fromkeys(texts)}
     entries = fill_cache(cache, list(keys), lambda key: {n: t[0] for n, t in family.encode_prompts([keys[key]]).items()}, **share)
+    if entries is None:
+        return StoredPrompts(cache, {text: key for key, text in keys.items()}, device)
     rows = {text: row for row, text in enumerate(keys.values())}
     names = next(iter(entries.values())).keys()
     stacked = {name: torch.stack([entries[key][name] for key in keys]) for name in names}
@@ -229,8 +200,8 @@ def encode_pictures(
     mirrored: bool,
     device: torch.device,
     share: dict[str, Any],
-) -> EncodedPictures:
-    """All pictures encoded, stacked by bucket on the device; one that stands in several samples is encoded once."""
+) -> Source:
+    """All pictures encoded, stacked by bucket on the device or left on the disk; one that stands in several samples is encoded once."""
     identity, variants = family.picture_identity(), (False, True) if mirrored else (False,)
     wanted: dict[str, tuple[Shown, Placement, bool]] = {}
 
@@ -248,9 +219,25 @@ def encode_pictures(
         return {"mean": mean[0], "deviation": deviation[0]}
 
     entries = fill_cache(cache, list(wanted), encode, **share)
+    sizes = Sizes(family, items, placements)
+    if entries is None:
+        return StoredPictures(items, prompts, cache=cache, keys=names, sizes=sizes, device=device)
+    return _stack_pictures(sizes, prompts, entries, names=names, variants=variants, device=device)
+
+
+def _stack_pictures(
+    sizes: Sizes,
+    prompts: PromptSource,
+    entries: dict[str, Tensors],
+    *,
+    names: dict[tuple[int, str, bool], str],
+    variants: tuple[bool, ...],
+    device: torch.device,
+) -> EncodedPictures:
+    items = sizes.items
     members: dict[Hashable, list[int]] = {}
     for index, item in enumerate(items):  # those that judge may lack a role, so that they never share a batch with the others
-        bucket = next(iter(placements[index].values())).bucket
+        bucket = next(iter(sizes.placements[index].values())).bucket
         members.setdefault((bucket, *item.pictures), []).append(index)
     places = {index: (group, row) for group, indices in members.items() for row, index in enumerate(indices)}
     home = choose_home((t for entry in entries.values() for t in entry.values()), device)
@@ -261,7 +248,7 @@ def encode_pictures(
         groups[group] = {
             "variants": len(variants),
             "moments": {role: _stack_moments([entries[names[i, role, f]] for i, f in ordered], home) for role in roles},
-            "conditions": {role: _stack_sizes(family, items, placements, role=role, ordered=ordered, home=home) for role in captioned},
+            "conditions": {role: _stack_sizes(sizes, role, ordered, home) for role in captioned},
         }
     return EncodedPictures(items, prompts, groups=groups, places=places, device=device)
 
@@ -277,12 +264,6 @@ def _stack_moments(found: list[Tensors], home: torch.device) -> tuple[torch.Tens
     return mean, deviation
 
 
-def _stack_sizes(
-    family: Family, items: Sequence[Item], placements: Placements, *, role: str, ordered: list[tuple[int, bool]], home: torch.device
-) -> Conditions:
-    told = [_picture_conditions(family, items[i].pictures[role], placements[i][role], f) for i, f in ordered]
+def _stack_sizes(sizes: Sizes, role: str, ordered: list[tuple[int, bool]], home: torch.device) -> Conditions:
+    told = [sizes.tell_one(i, role, flipped=f) for i, f in ordered]
     return {name: torch.stack([t[name] for t in told]).to(home) for name in told[0]}
-
-
-def _picture_conditions(family: Family, shown: Shown, placement: Placement, flipped: bool) -> Conditions:
-    return family.picture_conditions(shown.width, shown.height, placement, flipped)

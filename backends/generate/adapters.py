@@ -17,7 +17,7 @@ from torch import nn
 from backends.contract.adapter_file import AdapterHeader
 from backends.contract.draw import LoraUse
 from backends.contract.errors import DarkroomError
-from backends.contract.result_file import describe_result, read_result
+from backends.contract.result_file import describe_misfit, describe_result, read_result
 from backends.generate.tensors import Identity, identify, read_tensors
 
 log = logging.getLogger(__name__)
@@ -214,17 +214,9 @@ class AdapterRack:
                 raise self._misfit(path, header)
 
     def _misfit(self, path: Path, header: AdapterHeader) -> DarkroomError:
-        origin = describe_result(header).origin
-        if any(".hada_w" in key or ".lokr_w" in key for key in header.tensors) and PEFT_NOTES not in header.metadata:
-            reason = "is a LoHa or LoKr in the layout of another program, which is not read here"
-        elif origin and origin != self._base_name:
-            reason = f"was made for {origin}"
-        else:
-            reason = "was made for another model, or in a layout that is not known here"
-        return DarkroomError(
-            f"“{path.name}” {reason}; it does not fit {self._base_name}. Choose a LoRA that was trained from {self._base_name}.",
-            field="loras",
-        )
+        foreign = any(".hada_w" in key or ".lokr_w" in key for key in header.tensors) and PEFT_NOTES not in header.metadata
+        unread = "is a LoHa or LoKr in the layout of another program, which is not read here" if foreign else ""
+        return describe_misfit(path, describe_result(header), self._base_name, unread=unread)
 
     def _parameters(self, name: str) -> dict[str, nn.Parameter]:
         """An adapter's parameters by the names of its file, however many layers are wrapped around each other."""

@@ -13,7 +13,7 @@ from backends.contract.adapter_file import AdapterHeader
 from backends.contract.base_models import find_base_model
 from backends.contract.draw import LoraUse
 from backends.contract.errors import DarkroomError
-from backends.contract.result_file import ResultFacts, describe_result, read_result
+from backends.contract.result_file import ResultFacts, describe_misfit, describe_result, read_result
 from backends.families.protocol import Drawing
 from backends.generate.tensors import check_formats, identify, not_finite
 
@@ -157,10 +157,4 @@ class WholeWeights:
         return self._narrow is not None and self._narrow.in_channels == 2 * self._module.config.out_channels
 
     def _misfit(self, path: Path, facts: ResultFacts) -> DarkroomError:
-        origin = facts.origin or "another model"
-        way_out = f"Choose {origin} as the base model, or" if facts.base_model else "Choose the base model that it was trained from, or"
-        return DarkroomError(
-            f"“{path.name}” holds all weights of a model made from {origin}; they do not fit {self._base_name}. "
-            f"{way_out} a result that was trained from {self._base_name}.",
-            field="loras",
-        )
+        return describe_misfit(path, facts, self._base_name)

@@ -2,8 +2,8 @@
 
     make screenshots                     (or: python -m docs.tools.screenshots --only monitor,train)
 
-The data is real: the sample pictures are trained on the pocket model first, which takes about two minutes; the workspace is
-kept in build/screenshots and used again.
+The data is real: the sample pictures and pairs are trained on the pocket models first (docs/tools/example_work.py); the
+workspace is kept in build/screenshots and used again.
 """
 
 from __future__ import annotations
@@ -11,26 +11,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
-import shutil
-import subprocess
 import sys
-import time
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from PIL import Image, ImageFilter
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from docs.tools.example_work import WORK, make_data, start_live, studio
 from docs.tools.serve import BROWSER_ARGUMENTS, ROOT, serve
 from tests.browser.find_chromium import find_chromium
 
 OUT = ROOT / "docs" / "screenshots"
-WORK = ROOT / "build" / "screenshots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 PAGES = ("home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
-LIVE_STEPS = 450
-# Pages that look different with other data: (page, data set, what the picture's name gets).
-MORE = (("check", "faulty", "-findings"), ("dataset", "edits", "-edit-pairs"), ("captions", "edits", "-edit-pairs"))
 # What says that a page's own data has been drawn.
 READY = """() => ![...document.querySelectorAll('[data-state]')].some((e) => ['loading', 'busy'].includes(e.dataset.state))
     && [...document.images].every((i) => i.complete || i.loading === 'lazy')"""
@@ -42,63 +36,66 @@ NEUTRAL = """([from, to]) => {
 }"""
 
 
-def studio(*arguments: str, state: str = "full") -> dict:
-    """One command of `python -m studio` with its JSON answer."""
-    command = [sys.executable, "-m", "studio", *arguments, "--workspace", str(WORK / state), "--json"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    return json.loads(done.stdout)
+@dataclass(frozen=True)
+class Shot:
+    """A page with its query; `suffix` goes to the picture's name, `prepare` does what a person does before it is taken."""
+
+    page: str
+    suffix: str = ""
+    query: str = ""
+    prepare: Callable[[Page], None] | None = None
 
 
-def make_data() -> dict[str, str]:
-    """Ids of a checked data set and its finished run in the workspace `build/screenshots/full`."""
-    marker = WORK / "ids.json"
-    if marker.exists():
-        return json.loads(marker.read_text())
-    done = studio("demo", "--subject", "zog")
-    studio("check", done["dataset"])
-    studio("compare", done["run"])
-    for prompt, seed in (("a cat on a blue background", 5), ("zog on a green background", 11), ("zog on a red background", 3)):
-        studio("generate", prompt, "--lora", done["run"], "--seed", str(seed))
-    for weight in (0, 0.5, 1.5, 1):
-        studio("generate", "zog on a purple background", "--lora", f"{done['run']}={weight}", "--seed", "7")
-    faulty = studio("dataset", "import", str(make_faulty_pictures()), "--name", "Glorp, first try")["dataset"]
-    studio("check", faulty)
-    edits = studio("dataset", "sample", "edits")["dataset"]
-    ids = {"dataset": done["dataset"], "run": done["run"], "faulty": faulty, "edits": edits}
-    marker.write_text(json.dumps(ids))
-    return ids
+def lift(view: Page, selector: str) -> None:
+    """Scrolls so that this stands near the top."""
+    view.locator(selector).first.evaluate("(e) => scrollTo({top: e.getBoundingClientRect().top + scrollY - 72, behavior: 'instant'})")
 
 
-def make_faulty_pictures() -> Path:
-    """The second sample subject as people bring it: a picture twice, one blurred, one without a caption."""
-    folder = WORK / "glorp"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "assets" / "samples" / "glorp", folder)
-    names = sorted(p.stem for p in folder.glob("*.png"))
-    again, soft, bare = names[2], names[5], names[8]
-    Image.open(folder / f"{again}.png").convert("RGB").save(folder / f"{again}_again.jpg", quality=88)
-    shutil.copy(folder / f"{again}.txt", folder / f"{again}_again.txt")
-    picture = Image.open(folder / f"{soft}.png").convert("RGB")
-    picture.filter(ImageFilter.GaussianBlur(9)).save(folder / f"{soft}.png")
-    (folder / f"{bare}.txt").unlink()
-    return folder
+def show_where(view: Page) -> None:
+    """Train: the run is handed to a Slurm cluster."""
+    view.locator("#f-launcher label", has_text="Slurm").click()
+    view.locator("#launch[data-by=slurm] #launch-card summary").wait_for()
+    lift(view, "#launch")
 
 
-def start_live(dataset: str) -> str:
-    """A second, longer run, in a copy of the workspace; returns its id when it is well under way."""
-    shutil.rmtree(WORK / "live", ignore_errors=True)
-    shutil.copytree(WORK / "full", WORK / "live")
-    run_id = str(
-        studio("train", dataset, "--no-wait", "--name", "Zog, longer", "--set", f"max_train_steps={LIVE_STEPS}", state="live")["run"]
-    )
-    while (now := studio("runs", "show", run_id, state="live"))["step"] < LIVE_STEPS // 3:
-        if now["state"] not in ("starting", "running"):
-            raise SystemExit(f"The run ended: {now}")
-        time.sleep(1)
-    return run_id
+def show_search(view: Page) -> None:
+    """Train: settings found by a word."""
+    view.locator("#all > .label-wrap").click()
+    view.get_by_label("Find a setting").fill("memory")
+    view.locator("#find-note p", has_text="found").wait_for()
+    lift(view, "#all")
 
 
-def photograph(browser: Browser, address: str, *, page: str, query: str, dark: bool, size: str) -> Image.Image:
+def show_table(view: Page) -> None:
+    """Monitor: how well each picture is learnt."""
+    view.locator(".hardest tbody tr").first.wait_for()
+    lift(view, ".hardest")
+
+
+def list_shots(ids: dict[str, str]) -> list[Shot]:
+    """Every picture of the workspace with data."""
+    work, edits = f"?dataset={ids['dataset']}&run={ids['run']}", f"?dataset={ids['edits']}&run={ids['edit_run']}"
+    return [
+        *(Shot(page, "", work) for page in PAGES),
+        Shot("dataset", "-edit-pairs", f"?dataset={ids['edits']}"),
+        Shot("dataset", "-edit-pairs-first", f"?dataset={ids['halves']}"),
+        Shot("captions", "-edit-pairs", f"?dataset={ids['drafts']}"),
+        Shot("check", "-findings", f"?dataset={ids['faulty']}"),
+        Shot("check", "-edit-pairs", f"?dataset={ids['halves']}"),
+        Shot("train", "-style", f"{work}&preset=text_to_image/pocket_style"),
+        Shot("train", "-edit", f"?dataset={ids['edits']}"),
+        Shot("train", "-where", work, show_where),
+        Shot("train", "-search", work, show_search),
+        Shot("monitor", "-edit", edits),
+        Shot("monitor", "-edit-table", edits, show_table),
+        Shot("compare", "-edit", edits),
+        Shot("generate", "-edit", f"{edits}&mode=edit"),
+        Shot("generate", "-flux", f"?dataset={ids['glorp']}&run={ids['flux']}&mode=words"),
+        Shot("generate", "-whole", f"?dataset={ids['glorp']}&run={ids['whole']}&mode=words"),
+    ]
+
+
+def photograph(browser: Browser, address: str, shot: Shot, *, dark: bool, size: str) -> Image.Image:
     """One page as a picture of what is seen without scrolling."""
     width, height = SIZES[size]
     context = browser.new_context(
@@ -108,9 +105,11 @@ def photograph(browser: Browser, address: str, *, page: str, query: str, dark: b
         device_scale_factor=1,
     )
     view: Page = context.new_page()
-    view.goto(f"{address}/{'' if page == 'home' else page}{query}")
+    view.goto(f"{address}/{'' if shot.page == 'home' else shot.page}{shot.query}")
     view.locator("h1:visible").first.wait_for()
     view.wait_for_function(READY)
+    if shot.prepare:
+        shot.prepare(view)
     with contextlib.suppress(Exception):  # noqa: BLE001  the fonts' promise may end with the page; the picture is taken all the same
         view.evaluate("document.fonts.ready")
     view.wait_for_timeout(900)  # transitions and lazy pictures
@@ -120,36 +119,37 @@ def photograph(browser: Browser, address: str, *, page: str, query: str, dark: b
     return picture
 
 
-def photograph_all(browser: Browser, address: str, *, page: str, query: str, suffix: str) -> None:
-    """One page in both colours and both sizes, to docs/screenshots."""
-    for dark in (False, True):
-        for size in SIZES:
-            picture = photograph(browser, address, page=page, query=query, dark=dark, size=size)
-            name = f"{page}{suffix}-{'dark' if dark else 'light'}-{size}.webp"
-            picture.convert("RGB").save(OUT / name, quality=82, method=6)
+def photograph_all(browser: Browser, address: str, shots: Iterable[Shot]) -> None:
+    """Each page in both colours and both sizes, to docs/screenshots."""
+    for shot in shots:
+        for dark in (False, True):
+            for size in SIZES:
+                picture = photograph(browser, address, shot, dark=dark, size=size)
+                name = f"{shot.page}{shot.suffix}-{'dark' if dark else 'light'}-{size}.webp"
+                picture.convert("RGB").save(OUT / name, quality=82, method=6)
 
 
 def main() -> None:
     """Writes all pictures; says how large they are together."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="Some pages, with commas.")
+    parser.add_argument("--only", default="", help="Some pages, with commas; train-edit is one picture of a page.")
     only = set(filter(None, parser.parse_args().only.split(",")))
+
+    def wanted(shots: Iterable[Shot]) -> list[Shot]:
+        return [s for s in shots if not only or {s.page, s.page + s.suffix} & only]
+
     OUT.mkdir(parents=True, exist_ok=True)
     (WORK / "empty").mkdir(parents=True, exist_ok=True)
     ids = make_data()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=BROWSER_ARGUMENTS)
-        for state, query in (("full", f"?dataset={ids['dataset']}&run={ids['run']}"), ("empty", "")):
+        for state, shots in (("full", list_shots(ids)), ("empty", [Shot(page, "-empty") for page in PAGES])):
             with serve(WORK / state) as address:
-                for page in [p for p in PAGES if not only or p in only]:
-                    photograph_all(browser, address, page=page, query=query, suffix="" if state == "full" else "-empty")
-                for page, data, suffix in MORE if state == "full" else ():
-                    if not only or page in only:
-                        photograph_all(browser, address, page=page, query=f"?dataset={ids[data]}", suffix=suffix)
-        if not only or "monitor" in only:
+                photograph_all(browser, address, wanted(shots))
+        if wanted([Shot("monitor", "-live")]):
             run_id = start_live(ids["dataset"])
             with serve(WORK / "live") as address:
-                photograph_all(browser, address, page="monitor", query=f"?run={run_id}", suffix="-live")
+                photograph_all(browser, address, [Shot("monitor", "-live", f"?run={run_id}")])
             studio("runs", "stop", run_id, state="live")
         browser.close()
     total = sum(p.stat().st_size for p in OUT.glob("*.webp"))

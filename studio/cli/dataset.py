@@ -22,7 +22,7 @@ from studio.datasets.store import DatasetInfo
 from studio.datasets.trigger import with_trigger_word
 from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
 
-app = typer.Typer(help="Data sets: import pictures, list, export.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: import pictures or edit pairs, samples, list, draft instructions, export.", no_args_is_help=True)
 
 DatasetArgument = Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")]
 
@@ -175,7 +175,7 @@ def caption(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes a caption for every picture that has none. What a person wrote stays."""
+    """Writes a caption for every picture that has none, and again where the captioner wrote it. A person's words stay."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         if studio.datasets.info(dataset).kind == "pairs":

@@ -1,4 +1,4 @@
-"""Commands that draw: compare, generate, edit; and export, which lays a LoRA out for other programs."""
+"""Commands that draw: compare, generate, edit; and export, which lays what was learnt out for other programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from backends.contract.errors import DarkroomError
-from backends.contract.rundir import RunDir
+from backends.contract.rundir import WEIGHTS, RunDir
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.output import bar, emit, parse_settings, people, plain_errors
 from studio.workers.compare import ComparisonStore
@@ -24,14 +24,16 @@ from studio.workers.inputs import InputShelf
 from studio.workers.loras import LoraShelf
 
 POLL_S = 0.2
-_SETTINGS = (
-    "base_model, negative_prompt, guidance_scale, num_inference_steps, width, height, sampler, refiner or refiner_share, as name=value."
-)
+LORA = WEIGHTS[0]
+_SETTINGS = "base_model, negative_prompt, guidance_scale, num_inference_steps, width, height"
 LorasOption = Annotated[
     list[str],
     typer.Option("--lora", "-l", help="A result: id of a run, run@step, a key or a .safetensors file; =weight behind it. Repeat to mix."),
 ]
-SettingsOption = Annotated[list[str], typer.Option("--set", "-s", help=_SETTINGS)]
+SettingsOption = Annotated[list[str], typer.Option("--set", "-s", help=f"{_SETTINGS}, sampler, refiner or refiner_share, as name=value.")]
+EditSettingsOption = Annotated[
+    list[str], typer.Option("--set", "-s", help=f"image_guidance_scale (keep the picture, 1 to 10), {_SETTINGS} or sampler, as name=value.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
 CountOption = Annotated[int, typer.Option(help="So many pictures, from seeds that follow each other.")]
 OutOption = Annotated[Path | None, typer.Option(help="A folder that gets copies. Default: only the workspace's outputs.")]
@@ -111,7 +113,7 @@ def edit(
     image: Annotated[Path, typer.Argument(help="The picture to edit.")],
     instruction: Annotated[str, typer.Argument(help="What should become of it, such as: make the background blue")],
     model: Annotated[str, typer.Option("--model", "-m", help="Who edits: id of a run, run@step, a key or a .safetensors file.")],
-    setting: Annotated[list[str], typer.Option("--set", "-s", help=f"image_guidance_scale (keep the picture, 1 to 10), {_SETTINGS}")] = [],  # noqa: B006
+    setting: EditSettingsOption = [],  # noqa: B006
     seed: SeedOption = 42,
     out: OutOption = None,
     workspace: WorkspaceOption = None,
@@ -163,21 +165,29 @@ def _use(studio: Studio, item: str) -> dict[str, Any]:
 
 def export(
     run: Annotated[str, typer.Argument(help="Id of the run (see: runs list).")],
-    out: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
-    layout: Annotated[str, typer.Option(help="kohya (ComfyUI, A1111, Forge) or diffusers.")] = "kohya",
+    out: Annotated[Path, typer.Argument(help="The .safetensors file to write; with --layout folder the folder.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Of a LoRA kohya (ComfyUI, A1111, Forge) or diffusers, of a whole model file (the same programs) or folder "
+            "(diffusers). Default: kohya, file."
+        ),
+    ] = "",
     step: Annotated[int | None, typer.Option(help="A checkpoint, instead of the kept or finished one.")] = None,
+    dtype: Annotated[str, typer.Option(help="What a whole model is stored in: fp32, fp16 or bf16.")] = "fp32",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes a run's LoRA in the layout of another program, with its alpha and recipe."""
+    """Writes what a run learnt, a LoRA or a whole model, in the layout of another program, with its recipe."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         info, folder = studio.runs.get(run), RunDir(studio.workspace.run(run))
         chosen = step if step is not None else info.kept_step
         source = folder.result if chosen is None else folder.weights(chosen)
         if not source.is_file():
-            raise DarkroomError(f"The run {run} has no LoRA {'yet' if chosen is None else f'at step {chosen}'}.")
-        command = [sys.executable, "-m", "backends.engine.export", str(source), str(out), "--layout", layout]
+            raise DarkroomError(f"The run {run} has nothing to export {'yet' if chosen is None else f'at step {chosen}'}.")
+        layout = layout or ("kohya" if source.name == LORA else "file")
+        command = [sys.executable, "-m", "backends.engine.export", str(source), str(out), "--layout", layout, "--dtype", dtype]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
         if done.returncode:
             raise DarkroomError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "The export failed.")

@@ -9,7 +9,7 @@ import typer
 
 from backends.contract.config import ConfigFaults
 from backends.contract.events import read_events
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import WEIGHTS, RunDir, complete_checkpoints
 from backends.registry import BACKENDS, REFUSED
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
@@ -24,6 +24,7 @@ from studio.runs.store import RunInfo
 
 runs_app = typer.Typer(help="Runs: list, show, stop, resume.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(help="Id of the run (see: runs list).")]
+WaitOption = Annotated[bool, typer.Option(help="Follow the run until it ends. Leaving with Ctrl+C does not stop it.")]
 DEMO_PRESET = "text_to_image/pocket_subject"
 
 
@@ -77,7 +78,7 @@ def train(
         list[str], typer.Option("--launch", "-l", help="Where it runs, as name=value: launcher=slurm, num_machines=2. Repeat for more.")
     ] = [],  # noqa: B006
     name: Annotated[str, typer.Option(help="Name of the run.")] = "",
-    wait: Annotated[bool, typer.Option(help="Follow the run until it ends. Leaving with Ctrl+C does not stop it.")] = True,
+    wait: WaitOption = True,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,11 +97,12 @@ def train(
 def _sentence(value: dict[str, Any]) -> str:
     if value["heldout_loss_ratio"] is None:
         return f"{value['run']} {value['state']} at step {value['steps'] or 0}."
+    what = "LoRA" if str(value["lora"]).endswith(WEIGHTS[0]) else "Model"
     verdict = {True: "It has learnt.", False: "It has not learnt enough.", None: "It is done."}[value["learned"]]
     return (
         f"{verdict} {value['steps']} steps in {value['seconds']:.0f} s ({value['steps_per_s']:.2f} steps/s). Loss on the pictures "
         f"that were held out: {value['heldout_loss_start']:.3f} -> {value['heldout_loss_end']:.3f}, "
-        f"{100 * value['heldout_loss_ratio']:.0f} % of the start.\nLoRA: {value['lora']}"
+        f"{100 * value['heldout_loss_ratio']:.0f} % of the start.\n{what}: {value['lora']}"
     )
 
 
@@ -186,7 +188,7 @@ def stop(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
 
 
 @runs_app.command("resume")
-def resume(run: RunArgument, wait: bool = True, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def resume(run: RunArgument, wait: WaitOption = True, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Goes on from the newest complete checkpoint."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)

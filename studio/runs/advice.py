@@ -10,6 +10,7 @@ from typing import Any
 from backends.contract.base_models import find_base_model
 from backends.contract.config import plain_number
 from studio.runs.command import OWN_TRAINER, trainer_of
+from studio.runs.cost import trains_lora
 from studio.runs.shift import Shift, is_clear_rise, read_shifts
 
 Event = dict[str, Any]
@@ -112,7 +113,8 @@ def compute_advice(events: Sequence[Event], config: Any) -> list[Advice]:
         shifts = read_shifts(events)
         return [*found, _advise_by_shift(shifts, curve, events, config)] if shifts else found
     if ratio <= LEARNT_RATIO:
-        found.append(_praise(curve, ratio, events))
+        little = any(e.get("t") == "result" and e.get("learned") is False for e in events)
+        found.append(_praise(curve, ratio, events, little=little))
     if _is_overfit(curve, events):
         return [*found, _advise_overfit(curve, events, config)]
     return found + _advise_length(curve, config)
@@ -125,7 +127,7 @@ def advise_memory(config: Any) -> Advice:
         ways.append("batch size 1")
     if config.gradient_accumulation_steps < 8:
         ways.append("accumulation 8")
-    if config.rank > 8:
+    if trains_lora(config) and config.rank > 8:
         ways.append("rank 8")
     for name, words in (("gradient_checkpointing", "Save memory on"), ("use_8bit_adam", "8-bit Adam on")):
         if not getattr(config, name):
@@ -160,10 +162,14 @@ def _advise_not_learnt(curve: Curve, config: Any) -> Advice:
 def _advise_more(curve: Curve, config: Any) -> str:
     faster = config.learning_rate * 2 if config.learning_rate >= LAST_TRY_RATE else LAST_TRY_RATE
     longer = max(1500, 2 * curve.steps[-1]) if config.resolution >= 512 else 2 * curve.steps[-1]
-    word = (
-        f"whether every caption has “{config.trigger_word}”" if config.trigger_word else "whether the captions say what is in the pictures"
-    )
-    return f"Look first {word}. Then: learning rate {plain_number(faster)} and {longer:,} steps."
+    return f"Look first {_first_look(config)}. Then: learning rate {plain_number(faster)} and {longer:,} steps."
+
+
+def _first_look(config: Any) -> str:
+    word = getattr(config, "trigger_word", None)
+    if word is None:  # edit pairs have none
+        return "whether the instructions say what changes"
+    return f"whether every caption has “{word}”" if word else "whether the captions say what is in the pictures"
 
 
 def _advise_by_shift(shifts: Sequence[Shift], curve: Curve, events: Sequence[Event], config: Any) -> Advice:
@@ -213,14 +219,16 @@ def _best_checkpoint(curve: Curve, events: Sequence[Event]) -> int | None:
     return min(saved, key=lambda s: (curve.losses[curve.before(s)], s), default=None)
 
 
-def _praise(curve: Curve, ratio: float, events: Sequence[Event]) -> Advice:
+def _praise(curve: Curve, ratio: float, events: Sequence[Event], *, little: bool) -> Advice:
+    """`little`: below what this training usually learns, as the run's result says."""
     kept = _best_checkpoint(curve, events)
     text = (
-        f"It has learnt: on pictures it never saw the loss fell from {curve.losses[0]:.3f} to {curve.losses[-1]:.3f}, to {_percent(ratio)}."
+        f"It has learnt{' a little' if little else ''}: on pictures it never saw the loss fell "
+        f"from {curve.losses[0]:.3f} to {curve.losses[-1]:.3f}, to {_percent(ratio)}."
     )
     lowest = f"The lowest, {curve.losses[curve.best]:.3f}, was at step {curve.steps[curve.best]:,}."
     action = f"{lowest} Of the checkpoints, step {kept:,} is the nearest to it: compare it first." if kept else lowest
-    return Advice("good", text, action)
+    return Advice("more" if little else "good", text, action)
 
 
 def _advise_length(curve: Curve, config: Any) -> list[Advice]:
@@ -232,10 +240,17 @@ def _advise_length(curve: Curve, config: Any) -> list[Advice]:
     early = next(s for s, x in zip(curve.steps, curve.losses, strict=True) if x <= curve.losses[curve.best] * (1 + FALLING))
     if 0 < early <= curve.steps[-1] * 0.6:
         text = f"After step {early:,} the held-out loss fell by no more than {_percent(FALLING)}."
-        rank = min(256, max(32, config.rank * 2) if config.resolution >= 512 else config.rank * 2)
-        action = f"Details still missing? Rank {rank} or better pictures help more than steps; else {early:,} steps are enough."
+        action = f"Details still missing? {_more_room(config)} help more than steps; else {early:,} steps are enough."
         return [Advice("quality", text, action)]
     return []
+
+
+def _more_room(config: Any) -> str:
+    """What gives details a place; all weights of a model have one already."""
+    if not trains_lora(config):
+        return "Better pictures"
+    rank = min(256, max(32, config.rank * 2) if config.resolution >= 512 else config.rank * 2)
+    return f"Rank {rank} or better pictures"
 
 
 def _round_up(value: float) -> int:

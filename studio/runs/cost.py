@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.contract.base_models import find_base_model
+from backends.contract.quantized import compute_saved_gb
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
     CAUTIOUS_TFLOPS,
@@ -12,13 +13,13 @@ from studio.runs.model_costs import (
     LARGEST_OF_FAMILY,
     POCKET_GPU_STEP_S,
     PUBLISHED_TFLOPS,
-    QUANTISED_SHARE,
     QUANTISED_SLOWDOWN,
     ModelCost,
 )
 
 SAVED_PICTURE_BYTES_PER_PX = 1.6  # a PNG of a photograph
 FULL, HALF = 4, 2  # bytes of a number
+_CLIP_WIDTHS = {"sd15": 768, "sdxl": 2048}
 
 
 def find_model_cost(config: Any) -> ModelCost:
@@ -49,6 +50,17 @@ def count_trained(config: Any) -> int:
     return int(parameters)
 
 
+def count_encoded_bytes(config: Any, num_pictures: int, *, pairs: bool) -> float:
+    """What the encoded pictures (mean and deviation in float32, mirror images too) and captions take on the disk."""
+    if not config.cache_latents:
+        return 0.0
+    channels, words = (16, config.max_sequence_length * 4096) if config.family == "flux" else (4, 77 * _CLIP_WIDTHS[config.family])
+    kept = getattr(config, "num_class_images", 0) if getattr(config, "with_prior_preservation", False) else 0
+    pictures = (num_pictures * (2 if pairs else 1) + kept) * (2 if config.random_flip else 1)
+    latents = pictures * (config.resolution / 8) ** 2 * channels * 2 * FULL
+    return latents + (0 if getattr(config, "train_text_encoder", False) else num_pictures * words * HALF)
+
+
 def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, float]]:
     """What takes how much memory at the worst moment, in 10**9 bytes.
 
@@ -76,10 +88,16 @@ def _weight_parts(config: Any, width: int) -> list[tuple[str, float]]:
     moments = {"AdamW": 8, "prodigy": 16, "schedule_free": 8}[config.optimizer]
     each = FULL + (2 if config.use_8bit_adam else moments) + (FULL if config.use_ema else 0)
     if trains_lora(config):
-        share = QUANTISED_SHARE.get(config.quantize_base, width / HALF)
-        base = cost.parameters * HALF * share / 1e9 + cost.vae_gb
+        base = _compute_frozen_gb(config, width) + cost.vae_gb
         return [("Base model", base), ("LoRA and optimizer", trained * (FULL + each) / 1e9)]
     return [("Model", trained * FULL / 1e9 + cost.vae_gb), ("Gradients and optimizer", trained * each / 1e9)]
+
+
+def _compute_frozen_gb(config: Any, width: int) -> float:
+    """What predicts, frozen; of a small build of its family the share that is stored small is that of the large one."""
+    parameters = find_model_cost(config).parameters
+    part = parameters / COSTS[LARGEST_OF_FAMILY[config.family]].parameters
+    return parameters * width / 1e9 - part * compute_saved_gb(config.family, config.quantize_base, bytes_a_weight=width)
 
 
 def _compute_pictures_gb(config: Any, factor: float) -> float:

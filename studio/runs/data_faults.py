@@ -114,6 +114,8 @@ def check_folders(config: Any, faults: list[Fault]) -> None:
         place = Path(folder).expanduser() if folder else None
         if place and not (place.parent if name == "class_data_dir" else place).is_dir():
             faults.append(Fault(field=name, text=f"The folder {folder} does not exist. Give one that does, or leave it empty."))
+        elif place and place.exists() and not place.is_dir():
+            faults.append(Fault(field=name, text=f"{folder} is a file, and a folder of pictures is needed. Give one, or leave it empty."))
     picture = getattr(config, "val_image", None)
     if picture and not Path(picture).expanduser().is_file():
         faults.append(Fault(field="val_image", text=f"The picture {picture} does not exist. Give one that does, or leave it empty."))

@@ -11,6 +11,7 @@ from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
     compute_memory_parts,
     compute_slowdown,
+    count_encoded_bytes,
     count_trained,
     estimate_sample_seconds,
     estimate_start_seconds,
@@ -30,7 +31,8 @@ JUDGING_SHARE = 0.05  # of the training time goes into judging
 class Forecast:
     """A run in figures; memory and disk in 10**9 bytes, `lora_mb` in 10**6.
 
-    `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out.
+    `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out. `encoded_gb` is what
+    pictures and captions take once encoded; beside `disk_gb`, because every run on the same pictures uses the same.
     """
 
     num_training: int
@@ -47,6 +49,7 @@ class Forecast:
     problem: str = ""
     basis: str = ""
     checkpoints: int = 0
+    encoded_gb: float = 0.0
 
 
 def compute_forecast(
@@ -92,6 +95,7 @@ def compute_forecast(
         problem=find_problem(config, hardware, need, (disk / 1e9, free_disk / 1e9)),
         basis=basis,
         checkpoints=saved,
+        encoded_gb=round(count_encoded_bytes(config, num_pictures, pairs=hasattr(config, "edit_prompt_column")) / 1e9, 3),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from backends.contract.config import Config, ConfigFaults, Fault
 from backends.contract.launch import LaunchSettings
 from studio.runs.command import OWN_TRAINER, count_processes, trainer_of
+from studio.runs.gpu_needs import find_gpu_needs
 from studio.runs.hardware import Gpu, Hardware, describe_hardware, probe_hardware
 
 # Memory of the cards that clusters and clouds have, in 10**9 bytes, under the names that they use there.
@@ -158,10 +159,11 @@ def _check_gpus(config: Config, launch: LaunchSettings, here: Hardware) -> list[
             f"{each} processes a machine were asked for; this machine has {_count(have, 'GPU')}. Set GPUs to {have * launch.num_machines}."
         )
         return [Fault(field="num_processes", text=text)]
-    if not launch.is_local and given == 0 and getattr(config, "mixed_precision", None) == "fp16":
-        text = "Precision is fp16, which needs a GPU, and GPUs a machine is 0. Choose no, or ask for GPUs."
-        return [Fault(field="mixed_precision", text=text)]
-    return []
+    needs = find_gpu_needs(config) if given == 0 and (have or not launch.is_local) else []
+    return [
+        Fault(field=need.field, text=f"{need.said}, which needs a GPU, and GPUs a machine is 0. {need.way}, or ask for GPUs.")
+        for need in needs
+    ]
 
 
 def _check_tools(launch: LaunchSettings) -> list[Fault]:

@@ -8,13 +8,13 @@ from typing import Any
 from backends.contract.config import ConfigFaults, Fault, parse_config
 from backends.contract.launch import LaunchSettings
 from studio.datasets.store import DatasetStore
-from studio.runs.forecast import compute_forecast
+from studio.runs.forecast import Forecast, compute_forecast
 from studio.runs.hardware import probe_hardware
 from studio.runs.launch_checks import check_launch, hardware_for
-from studio.runs.preflight import Preflight, free_disk, run_preflight
+from studio.runs.preflight import Preflight, describe_gpu_needs, describe_missing_packages, forecast_run, free_disk, run_preflight
 from studio.workspace import Workspace
 
-_OF_THIS_MACHINE = ("machine", "mixed_precision", "num_processes")
+_OF_THIS_MACHINE = ("machine", "num_processes")
 
 
 def preflight_launch(
@@ -44,16 +44,26 @@ def preflight_launch(
     return replace(found, faults=[*found.faults, *check_launch(config, launch)]), launch
 
 
+def forecast_launch(workspace: Workspace, config: Any, num_pictures: int, launch: LaunchSettings) -> Forecast:
+    """What the run will take where it trains: on this machine with what past runs measured, elsewhere by what is asked for there."""
+    if launch.is_local:
+        return forecast_run(workspace, config, num_pictures)
+    disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
+    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk)
+
+
 def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch: LaunchSettings) -> Preflight:
     """The same, with the machine that will train in the place of this one."""
     assert found.config is not None
     problem = found.forecast.problem if found.forecast else ""
-    faults = [f for f in found.faults if f.field not in _OF_THIS_MACHINE and not (problem and f.text == problem)]
-    hardware = hardware_for(found.config, launch, probe_hardware())
+    here = {problem, *describe_gpu_needs(found.config)} - {""}
+    if launch.launcher == "skypilot" or launch.slurm_venv:  # an environment of its own, which the first of them brings up itself
+        here |= set(describe_missing_packages(found.config))
+    faults = [f for f in found.faults if f.field not in _OF_THIS_MACHINE and f.text not in here]
     forecast = None
     if found.forecast:
-        disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
-        forecast = compute_forecast(found.config, DatasetStore(workspace).info(dataset_id).num_pictures, hardware, disk)
-        if forecast.problem and hardware.gpus:
+        info = DatasetStore(workspace).info(dataset_id)
+        forecast = forecast_launch(workspace, found.config, info.num_pictures - info.num_incomplete, launch)
+        if forecast.problem and hardware_for(found.config, launch, probe_hardware()).gpus:
             faults.append(Fault(field="gpus_per_machine", text=forecast.problem))
     return replace(found, faults=faults, forecast=forecast, warnings=[w for w in found.warnings if "of the GPU are free now" not in w.text])

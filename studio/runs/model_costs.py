@@ -127,8 +127,6 @@ COSTS = {
     "flux-schnell": _FLUX,
 }
 LARGEST_OF_FAMILY = {"sd15": "sd15", "sdxl": "sdxl", "flux": "flux-dev"}
-# Bytes of a frozen number, as a share of 16 bits: 8 bits with their scales; 4 bits with theirs (QLoRA: 0.5 byte and a scale a block).
-QUANTISED_SHARE = {"int8": 0.52, "float8": 0.52, "nf4": 0.29}
 QUANTISED_SLOWDOWN = {"int8": 1.1, "float8": 1.1, "nf4": 1.2}
 # TFLOP/s reached by published LoRA runs: SDXL at batch 1 (kohya_ss on a 3090 Ti, SimpleTuner on the
 # others, the A100 between it and the old-book-illustrations run); Flux by the QLoRA

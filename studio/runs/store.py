@@ -220,7 +220,7 @@ PHASES = {
     "caching": "Encoding pictures and captions",
     "sampling": "Drawing samples",
     "saving": "Saving",
-    "exporting": "Writing the LoRA",
+    "exporting": "Writing its file",
 }
 
 
@@ -257,6 +257,8 @@ def format_duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     if minutes < 90:
         return f"{minutes} min"
+    if minutes >= 600:
+        return f"{round(minutes / 60)} h"  # half an hour more or less is no news there
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 

@@ -179,4 +179,5 @@ def describe_check(context: Context, dataset_id: str, progress: Progress) -> dic
 
 def _describe_row(row: Picture) -> dict[str, Any]:
     shown = {"id": row.id, "name": row.name, "width": row.width, "height": row.height, "captioned": bool(row.text), "img": row.face}
-    return shown if row.before is None else shown | {"before": row.before.id if row.before.file else ""}
+    before = row.before.id if row.before and row.before.file else ""
+    return shown if row.before is None else shown | {"before": before, "missing": row.missing}

@@ -44,7 +44,7 @@ def choose_preset(task: str, base_model: str | None, hardware: Hardware | None =
     memory = machine.largest_gpu_gb
     if base_model is None and memory < LARGE_GPU_GB - 0.5:
         offered = [p for p in offered if _is_bundled(p.base_model)] or offered
-    fitting = [p for p in offered if (p.gpu_memory_gb or 0) <= memory + 0.5]
+    fitting = [p for p in offered if (p.gpu_memory_gb or 0) <= memory + 0.5 and p.gpus <= max(1, len(machine.gpus))]
     if base_model is None and memory >= LARGE_GPU_GB - 0.5:
         fitting = [p for p in fitting if not _is_bundled(p.base_model)] or fitting
     if not fitting:

@@ -24,12 +24,11 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(DarkroomError)
     def on_fault(_: Request, error: DarkroomError) -> JSONResponse:
-        status = getattr(error, "status", 404 if error.text.startswith("There is no ") else 400)
-        response = error_response(error.text, status, error.field)
         if isinstance(error, ConfigFaults):
             faults = [{"field": f.field, "text": f.text} for f in error.faults]
-            return JSONResponse({"error": {"text": error.text, "field": error.field, "faults": faults}}, status)
-        return response
+            return JSONResponse({"error": {"text": error.text, "field": error.field, "faults": faults}}, 400)
+        status = getattr(error, "status", 404 if error.text.startswith("There is no ") else 400)
+        return error_response(error.text, status, error.field)
 
     @app.exception_handler(HTTPException)
     def on_refusal(_: Request, error: HTTPException) -> JSONResponse:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from backends.contract import files
 from backends.contract.rundir import RunDir
-from studio.web.nearest import MOST
 
 STANDS_OUT = 1.25  # times the median over the run
 AND_BY = 4.0  # median distances from it
 
 
-def describe_pictures(run: RunDir, run_id: str, known_ids: set[str]) -> dict[str, Any]:
+def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """`step` and a row a picture: name, caption, start, mean, now, `src` of its thumbnail, `odd` where it stands out.
 
     Args:
         run: The run's folder.
         run_id: For the thumbnails' addresses.
-        known_ids: Pictures that the data set still has; only those are linked.
+        known: Id in the manifest -> id and name in the data set, of what it still has; only that is linked.
     """
     document = files.read_json(run.picture_losses) or {}
     rows = document.get("pictures", [])
@@ -28,9 +28,11 @@ def describe_pictures(run: RunDir, run_id: str, known_ids: set[str]) -> dict[str
     odd = find_odd({row["id"]: row["mean"] for row in rows})
     described = []
     for row in rows:
-        number, caption = told.get(row["id"].partition("+")[0], (None, ""))
-        src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None and number < MOST else ""
-        described.append({**row, "caption": caption, "src": src, "odd": row["id"] in odd, "link": row["id"] in known_ids})
+        identity = row["id"].partition("+")[0]
+        number, caption = told.get(identity, (None, ""))
+        src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None else ""
+        own, name = known.get(identity, ("", row["name"]))
+        described.append({**row, "name": name, "caption": caption, "src": src, "odd": row["id"] in odd, "link": own})
     return {"step": document.get("step", 0), "pictures": described}
 
 

@@ -21,13 +21,14 @@ from studio.datasets.samples import create_sample_dataset, find_sample_pairs
 from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
-from studio.runs.presets import load_presets
 from studio.runs.state import ACTIVE
 from studio.runs.store import describe_base, format_duration
+from studio.web.choices import choose_preset
 from studio.web.context import Context
 from studio.web.rail_routes import BROKEN, count_rows, sample_address
 
-CARDS, STRIP, SAMPLE_PICTURES = 24, 7, 12
+CARDS, STRIP, RECIPES = 24, 7, 4
+_GOALS = {"subject": "a subject", "style": "a style", "edit": "edits"}
 
 
 class Sample(BaseModel):
@@ -145,29 +146,52 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _pictures(context: Context, dataset: Any) -> list[str]:
+    """Three pictures of the data set; of pairs the first one before and after, and another after."""
     if dataset is None:
         return []
-    return [f"/media/thumb/{dataset.id}/{p.face}/384.webp" for p in context.datasets.pictures(dataset.id, limit=3)]
+    rows = context.datasets.pictures(dataset.id, limit=3)
+    ids = [row.face for row in rows]
+    if rows and rows[0].before is not None and rows[0].before.file:
+        ids = [rows[0].before.id, *ids]
+    return [f"/media/thumb/{dataset.id}/{image}/384.webp" for image in dict.fromkeys(ids)][:3]
 
 
 def describe_machine(context: Context) -> dict[str, Any]:
-    """The machine in words, and how long each recipe takes on it."""
+    """The machine in words, what can be trained on it, and how long that takes."""
     hardware = probe_hardware()
     free = shutil.disk_usage(context.workspace.root).free
-    return {"name": hardware.name, "sentence": hardware.sentence, "disk_gb": round(free / 1e9), "recipes": _recipes(hardware, free)}
+    recipes = _recipes(hardware, free)
+    return {
+        "name": hardware.name,
+        "sentence": hardware.sentence,
+        "disk_gb": round(free / 1e9),
+        "can": _name_trainable(recipes),
+        "recipes": recipes,
+    }
 
 
 def _recipes(hardware: Hardware, free: int) -> list[dict[str, Any]]:
+    """What a person would ask first: a subject and an edit as this machine does them best, then the large models."""
+    asked = (("subject", None), ("edit", None), ("subject", "sdxl"), ("subject", "flux-dev"), ("subject", "sd15"))
+    presets = list({p.key: p for p in (choose_preset(task, base, hardware) for task, base in asked)}.values())
     found = []
-    for preset in load_presets():
+    for preset in presets[:RECIPES]:
         try:
             config = parse_config(find_backend(preset.backend).config, preset.values_for("zog"))
-            forecast = compute_forecast(config, SAMPLE_PICTURES, hardware, free)
+            forecast = compute_forecast(config, preset.pictures, hardware, free)
         except DarkroomError:
             continue  # a preset of the person's own that no longer fits; the Train page says what is wrong with it
-        needs = f"needs a GPU with {preset.gpu_memory_gb:.0f} GB" if preset.gpu_memory_gb else "does not fit here"
-        text = needs if forecast.problem else f"about {format_duration(forecast.seconds)}"
-        found.append(
-            {"key": preset.key, "name": preset.name, "base": describe_base(preset.base_model), "text": text, "fits": not forecast.problem}
-        )
+        fits = not forecast.problem
+        needs = f"needs a GPU with {preset.gpu_memory_gb:g} GB" if preset.gpu_memory_gb else "does not fit here"
+        text = f"{_GOALS[preset.task]} in about {format_duration(forecast.seconds)}" if fits else needs
+        found.append({"key": preset.key, "base": describe_base(preset.base_model), "text": text, "fits": fits})
     return found
+
+
+def _name_trainable(recipes: list[dict[str, Any]]) -> str:
+    """“SDXL 1.0 and Flux dev”; “the Pocket models” where only those fit; nothing where none does."""
+    names = list(dict.fromkeys(r["base"] for r in recipes if r["fits"]))
+    large = [name for name in names if not name.startswith("Pocket")]
+    if not large:
+        return "the Pocket models" if names else ""
+    return f"{', '.join(large[:-1])} and {large[-1]}" if len(large) > 1 else large[0]

@@ -71,7 +71,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
 
     @api.get("/api/runs/{run_id}/pictures")
     def pictures(run_id: str) -> JSONResponse:
-        return JSONResponse(describe_pictures(run_dir(run_id), run_id, _known_ids(context, run_id)), headers=_NO_STORE)
+        return JSONResponse(describe_pictures(run_dir(run_id), run_id, _known_names(context, run_id)), headers=_NO_STORE)
 
     @api.get("/media/run/{run_id}/pair/{prompt}/{side}.webp")
     def pair(run_id: str, prompt: int, side: Literal["before", "target"]) -> FileResponse:
@@ -193,6 +193,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "trigger_word": config.get("trigger_word", ""),
         "sample_every": config.get("sample_every", 0),
         "draws": len(run.prompts) + int(config.get("num_sample_pairs") or 0),
+        "edits": "num_sample_pairs" in config,
         "what": "LoRA" if "rank" in config else "model",
         "seeds": config.get("num_sample_seeds", 1),
         "seconds": run.seconds,
@@ -244,12 +245,12 @@ def _latest_run(context: Context, dataset: str) -> str | None:
     return max(own, key=lambda r: str(r.created)).id if own else None
 
 
-def _known_ids(context: Context, run_id: str) -> set[str]:
-    """Ids of the pictures that the run's data set has now; none where it is gone."""
+def _known_names(context: Context, run_id: str) -> dict[str, tuple[str, str]]:
+    """Id in the manifest -> id and name of what the run's data set has now; nothing where it is gone."""
     try:
-        return {p.id for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+        return {p.content: (p.id, p.name) for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
     except DarkroomError:
-        return set()
+        return {}
 
 
 def _config(root: RunDir) -> dict[str, Any]:

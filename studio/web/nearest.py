@@ -19,12 +19,12 @@ def manifest_files(run: RunDir) -> list[Path]:
     if not run.manifest.is_file():
         return []
     lines = [json.loads(line) for line in run.manifest.read_text("utf-8").splitlines() if line.strip()]
-    return [Path(line["file"]) for line in lines if not line.get("held_out")][:MOST]
+    return [Path(line["file"]) for line in lines if not line.get("held_out")]
 
 
 def find_nearest(run: RunDir, run_id: str, step: int) -> dict[str, dict[str, Any]]:
     """For each sample of `step` (by the name of its file): the address of the nearest picture and the distance, 0 to 255."""
-    training = _training_features(run.root, tuple(manifest_files(run)))
+    training = _training_features(run.root, tuple(manifest_files(run)[:MOST]))
     folder = run.sample(step, 0).parent
     if not training or not folder.is_dir():
         return {}

@@ -12,6 +12,7 @@ from studio.runs.levers import list_levers
 from studio.runs.store import format_duration
 
 MAX_LEVERS = 6
+SHOWN_GB = 1.0  # less is nothing to think about
 
 
 def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
             "The disk is too small. Save less often, or keep fewer checkpoints." if disk_full else "",
         ],
     ]
+    if forecast.encoded_gb >= SHOWN_GB:
+        rows.append(["Encoded pictures", f"{forecast.encoded_gb:.0f} GB", ""])
     goal = {"style": "this style", "edit": "this edit"}.get(task) or (f"what {word} is" if word else "your subject")
     memory = f"{forecast.memory_need_gb:.1f} GB of memory"
     return {

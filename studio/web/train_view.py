@@ -11,18 +11,19 @@ from typing import Any
 from backends.contract.base_models import BASE_MODELS, BaseModel, find_base_model
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
 from backends.contract.errors import DarkroomError
+from backends.contract.launch import LaunchSettings
 from backends.registry import BACKENDS, find_backend
+from studio.runs.base_faults import is_cached
 from studio.runs.command import build_command, format_command
 from studio.runs.control import begin_run
 from studio.runs.data_faults import find_kind_fault, wants_pairs
 from studio.runs.forecast import Forecast
-from studio.runs.launch_preflight import preflight_launch
-from studio.runs.preflight import forecast_run, is_cached
+from studio.runs.launch_preflight import forecast_launch, preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
 from studio.web.launch_view import FIELDS as LAUNCH_FIELDS
-from studio.web.launch_view import describe_launch
+from studio.web.launch_view import describe_launch, parse_launch
 from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
@@ -60,7 +61,8 @@ def offered_bases(task: str) -> list[tuple[str, str]]:
 
 def describe_preset(preset: Preset) -> str:
     """The card's lines: name, when to use it, its figures, and where these come from."""
-    memory = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
+    card = f"{preset.gpu_memory_gb:g} GB GPU" if preset.gpu_memory_gb else "no GPU"
+    memory = f"{preset.gpus} × {card}" if preset.gpus > 1 else card
     minutes = f"{preset.minutes:g} min" if preset.minutes <= 120 else f"{preset.minutes / 60:.1f} h"
     return "\n".join([preset.name, preset.sentence, f"{memory}   {minutes}", f"on {preset.minutes_on}"])
 
@@ -79,7 +81,7 @@ def describe_base(name: str) -> dict[str, str]:
         return {**own, "line": f"{place} Look at its licence yourself."}
     here = "came with the studio" if base.bundled else "on this machine" if _is_here(base) else "downloaded when the run starts"
     size = f"{base.size_gb * 1000:.0f} MB" if base.size_gb < 1 else f"{base.size_gb:g} GB"
-    line = f"{size}, {here}. {base.licence} licence."
+    line = f"{size}, {here}. {base.licence}{'' if base.licence.endswith('License') else ' licence'}."
     return {"key": base.key, "name": base.name, "line": line, "sentence": base.sentence, "licence": base.licence_url}
 
 
@@ -155,7 +157,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
-        "fields": [*backend.config.model_fields, *LAUNCH_FIELDS],
+        "fields": _list_fields(backend.config, asked),
         "insist": insist,
         "dataset": asked.dataset_id,
     }
@@ -188,11 +190,21 @@ def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[
     except ConfigFaults as wrong:
         return list(wrong.faults), None, None
     try:
+        launch = parse_launch(asked.launch)
+    except ConfigFaults:
+        launch = LaunchSettings()  # what is wrong with them is told where they stand
+    try:
         info = context.datasets.info(asked.dataset_id)
     except DarkroomError:
-        return [], config, forecast_run(context.workspace, config, 0)
+        return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
-    return [misfit] if misfit else [], config, forecast_run(context.workspace, config, info.num_pictures)
+    return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_pictures - info.num_incomplete, launch)
+
+
+def _list_fields(config: type[Config], asked: Asked) -> list[str]:
+    """The settings that the form shows; edits draw pairs as samples, and prompts only of a picture of one's own."""
+    hidden = {"sample_prompts"} if wants_pairs(config) and not asked.values.get("val_image") else set()
+    return [*(name for name in config.model_fields if name not in hidden), *LAUNCH_FIELDS]
 
 
 def _name_faults(name: str) -> list[Fault]:

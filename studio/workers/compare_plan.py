@@ -92,10 +92,10 @@ def build_plan(run: RunDir, chosen: dict[str, Any], scale: float, values: dict[s
     """
     settings = read_settings(run)
     steps = _check_steps(run, chosen["steps"])
-    if scale > largest_scale(run):
-        raise DarkroomError(
-            f"The weight is {scale:g}; this run trained a whole model, which goes from 0, the base model, to 1, as trained.", field="scale"
-        )
+    most = largest_scale(run)
+    if scale > most:
+        reach = f"the LoRA can be turned up to {most:g}" if most > 1 else "a whole model goes from 0, the base model, to 1, as trained"
+        raise DarkroomError(f"The weight is {scale:g}; {reach}. Set it from 0 to {most:g}.", field="scale")
     base_model = str(settings.get("pretrained_model_name_or_path") or "pocket-sdxl")
     side = settings.get("resolution")
     asked = {"base_model": base_model, "seed": chosen["seed"], "width": side, "height": side}

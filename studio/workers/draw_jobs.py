@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from backends.contract.config import parse_config
 from backends.contract.draw import DrawConfig, LoraUse
 from backends.contract.drawing import describe_base, fit_size
 from backends.contract.errors import DarkroomError
+from backends.contract.result_file import check_family
 from studio.workers.generator import Column, Generator, mixing
 from studio.workers.history import History
 from studio.workers.inputs import InputPicture, InputShelf
@@ -57,6 +59,8 @@ class DrawJobs:
         keys = [str(u["key"]) for u in values.get("loras", []) if u.get("key")]
         image = self._find_image(values.get("image"))
         config = parse_config(DrawConfig, self._resolve(values, image))
+        for lora in config.loras:
+            check_family(Path(lora.path), config.base_model)
         count = len(strip.values) if strip else num_pictures
         if not 1 <= count <= MAX_PICTURES:
             raise DarkroomError(f"{count} pictures at once; it must be 1 to {MAX_PICTURES}.", field="num_pictures")

@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from backends.contract import files
 from studio.runs.control import start_run
 from studio.runs.store import RunStore
 from tests.browser.trained import create_small_run
@@ -264,3 +265,29 @@ def test_nothing_stands_in_anybodys_way(page, server, finished, living, state):
     serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
     assert not serious, [(v["id"], [n["target"] for n in v["nodes"]]) for v in serious]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_odd_one(page, server):
+    writer = finished_run(server.workspace, f"table-{next(_numbers)}")
+    values = [(f"{n}.png", 0.5 - 0.01 * n, 0.9 if n == 7 else 0.3 + 0.001 * n, 0.2 + 0.01 * (n * 5 % 14)) for n in range(1, 15)]
+    rows = [{"id": f"{n:064x}", "name": v[0], "start": v[1], "mean": v[2], "now": v[3]} for n, v in enumerate(values)]
+    files.write_json(writer.run.picture_losses, {"step": 200, "asked": 9, "pictures": rows})
+    writer.event("pictures", step=200)
+    open_monitor(page, server, writer.run_id)
+    table, shown = (
+        page.locator("table.hard"),
+        lambda: [name.split("\n")[0] for name in page.locator("table.hard tbody th").all_inner_texts()],
+    )
+    expect(page.locator(".hardest")).to_contain_text("7.png stands out. Look whether the caption fits.")
+    expect(table.locator("tr.odd")).to_have_count(1)
+    assert shown()[:3] == ["7.png", "14.png", "13.png"] and len(shown()) == 12
+    page.get_by_role("button", name="All 14").click()
+    for column, first in (("Before training", "1.png"), ("Now", "11.png"), ("Picture", "1.png")):
+        table.get_by_role("button", name=column).click()
+        found = shown()
+        key = ["Picture", "Before training", "Over the run", "Now"].index(column)
+        expected = sorted(values, key=lambda v: int(v[0][:-4]) if key == 0 else -v[key])
+        assert found == [v[0] for v in expected] and found[0] == first
+    table.get_by_role("button", name="Picture").click()
+    assert shown()[0] == "14.png"
+    expect(table.locator("th[aria-sort=descending]")).to_have_count(1)

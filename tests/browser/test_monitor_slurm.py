@@ -1,4 +1,4 @@
-"""A job of a real Slurm from the Monitor page: handed in, waited for, followed, stopped, and gone on with; one taken out of the queue."""
+"""A job of a real Slurm in the browser: handed in by Train; followed, stopped and gone on with by Monitor; one taken out of the queue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 
 from backends.contract.launch import LaunchSettings
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.datasets.samples import create_sample_dataset
+from studio.datasets.store import DatasetStore
 from studio.runs.control import start_run
 from studio.runs.state import read_process
 from studio.runs.store import RunStore
@@ -37,12 +39,28 @@ def open_monitor(page, server, run_id):
     page.wait_for_selector("#monitor[data-state=ready]")
 
 
-def test_a_job_is_followed_stopped_and_resumed_from_the_page(page, login_node, slurm):
-    run = create_small_run(login_node.workspace, "zog-cluster", steps=2000, launch=HERE)
+def submit(page, server):
+    """Hands a run in on the Train page, field by field."""
+    dataset = create_sample_dataset(DatasetStore(server.workspace), "zog").id
+    page.goto(f"{server.address}/train?dataset={dataset}")
+    page.wait_for_selector("#forecast[data-state=ready]")
+    page.locator("#f-launcher").get_by_text("Slurm cluster", exact=True).click()
+    wanted = {"max_train_steps": "2000", "checkpointing_steps": "1000", "sample_every": "0", "gpus_per_machine": "0", "slurm_cpus": "1"}
+    for name, value in wanted.items():
+        page.locator(f"#f-{name} textarea, #f-{name} input").first.fill(value)
+    expect(page.locator("#launch-card")).to_contain_text("#SBATCH --cpus-per-task=1")
+    page.locator("#start").click()
+    page.wait_for_url(re.compile(r"/monitor\?.*run="))
+    [run] = RunStore(server.workspace).runs_of(dataset)
+    return run
+
+
+def test_a_job_is_submitted_followed_stopped_and_resumed_in_the_browser(page, login_node, slurm):
+    run = submit(page, login_node)
     folder = RunDir(login_node.workspace.run(run.id))
-    start_run(login_node.workspace, run.id)
     first = read_process(folder)["job_id"]
-    open_monitor(page, login_node, run.id)
+    assert first in slurm.ask("squeue", "-h", "-o", "%i").split()
+    page.wait_for_selector("#monitor[data-state=ready]")
     expect(page.locator("#monitor .place")).to_contain_text(f"Slurm job {first}")
     expect(page.locator("#monitor .place")).to_contain_text(re.compile("partition main, on n[12]"))
     expect(page.locator("#monitor .phases .now, #monitor .d-curve").first).to_be_visible()

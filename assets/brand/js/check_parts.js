@@ -103,7 +103,7 @@ export function pictures(x, {places, thumb, told}) {
     const row = told.pictures[places.get(id)],
       pair = row.before !== undefined,
       name = `${pair ? 'Pair' : 'Picture'} ${frame(places.get(id))}`,
-      before = row.before && row.before !== row.img && `/media/thumb/${told.dataset.id}/${row.before}/192.webp`;
+      before = row.before && (row.before !== row.img || !row.missing) && `/media/thumb/${told.dataset.id}/${row.before}/192.webp`;
     return h(
       'a' + (pair ? '.pp' : ''),
       {href: href(pair ? 'dataset' : 'captions', {picture: id}), aria: {label: 'Open ' + name.toLowerCase()}},

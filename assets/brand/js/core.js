@@ -67,7 +67,7 @@ export const script = (src) => new Promise((ok, no) =>
 /* Gradio keeps no pointer to our DOM, so a widget is ready when it says so: tests wait for [data-state=ready]. */
 export const ready = (el, state = 'ready') => { const block = el.closest('.block'); if (block) block.dataset.state = state; };
 export function broken(el, error) {
-  fill(el, note('bad', 'This part of the page could not be drawn.', error.message + ' Reload the page.'));
+  fill(el, note('bad', 'This part of the page could not be drawn.', `Reload the page. If it stays so, this is what went wrong: ${error.message}.`));
   ready(el, 'failed');
 }
 export const note = (kind, strong, rest, ...tools) =>

@@ -27,7 +27,8 @@ export function makeDrawing(d, job, {edit}) {
   function restore() {
     let draft = null;
     try { draft = JSON.parse(sessionStorage[DRAFT] || 'null'); } catch { /* broken: begin anew */ }
-    const run = query.get('run'), wanted = propose(run), own = (strip?.pictures || []).map((p) => p.id), newest = earlier.items().find((o) => !own.includes(o.id)) || earlier.items()[0];      // a strip's last picture is nobody's choice
+    const run = query.get('run'), wanted = propose(run), own = (strip?.pictures || []).map((p) => p.id), drawn = earlier.items().filter((o) => !own.includes(o.id));      // a strip's last picture is nobody's choice
+    const newest = drawn.find((o) => run && (o.settings.loras || []).some((l) => l.key === wanted)) || drawn[0] || earlier.items()[0];
     const s = draft?.values || newest?.settings || {}, base = d.loras.find((l) => l.key === wanted)?.base_model;
     settings.set({...EMPTY, base_model: settings.has(base) ? base : d.bases[0].key, ...pickKnown(s)});
     prompt.value = draft?.prompt ?? newest?.settings.prompt ?? '';

@@ -19,6 +19,8 @@ export function makeEditing(d, job) {
   const keeps = makeStrip({id: 'keeps', title: 'Strip over “Keep the picture”', word: 'value', onStart: () => start(true), onUse: useKeep}), earlier = makeEarlier({edits: true, onUse: (o) => use(o, true), onGone: (id) => { if (shown?.id === id) use(earlier.items()[0] || null, false); }});
   const el = h('div.way', h('div.gn', h('div', h('div.pb', h('div.pt', h('label.d-vh', {htmlFor: 'instruction'}, 'Instruction'), prompt), progress.stop, go), wrong, progress.el, h('div.d-tray.et', slide.pane, zone), caption),
     h('aside.d-stack.es', {aria: {label: 'Edit settings'}}, h('section', h('h2.d-lab', 'Picture to edit'), source, wrongImage, file), settings.el, mixer.el, tools)), keeps.el, earlier.el);
+  /* Where this base's edits look best. */
+  const suiting = (base) => ({guidance_scale: d.bases.find((b) => b.key === base)?.guidance_scale ?? 7.5, image_guidance_scale: d.keep});
   settings.options(d);
   earlier.set(d.edits);
   restore();
@@ -39,7 +41,6 @@ export function makeEditing(d, job) {
     display(newest && newest.settings.image.id === image?.id ? newest : null);
     suggest(d.loras.find((l) => l.key === mix[0]?.key)?.run);
   }
-  const suiting = (base) => ({guidance_scale: d.bases.find((b) => b.key === base)?.guidance_scale ?? 7.5, image_guidance_scale: d.keep});
   /* Pictures that the run was not trained on, to begin with. */
   async function suggest(run) {
     if (!run) return fill(offered);

@@ -4,7 +4,7 @@ import {span, count, sampleUrl} from './run.js';
 import {lossText} from './curve.js';
 
 const PHASES = [['queued', 'Wait in the queue'], ['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['drawing', 'Draw pictures of the class'], ['caching', 'Prepare the pictures'], ['sampling', 'Draw the first samples'], ['training', 'Train']];
-const DOING = {starting: 'Starting the trainer', loading: 'Loading the base model', caching: 'Preparing the pictures', drawing: 'Drawing pictures of the class', sampling: 'Drawing samples', saving: 'Saving', exporting: 'Writing the LoRA file'};
+const DOING = {starting: 'Starting the trainer', loading: 'Loading the base model', caching: 'Preparing the pictures', drawing: 'Drawing pictures of the class', sampling: 'Drawing samples', saving: 'Saving', exporting: 'Writing its file'};
 
 /* "Preparing the pictures, 5 of 12", or nothing while it simply trains. */
 export const doing = (p) => (p && DOING[p.phase] ? DOING[p.phase] + (p.total ? `, ${count(Math.min(p.total, p.done || 0))} of ${count(p.total)}` : '') : '');
@@ -29,7 +29,7 @@ export function makeFigures(run) {
     fill(stats, best && stat(lossText(best.loss), '', `held-out loss, step ${count(best.step)}`),
       change != null && stat((change > 0 ? '+' : change < 0 ? '−' : '') + Math.abs(change), '%', 'against the base model'),
       stat(count(m.step || run.status.step || 0), 'of ' + count(m.total), 'steps'),
-      m.lora_mb ? stat(size(m.lora_mb * 1e6).split(' ')[0], size(m.lora_mb * 1e6).split(' ')[1], 'size of the LoRA') : m.seconds ? stat(span(m.seconds), '', 'trained') : null);
+      m.lora_mb ? stat(size(m.lora_mb * 1e6).split(' ')[0], size(m.lora_mb * 1e6).split(' ')[1], `size of the ${m.what}`) : m.seconds ? stat(span(m.seconds), '', 'trained') : null);
   }
   function steps() {
     const list = PHASES.filter(([k]) => (k !== 'queued' || run.meta.where) && (k !== 'drawing' || run.phase?.phase === 'drawing') && (k !== 'sampling' || (run.meta.sample_every && run.meta.draws))), waits = run.meta.state === 'queued', p = waits ? null : run.phase;

@@ -43,7 +43,7 @@ export function filter(text) {
     hits += hit && !f.classList.contains('notours');
   }
   for (const a of document.querySelectorAll('#all .fold')) {
-    const some = a.querySelector('[id^="f-"]:not(.nohit)'),
+    const some = a.querySelector('[id^="f-"]:not(.nohit,.notours)'),
       b = a.querySelector('.label-wrap');
     a.classList.toggle('nohit', !some);
     if (words.length ? some && !b.classList.contains('open') : b.classList.contains('open') && a.dataset.found) {
@@ -72,6 +72,7 @@ export function dress({why = {}, changed = {}, only}) {
   for (const a of document.querySelectorAll('#all .fold')) {
     const n = a.querySelectorAll('.chg').length,
       label = a.querySelector('.label-wrap>span:first-of-type');
+    a.classList.toggle('notours', !!known && !a.querySelector('[id^="f-"]:not(.notours)'));
     if (label) n ? label.setAttribute('data-chg', `${n} changed`) : label.removeAttribute('data-chg');
   }
 }

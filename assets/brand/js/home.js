@@ -65,7 +65,7 @@ export async function mount(el) {
         h('figure', {style: {'--n': n}}, h('img', {src: base + d.img, alt: d.alt, width: 165, height: 165}), h('figcaption', d.text)))),
       h('h1', 'Develop your first model'), h('p.ld', 'Show it 10 to 30 pictures of one thing. In a few minutes it can draw that thing anywhere.'),
       h('div.two', h('section.d-card.one', h('div.mini', SAMPLES.map((name) => h('img', {src: base + name, alt: '', width: 60, height: 60}))),
-        h('h2.d-h2', 'Try it with the sample pictures'), h('p.d-sub', `Zog the mascot: 12 drawings with captions. Ready to train${quickest ? `, ${quickest.text} here` : ''}.`), h('div.d-row.wrap', start, edits)), zone),
+        h('h2.d-h2', 'Try it with the sample pictures'), h('p.d-sub', `Zog the mascot: 12 drawings with captions. Ready to train${quickest ? `: ${quickest.text} here` : ''}.`), h('div.d-row.wrap', start, edits)), zone),
       h('p.hwl', icon('chip', 's'), h('span', h('b', recipes.length ? 'This machine can train. ' : 'This machine. '), data.machine.sentence)))));
   }
 
@@ -102,9 +102,8 @@ export async function mount(el) {
         h('div.ft', state(w), h('a.go', {href: link(w, w.next.page), aria: {label: `${w.next.text}: ${w.name}`}}, w.next.text, ' ', icon('arrow', 's')))));
   }
   function machine(m) {
-    const can = [...new Set(m.recipes.filter((r) => r.fits).map((r) => r.base))];
-    return h('section.mc', {aria: {label: 'This machine'}}, h('div', h('h2.d-h2', can.length ? `This machine can train ${can.join(' and ')}` : 'This machine'), h('p.d-small.d-sub', `${m.sentence} ${m.disk_gb} GB of free disk.`)),
-      h('ul', m.recipes.slice(0, 4).map((r) => h('li', h('b', r.name), h('span', `${r.base}, ${r.text}`)))));
+    return h('section.mc', {aria: {label: 'This machine'}}, h('div', h('h2.d-h2', m.can ? `This machine can train ${m.can}` : 'This machine'), h('p.d-small.d-sub', `${m.sentence} ${m.disk_gb} GB of free disk.`)),
+      h('ul', m.recipes.map((r) => h('li', h('b', r.base), h('span', r.text)))));
   }
   await load();
 }

@@ -56,7 +56,7 @@ function draw(el, run) {
     const took = r?.seconds ?? m.seconds;
     const parts = done ? [`${m.name}: ${plural(r?.steps ?? steps, 'step')}${took ? ' in ' + span(took) : ''}.`, m.kept_step ? `Step ${count(m.kept_step)} is kept.` : r?.best_step ? `Step ${count(r.best_step)} has the lowest held-out loss; look for yourself before you keep one.` : '']
       : WRONG.includes(m.state) ? [`It ended at step ${count(steps)} of ${count(m.total)}${took ? `, after ${span(took)}` : ''}. Your pictures, captions and settings are untouched.`]
-      : m.state === 'stopped' ? m.reason ? [`Stopped at step ${count(steps)} of ${count(m.total)}.`, m.reason] : [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.trigger_word ? `Teaching ${m.base_model} what ${m.trigger_word} is.` : `Teaching ${m.base_model} from your pictures.`];
+      : m.state === 'stopped' ? m.reason ? [`Stopped at step ${count(steps)} of ${count(m.total)}.`, m.reason] : [`Stopped at step ${count(steps)} of ${count(m.total)} and saved. It can go on from there.`] : [m.edits ? `Teaching ${m.base_model} to edit, from your pairs.` : m.trigger_word ? `Teaching ${m.base_model} what ${m.trigger_word} is.` : `Teaching ${m.base_model} from your pictures.`];
     fill(sub, parts.filter(Boolean).join(' '), run.busy() && doing(run.phase) && run.status.step != null ? [' ', fill(now, doing(run.phase) + '.')] : null);
     document.title = (run.busy() && run.status.step ? `${Math.floor((100 * run.status.step) / (m.total || 1))} % ` : '') + m.name + ' · Darkroom';
   }
@@ -120,11 +120,11 @@ function makeDock(run, log) {
     const where = h('b', `Step ${count(s.step ?? m.step ?? 0)} of ${count(m.total)}.`), keep = {run: run.id, dataset: m.dataset || null};
     light.hidden = !busy;
     if (busy) fill(light, ring(Math.min(1, (s.step || 0) / (m.total || 1))));
-    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), ' You can close this page; the run begins by itself.');
+    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), /Take it out/.test(m.where?.words || '') ? ' As it is asked for, it cannot begin.' : ' You can close this page; the run begins by itself.');
     else if (m.state === 'stopping') fill(words, where, ' It saves this step, then stops.');
     else if (busy && s.step == null) fill(words, h('b', doing(run.phase) || 'Starting the trainer', '.'), ' You can close this page; the run goes on.');
     else if (busy) fill(words, where, left == null ? ' ' : ` Done at about ${new Date(Date.now() + left * 1000).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})}. `, 'Stopping saves this step first, so you can go on later.');
-    else if (m.state === 'finished') fill(words, h('b', `${plural(m.checkpoints.length, 'checkpoint')}, ${plural(m.prompts.length, 'prompt')}.`), ' Compare them side by side, then keep the best.');
+    else if (m.state === 'finished') fill(words, h('b', `${plural(m.checkpoints.length, 'checkpoint')}, ${plural(m.draws, m.edits ? 'pair' : 'prompt')}.`), ' Compare them side by side, then keep the best.');
     else fill(words, h('b', last ? `It can go on from step ${count(last)}.` : 'It can start again.'), last ? ' The steps before are not done again.' : ' Nothing had been saved before it ended.');
     const sign = [m.state, last, m.lora_mb, m.sample_every, asked].join();
     if (sign === drawn) return;

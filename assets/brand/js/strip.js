@@ -4,7 +4,7 @@ import {lossText} from './curve.js';
 import {count} from './run.js';
 
 export const nameOf = (column) => column.side || (column.step ? 'step ' + count(column.step) : 'base');
-const SIDES = {before: ['Before', 'the picture as it was'], target: ['Target', 'what it should become']};
+const SIDES = {before: ['Before', 'as it was'], target: ['Target', 'as wanted']};
 export const cellUrl = (run, cell, width) => `/media/compare/${encodeURIComponent(run)}/${cell.name}.png?w=${width}`;
 
 /* `given()` is {run, status, star}; onStar(step), onPick(pair) and onZoom(z) tell what the person did. */

@@ -13,7 +13,7 @@ function recipes() {
   for (const [at, label] of [...document.querySelectorAll('#recipe label')].entries()) {
     label.classList.toggle('d-gone', !!fitting && !fitting.includes(at));
     const own = label.querySelector(':scope>span:not(.rc)'),
-      [name, sentence, figures, where] = (own?.textContent || '').split('\n');
+      [name, sentence, figures, where] = (own?.textContent || '').replaceAll(' GB', '\u00a0GB').split('\n');
     if (!own || label.dataset.t === own.textContent) continue;
     label.dataset.t = own.textContent;
     own.classList.add('d-vh');
@@ -115,8 +115,9 @@ function around(v) {
     );
   if (code && v.command) code.textContent = v.command;
   if (v.base) {
-    $('#base')?.style.setProperty('--base-picture', v.base.key === 'pocket-sdxl' ? `url(${base}img/base-pocket-sdxl.webp)` : 'none');
-    $('#base')?.classList.toggle('plain', v.base.key !== 'pocket-sdxl');
+    const ours = v.base.key.startsWith('pocket-');
+    $('#base')?.style.setProperty('--base-picture', ours ? `url(${base}img/base-${v.base.key}.webp)` : 'none');
+    $('#base')?.classList.toggle('plain', !ours);
   }
   const n = Object.keys(v.changed || {}).length,
     count = $('#set-head .n'),

@@ -105,4 +105,9 @@ class FluxAiToolkitConfig(CaptionedPictures, LoraSettings, FlowNoise, OptimizerS
                 f"pretrained_model_name_or_path: {base.name} is too small a kind for ai-toolkit. Choose flux-dev or flux-schnell, "
                 "or train it with flux/text_to_image."
             )
+        if ".safetensors" in self.pretrained_model_name_or_path:
+            raise ValueError(
+                "pretrained_model_name_or_path: ai-toolkit starts from a diffusers folder or a Hugging Face name, not from one "
+                "file. Give such a folder, choose flux-dev, or train it with flux/text_to_image."
+            )
         return self

@@ -5,28 +5,29 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from backends.contract.base_models import resolve_source
+from backends.contract.base_models import ModelSource, parse_source
 from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.contract.rundir import RunDir
+from backends.contract.vae_source import parse_vae_source
 from studio.runs.command import PLAIN_CONFIGURATION, REPOSITORY, Place, build_command, describe_environment
 from studio.runs.cost import compute_memory_parts
+from studio.runs.extra_packages import find_extra_packages
 from studio.runs.launch_checks import GPU_MEMORY_GB, gpus_a_machine, hardware_for
 
 PYTHON = "$HOME/darkroom-env/bin/python"
 CACHE = "/tmp/darkroom-cache"
 SPARE = 1.05  # a card is never empty
 KINDS = 6
-_MODELS = ("pretrained_model_name_or_path", "pretrained_vae_model_name_or_path")
 _OWN = ("output_dir", "cache_dir", "resume_from_checkpoint")  # the run's own, or made there anew
 WITHOUT_BF16 = ("V100-32GB", "V100", "P100", "T4")
-_PACKAGES = {"use_8bit_adam": "bitsandbytes", "enable_xformers_memory_efficient_attention": "xformers"}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -109,24 +110,36 @@ def choose_kinds(need_gb: float, *, new: bool = False) -> list[str]:
 
 
 def list_folders(run: RunDir, config: Config) -> list[Path]:
-    """What the machine needs of this one, each at its own path: the run, its pictures, a base model of one's own."""
+    """What the machine needs of this one, each at its own path: the run, its pictures, a base model and a VAE of one's own."""
     folders = {run.root}
     if run.manifest.is_file():
         for line in run.manifest.read_text("utf-8").splitlines():
             row = json.loads(line)
             folders |= {Path(row[key]).parent for key in ("file", "input_file") if row.get(key)}
-    for name, field in type(config).model_fields.items():
-        shown = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        if name in _MODELS or (shown.get("widget") == "path" and name not in _OWN):
-            given = str(getattr(config, name) or "")
-            source = Path(resolve_source(given) if name in _MODELS and given else given).expanduser()
-            if source.is_absolute() and source.exists() and not source.is_relative_to(REPOSITORY):
-                folders.add(source)
-    return sorted(folders)
+    named = [Path(str(getattr(config, name))).expanduser() for name in _list_path_settings(config) if getattr(config, name)]
+    wanted = {path for path in (*named, *_list_model_places(config)) if path.is_absolute() and path.exists()}
+    return sorted(folders | {path for path in wanted if not path.is_relative_to(REPOSITORY)})
+
+
+def _list_path_settings(config: Config) -> list[str]:
+    """Settings that name a folder or file which the trainer reads."""
+    shown = {name: field.json_schema_extra for name, field in type(config).model_fields.items() if name not in _OWN}
+    return [name for name, extra in shown.items() if isinstance(extra, dict) and extra.get("widget") == "path"]
+
+
+def _list_model_places(config: Any) -> Iterator[Path]:
+    """Folders and files of this machine that the base model and the VAE are read from."""
+    source: ModelSource | None = parse_source(config.pretrained_model_name_or_path)
+    while source:
+        if source.kind != "hub":
+            yield source.path
+        source = source.rest
+    if config.pretrained_vae_model_name_or_path and (vae := parse_vae_source(config.pretrained_vae_model_name_or_path)).kind != "hub":
+        yield Path(vae.place)
 
 
 def _describe_setup(config: Config, launch: LaunchSettings) -> list[str]:
-    extra = [package for switch, package in _PACKAGES.items() if getattr(config, switch, False)]
+    extra = sorted({package.name for package in find_extra_packages(config)} - {"tensorboard"})  # requirements.txt has that
     install = f'uv pip install -q --python "{PYTHON}" -r requirements.txt'
     lines = ["set -e", 'export PATH="$HOME/.local/bin:$PATH"', "command -v uv > /dev/null || python3 -m pip install -q --user uv"]
     lines += [f'[ -x "{PYTHON}" ] || uv venv -q --python 3.12 "$HOME/darkroom-env"', " ".join([install, *extra])]

@@ -147,7 +147,7 @@ def build(context: Context) -> None:
                     shell.html(_SETTINGS)
                     back = gr.Button("Back to preset", size="sm", elem_classes="quiet i-undo", elem_id="back")
                 with gr.Column(elem_classes="g2"):
-                    name = gr.Textbox("", label="Run name", info="Names the folder and the LoRA file.", elem_id="f-name", interactive=True)
+                    name = gr.Textbox("", label="Run name", info="Names the run’s folder and its file.", elem_id="f-name", interactive=True)
                     main = [f for f in form.fields if f.group == "main"]
                     drawn |= {f.name: draw_field(f, first.get(f.name)) for f in main if f.kind != "lines"}
                 drawn |= {f.name: draw_field(f, first.get(f.name)) for f in main if f.kind == "lines"}

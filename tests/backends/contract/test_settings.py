@@ -135,6 +135,7 @@ CROSSED = [
     ("sdxl/text_to_image", {"trigger_word": "zog the dog"}, ["zog the dog", "one word"]),
     ("sdxl/text_to_image", {"sample_prompts": ["a"] * 17}, ["Sample prompts"]),
     ("sd15/instruct_pix2pix", {"conditioning_dropout_prob": 0.4}, ["0.33"]),
+    ("flux/ai_toolkit", {"pretrained_model_name_or_path": "/x/flux1-dev.safetensors"}, ["not from one file", "flux/text_to_image"]),
 ]
 
 

@@ -1,20 +1,52 @@
 """Every training teaches its pocket model what it has never seen, and does not seem to when the data are wrong.
 
-Each run goes through the real `accelerate launch`. The right one and its control have as many steps; docs/learning.md has the runs
-over several seeds from which the limit was taken.
+The right runs go through the real `accelerate launch`; their controls have as many steps. docs/learning.md has the runs over several
+seeds from which the limits were taken.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import safetensors.torch
 
+from backends.contract.rundir import RunDir
 from backends.registry import BACKENDS
-from tests.learning import PRESETS, Trial, train
+from docs.tools.calibrate import FIGURES, SEEDS, list_trials
+from studio.web.hardest import describe_pictures
+from tests.adapters import write_whole
+from tests.edit_proof import Edit, edit_held_out
+from tests.learning import PRESETS, Trial, fingerprint, launch, manifest_lines, prepare, subject_of, train_warm
 
-STEPS = 120  # of a preset's 200 to 300: enough to tell right from wrong
-EDITS = {"max_train_steps": 150, "train_batch_size": 8}
-OTHERS = [name for name in PRESETS if name != "sdxl/text_to_image"]
+CLEAR = 0.04  # between the limit and the nearest run over all seeds
+MISLABELLED = {"max_train_steps": 40, "held_out_every": 10, "sample_every": 0}
+EDITS = "sd15/instruct_pix2pix"
+# An edit is done when the background's mean colour is this near to the wanted one, of 441 (the VAE alone: up to 6), and the subject has
+# changed by this much at most, of 255 (the VAE alone: 17 on average; another subject in its place: 89).
+NEAR, STAYS, ENOUGH = 30, 65, 16
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Encoded pictures and drawn class pictures, shared by all runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def trained(cache, tmp_path_factory):
+    """A training's short run on right or wrong data, and its result; made once."""
+    made: dict[tuple[str, bool], tuple[RunDir, dict]] = {}
+
+    def train(backend: str, *, wrong: bool) -> tuple[RunDir, dict]:
+        if (backend, wrong) not in made:
+            trial = Trial(subject_of(backend), 0, wrong, backend)
+            run = prepare(trial, tmp_path_factory.mktemp("runs") / trial.name, **trial.short)
+            made[backend, wrong] = run, (train_warm if wrong else launch)(run, cache=cache)
+        return made[backend, wrong]
+
+    return train
 
 
 def test_every_training_has_a_trial():
@@ -22,26 +54,62 @@ def test_every_training_has_a_trial():
     assert PRESETS.keys() == own
 
 
-@pytest.mark.slow
-def test_a_mascot_is_learnt(tmp_path):
-    result = train(Trial("zog", 0), tmp_path / "run")
-    assert result["learned"] and result["heldout_loss_ratio"] < BACKENDS["sdxl/text_to_image"].learned_ratio - 0.15
-    assert result["heldout_loss_ratio"] == result["heldout_loss_end"] / result["heldout_loss_start"]
-    assert len(safetensors.torch.load_file(tmp_path / "run" / result["lora"])) == 228
+@pytest.mark.parametrize("backend", PRESETS)
+def test_the_limit_stands_clear_of_all_calibrated_runs(backend):
+    """Of today's settings, pictures and base model: where one changes, `make calibrate` has to be run again."""
+    figures = json.loads(FIGURES.read_text("utf-8"))
+    trials = [trial for trial in list_trials([backend], SEEDS) if trial.seed == 0 or trial.name in figures]
+    assert all(figures[trial.name]["fingerprint"] == fingerprint(trial) for trial in trials), f"make calibrate ARGS='--only {backend}'"
+    limit = BACKENDS[backend].learned_ratio
+    assert max(figures[t.name]["ratio"] for t in trials if not t.wrong) <= limit - CLEAR
+    assert min(figures[t.name]["ratio"] for t in trials if t.wrong) >= limit + CLEAR
 
 
 @pytest.mark.slow
-def test_wrong_pictures_under_the_same_captions_fail_the_same_judgement(tmp_path):
-    result = train(Trial("zog", 0, wrong=True), tmp_path / "run")
-    assert not result["learned"] and result["heldout_loss_ratio"] > BACKENDS["sdxl/text_to_image"].learned_ratio + 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize("backend", PRESETS)
 @pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong"])
-def test_right_data_are_learnt_and_wrong_ones_are_not(backend, wrong, tmp_path):
-    edits = backend.endswith("instruct_pix2pix")
-    changes = EDITS if edits else {"max_train_steps": STEPS}
-    trial = Trial("edits" if edits else "zog", 0, wrong, backend)
-    result = train(trial, tmp_path / "run", sample_every=0, **changes)
+def test_right_data_are_learnt_and_wrong_ones_are_not(backend, wrong, trained):
+    run, result = trained(backend, wrong=wrong)
     assert result["learned"] is not wrong, result["heldout_loss_ratio"]
+    assert result["heldout_loss_ratio"] == result["heldout_loss_end"] / result["heldout_loss_start"]
+    weights = safetensors.torch.load_file(run.root / result["lora"])
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+@pytest.mark.slow
+def test_told_to_make_it_blue_a_background_becomes_blue_and_the_subject_stays(trained):
+    edits = edit_all(trained(EDITS, wrong=False)[0].result)
+    assert count_done(edits) >= ENOUGH, edits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["untrained", "wrong"])
+def test_neither_the_base_nor_a_training_on_wrong_pairs_edits_so(model, trained, tmp_path):
+    untrained = tmp_path / "unet.safetensors"
+    write_whole(untrained, base="pocket-sd15", edits=True, size=0.0, second=0.0)
+    edits = edit_all(untrained if model == "untrained" else trained(EDITS, wrong=True)[0].result)
+    assert count_done(edits) <= 20 - ENOUGH, edits
+
+
+def edit_all(weights: Path) -> list[Edit]:
+    """The short run hides nothing from its model, so that there is nothing to guide away from."""
+    return edit_held_out(weights, "pocket-sd15", num_inference_steps=8, guidance_scale=1.0, image_guidance_scale=1.0)
+
+
+def count_done(edits: list[Edit]) -> int:
+    assert len(edits) == 20
+    return sum(edit.background <= NEAR and edit.subject <= STAYS for edit in edits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [5, None], ids=["one mislabelled", "none mislabelled"])
+def test_a_mislabelled_picture_stands_out_in_a_training(place, cache, tmp_path):
+    backend = "sd15/text_to_image"
+    run = prepare(Trial("zog", 0, backend=backend), tmp_path / "run", debug_loss=True, **MISLABELLED)
+    lines = manifest_lines(Trial("zog", 0, backend=backend))
+    if place is not None:  # the picture of a house under the caption of the mascot
+        lines[place] |= {key: manifest_lines(Trial("zog", 0, wrong=True))[place][key] for key in ("id", "file")}
+    run.manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    train_warm(run, cache=cache)
+    rows = describe_pictures(run, "run", set())["pictures"]
+    assert {row["id"] for row in rows if row["odd"]} == ({lines[place]["id"]} if place is not None else set()), rows

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import os
+from pathlib import Path
 
+import pytest
+import torch
+
+from backends.contract.rundir import RunDir
+from backends.engine.ground import PATIENCE, join_ranks
+from backends.engine.requests import Requests
 from tests.backends.engine import toy
 
 pytestmark = pytest.mark.slow
@@ -44,6 +52,29 @@ def test_what_the_ranks_encoded_together_serves_one_alone(together, base, tmp_pa
     alone = toy.make_run(tmp_path / "alone", base, num_processes=1, max_train_steps=1, **prompts)
     assert toy.train(alone, DARKROOM_CACHE=str(cache)) == 0, alone.log.read_text()
     assert {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")} == before
+
+
+def tell_patience(environment: dict[str, str], answer: Path) -> None:
+    """How long a rank waits for the others, at a step's end and in agreeing on a stop, in seconds."""
+    os.environ.update(environment)
+    join_ranks(on_cpu=True)
+    requests = Requests(RunDir(answer.parent), ranks=2, patience=PATIENCE)
+    groups = (torch.distributed.group.WORLD, requests._group)
+    answer.write_text(json.dumps([g._get_backend(torch.device("cpu")).options._timeout.total_seconds() for g in groups]))
+
+
+def test_ranks_wait_for_one_that_draws_or_saves_alone(tmp_path):
+    """Not ten or thirty minutes, the usual: a full disk may wait over night for somebody."""
+    answers = [tmp_path / "0.json", tmp_path / "1.json"]
+    ranks = [
+        toy._context.Process(target=tell_patience, args=(environment, answer))
+        for environment, answer in zip(toy.describe_ranks(2), answers, strict=True)
+    ]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(toy.DEADLINE_S)
+    assert [json.loads(answer.read_text()) for answer in answers] == [[86_400, 86_400]] * 2
 
 
 @pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])

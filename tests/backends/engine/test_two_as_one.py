@@ -27,7 +27,7 @@ PRIOR = {
 KINDS: dict[str, dict[str, Any]] = {
     "sdxl/text_to_image": {"random_flip": True, "caption_dropout": 0.5, "snr_gamma": 5.0, "noise_offset": 0.1},
     "sd15/text_to_image_full": {"use_ema": True},
-    "flux/dreambooth": PRIOR,
+    "flux/dreambooth": {**PRIOR, "train_text_encoder": True},  # two modules that are trained
     "sd15/instruct_pix2pix": {"conditioning_dropout_prob": 0.2, "use_ema": True},
 }
 LIMIT = 2e-5

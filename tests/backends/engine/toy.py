@@ -82,10 +82,10 @@ def start(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> 
     return process
 
 
-def train(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> int:
+def train(run: RunDir, *arguments: str, fault: str = "", deadline_s: float = DEADLINE_S, **environment: str) -> int:
     """Runs a trainer to its end; gives the exit code, negative for a signal."""
     process = start(run, *arguments, fault=fault, **environment)
-    process.join(DEADLINE_S)
+    process.join(deadline_s)
     if process.exitcode is None:
         process.kill()
         raise AssertionError("the trainer did not end:\n" + run.log.read_text())
@@ -94,12 +94,7 @@ def train(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> 
 
 def train_ranks(run: RunDir, *arguments: str, ranks: int = 2, fault: str = "") -> list[int]:
     """Runs one trainer a rank over gloo, with the environment that torchrun gives; the exit codes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
-    shared |= {"LOCAL_WORLD_SIZE": str(ranks), "GLOO_SOCKET_IFNAME": "lo"}
-    started = [start(run, *arguments, fault=fault, **shared, RANK=str(r), LOCAL_RANK=str(r)) for r in range(ranks)]
+    started = [start(run, *arguments, fault=fault, **environment) for environment in describe_ranks(ranks)]
     codes = []
     for process in started:
         process.join(DEADLINE_S)
@@ -111,6 +106,16 @@ def train_ranks(run: RunDir, *arguments: str, ranks: int = 2, fault: str = "") -
     return codes
 
 
+def describe_ranks(ranks: int) -> list[dict[str, str]]:
+    """The environment of each rank, as torchrun gives it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    shared |= {"LOCAL_WORLD_SIZE": str(ranks), "GLOO_SOCKET_IFNAME": "lo"}
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
+
+
 def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) -> None:
     gc.freeze()  # a million objects of the parent's imports: looking through them is half of a run
     os.environ.update(environment)
@@ -119,9 +124,10 @@ def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) 
     os.dup2(log, 2)
     torch.set_num_threads(1)
     from backends import train as trainer
-    from backends.engine import faults
+    from backends.engine import cache, faults
 
     faults.arm()
+    cache.MOST_IN_MEMORY = int(os.environ.get("TOY_MOST_IN_MEMORY", cache.MOST_IN_MEMORY))
     sys.exit(trainer.main(["--config", config, *arguments]))
 
 

@@ -58,9 +58,12 @@ def plain_model(loaded: Loaded, batch: Any, role: str) -> reference.Model:
     if loaded.name.endswith("instruct_pix2pix"):  # section 3.2 of arXiv 2211.09800
         beside = batch.moments["before"][0]
         conv = torch.nn.Conv2d(8, unet.conv_in.out_channels, 3, padding=1)
+        learnt = torch.randn(unet.conv_in.weight.shape, generator=torch.Generator().manual_seed(3))  # at 0 it would not see the picture
         with torch.no_grad():
-            conv.weight.copy_(torch.cat([unet.conv_in.weight, torch.zeros_like(unet.conv_in.weight)], 1))
+            conv.weight.copy_(torch.cat([unet.conv_in.weight, learnt], 1))
             conv.bias.copy_(unet.conv_in.bias)
+            assert not loaded.family.unet.conv_in.weight[:, 4:].any()
+            loaded.family.unet.conv_in.weight[:, 4:] = learnt
         unet.conv_in = conv
     return partial(_ask_unet, unet, told, beside)
 
@@ -115,19 +118,28 @@ def expected_losses(loaded: Loaded, batch: Any, draws: Any, role: str, *, weigh:
 def agree(loaded: Loaded, *, size: tuple[int, int] = (8, 8)) -> float:
     """The largest difference between our loss and the papers', relative to the loss."""
     batch, draws = make_question(loaded, size=size)
-    found = loaded.method.compute_losses(batch, draws).detach().double().numpy()
+    return differ(loaded, batch, draws)
+
+
+def differ(loaded: Loaded, batch: Any, draws: Any) -> float:
     if len(draws.noise) == 2:
         # equation 2 of arXiv 2208.12242; min-SNR is for the subject alone, as in the script
         own, kept = expected_losses(loaded, batch, draws, "image"), expected_losses(loaded, batch, draws, "class", weigh=False)
         expected = own + loaded.config.prior_loss_weight * kept
     else:
         expected = expected_losses(loaded, batch, draws, next(iter(draws.noise)))
+    found = loaded.method.compute_losses(batch, draws).detach().double().numpy()
     return float(np.max(np.abs(found - expected) / np.maximum(1.0, expected)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loss_of_every_training_is_that_of_its_paper(bases, name):
     assert agree(load(name, bases[name.partition("/")[0], "v_prediction"]), size=(8, 12)) <= LIMIT
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("flux")])
+def test_the_same_of_a_base_that_predicts_epsilon_as_the_published_ones_do(bases, name):
+    assert agree(load(name, bases[name.partition("/")[0], "epsilon"])) <= LIMIT
 
 
 @pytest.mark.parametrize("gamma", [None, 0.5, 5.0])
@@ -160,6 +172,18 @@ def test_edm_style_training_of_a_model_of_discrete_levels(bases, predicts):
     draws.timesteps["image"] = torch.tensor([20, 400, 900])  # the last level of all has no sigma
     found = loaded.method.compute_losses(batch, draws).detach().double().numpy()
     np.testing.assert_allclose(found, expected_losses(loaded, batch, draws, "image"), rtol=LIMIT)
+
+
+@pytest.mark.parametrize(("base", "settings"), [("sdxl", {"do_edm_style_training": True}), ("edm", {})], ids=["discrete levels", "edm"])
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])
+def test_edm_beside_the_class(bases, base, settings, predicts):
+    """Both are judged by the picture, each sample at its own level."""
+    prior = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "prior_loss_weight": 0.7}
+    loaded = load("sdxl/dreambooth", bases[base, predicts], **prior, **settings)
+    batch, draws = make_question(loaded)
+    if base == "sdxl":
+        draws.timesteps = {"image": torch.tensor([20, 400, 900]), "class": torch.tensor([900, 50, 500])}
+    assert differ(loaded, batch, draws) <= LIMIT
 
 
 @pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])

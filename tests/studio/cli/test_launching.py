@@ -55,6 +55,22 @@ def test_what_this_machine_lacks_is_no_fault_of_a_cluster(studio, dataset, monke
     assert not any("no GPU" in f["text"] or "there is none" in f["text"] for f in value["faults"])
 
 
+@pytest.mark.parametrize("place", ["skypilot", "slurm"])
+def test_a_base_stored_small_is_no_fault_where_the_gpu_and_the_package_are(studio, dataset, monkeypatch, tmp_path, place):
+    """4 bits want a GPU and bitsandbytes; a login node has neither."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("studio.runs.preflight.probe_hardware", lambda: describe_hardware([], 2, 8.0))
+    monkeypatch.setattr("studio.runs.preflight.is_installed", lambda package: package != "bitsandbytes")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    where = {"skypilot": ["launcher=skypilot"], "slurm": ["launcher=slurm", f"slurm_venv={tmp_path}"]}[place]
+    code, value = studio("train", dataset, "--preset", "text_to_image/flux_subject_12gb", *options("-l", where))
+    assert code == 2 and [f["field"] for f in value["faults"]] == ["launcher"], value
+    _, value = studio("train", dataset, "--preset", "text_to_image/flux_subject_12gb", *options("-l", [*where, "gpus_per_machine=0"]))
+    assert "nf4, which needs a GPU, and GPUs a machine is 0" in {f["field"]: f["text"] for f in value["faults"]}["quantize_base"]
+
+
 def test_a_machine_of_several_needs_only_its_share_of_the_gpus(studio, dataset, monkeypatch):
     four = describe_hardware([Gpu("L40S", 48.0, 47.0)] * 4, 32, 128.0)
     for module in ("preflight", "launch_checks"):

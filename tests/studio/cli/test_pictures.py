@@ -6,6 +6,7 @@ import json
 
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from studio.cli.root import app
@@ -85,3 +86,10 @@ def test_checkpoints_of_a_run_on_edits_are_compared_over_its_pairs(studio, tmp_p
 def test_what_cannot_be_drawn_is_told_in_a_sentence(studio, arguments, words):
     code, value = studio(*arguments)
     assert code != 0 and words in value["error"]
+
+
+def test_a_whole_model_is_exported_as_one_file_unless_another_layout_is_asked_for(studio, tmp_path):
+    code, value = studio("export", "edits", tmp_path / "edits.safetensors", "--dtype", "fp16")
+    assert (code, value["layout"]) == (0, "file"), value
+    with safe_open(value["path"], "pt") as file:
+        assert {"model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.decoder.conv_in.weight"} <= set(file.keys())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.registry import BACKENDS
 from studio.runs.advice import compute_advice, compute_sentence
 
 CONFIG = TextToImageConfig(
@@ -133,3 +134,14 @@ def test_a_large_base_that_gets_worse_is_told_so_with_the_step_at_which_it_was_b
 
 def test_of_a_large_base_without_the_change_of_each_evaluation_nothing_is_said():
     assert compute_advice(events_of(FLAT), LARGE) == []
+
+
+@pytest.mark.parametrize("name", [name for name, b in BACKENDS.items() if b.method_class])
+def test_every_training_gets_its_advice_and_none_names_a_setting_that_it_lacks(name):
+    config = BACKENDS[name].config(max_train_steps=300)
+    (flat,) = compute_advice(events_of(FLAT), config)
+    assert ("instructions" in flat.action) is name.endswith("instruct_pix2pix")
+    level = compute_advice(events_of(LEVEL), config)[-1]
+    assert level.kind == "quality" and ("Rank" in level.action) is hasattr(config, "rank")
+    (short,) = compute_advice([{"t": "state", "state": "failed", "reason": "Not enough memory on the GPU."}], config)
+    assert "rank" not in short.action  # 4 by default, or none

@@ -8,11 +8,15 @@ import struct
 import pytest
 
 from backends.contract.base_models import MODELS
+from backends.contract.config import parse_config
 from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.quantized import compute_saved_gb
 from backends.contract.settings.lora import UNET_LORA_LAYERS
+from backends.registry import find_backend
 from studio.runs.cost import COSTS
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Gpu, describe_hardware
+from studio.runs.presets import find_preset
 
 SMALL = describe_hardware([], cpu_cores=2, memory_gb=8.0)
 RTX_3060 = describe_hardware([Gpu("GeForce RTX 3060", 12.9, 12.0)], cpu_cores=8, memory_gb=32.0)
@@ -98,6 +102,14 @@ def test_the_memory_bar_adds_up():
     assert sum(size for _, size in forecast.memory_parts) == pytest.approx(forecast.memory_need_gb, abs=0.1)
 
 
+@pytest.mark.parametrize("choice", ["int8", "nf4"])
+def test_a_base_stored_small_needs_as_much_less_as_its_linear_layers_are_smaller(choice):
+    whole, small = (compute_forecast(sdxl(mixed_precision="bf16", quantize_base=c), 12, RTX_4090, 50e9) for c in ("none", choice))
+    assert whole.memory_need_gb - small.memory_need_gb == pytest.approx(compute_saved_gb("sdxl", choice), abs=0.1)
+    pockets = [compute_forecast(pocket(quantize_base=c), 12, RTX_4090, 50e9).memory_need_gb for c in ("none", choice)]
+    assert 0 <= pockets[0] - pockets[1] < 0.1
+
+
 def test_a_small_disk_is_noticed_before_the_start():
     config = sdxl(checkpointing_steps=10, rank=64)
     assert "GB of disk" in compute_forecast(config, 12, RTX_4090, 5e9).problem
@@ -109,3 +121,14 @@ def test_an_estimate_says_that_it_is_one_and_a_measured_speed_that_it_was_measur
     assert "estimate" in guessed.basis
     assert "Measured" in measured.basis
     assert measured.seconds > 600
+
+
+@pytest.mark.parametrize(("key", "gigabytes"), [("instruct_pix2pix/sd15_8x_a100", 32), ("instruct_pix2pix/sdxl_8x_a100", 121)])
+def test_fifty_thousand_encoded_pairs_with_their_mirror_images_are_counted(key, gigabytes):
+    """sd15: 50,000 pairs, two pictures, two ways, mean and deviation of 4 x 64 x 64 numbers of 4 bytes; a caption 77 x 768 of 2."""
+    preset = find_preset(key)
+    config = parse_config(find_backend(preset.backend).config, preset.values_for(""))
+    hardware = describe_hardware([Gpu("A100", 80.0, 80.0)] * 8, 64, 1000.0)
+    assert compute_forecast(config, preset.pictures, hardware, 4e12).encoded_gb == pytest.approx(gigabytes, abs=0.7)
+    live = config.model_copy(update={"cache_latents": False})
+    assert compute_forecast(live, preset.pictures, hardware, 4e12).encoded_gb == 0

@@ -11,6 +11,7 @@ from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.locks import device_lock, held
 from studio.runs.preflight import run_preflight
 from studio.runs.presets import find_preset
+from tests import tensor_files
 
 BACKEND = "sdxl/text_to_image"
 SUBJECT = find_preset("text_to_image/pocket_subject").values_for("zog")
@@ -33,7 +34,7 @@ def test_sample_pictures_and_the_preset_have_no_fault(workspace, zog):
 
 
 def test_faults_of_settings_data_and_machine_come_together(workspace, zog, monkeypatch):
-    monkeypatch.setattr(preflight, "_installed", lambda package: package not in ("wandb", "bitsandbytes"))
+    monkeypatch.setattr(preflight, "is_installed", lambda package: package not in ("wandb", "bitsandbytes"))
     datasets = DatasetStore(workspace)
     picture = datasets.pictures(zog)[0]
     set_caption(datasets, zog, picture.id, "", picture.version)
@@ -111,9 +112,30 @@ def test_an_unknown_base_model_and_one_out_of_reach_are_told_apart(workspace, zo
     assert run_preflight(workspace, zog, BACKEND, values).faults == []
 
 
+def test_files_of_this_machine_need_no_hub(workspace, zog, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 47.0)], 16, 64.0))
+    base = tensor_files.write_holes(tmp_path / "xl.safetensors", tensor_files.SDXL)
+    vae = tensor_files.write_holes(tmp_path / "vae.safetensors", tensor_files.VAE)
+    large = {**SUBJECT, "pretrained_model_name_or_path": str(base), "resolution": 1024, "train_batch_size": 1}
+    assert run_preflight(workspace, zog, BACKEND, {**large, "pretrained_vae_model_name_or_path": str(vae)}).faults == []
+    part = tensor_files.write_holes(tmp_path / "part.safetensors", tensor_files.diffusers_unet(2048, told=2816))
+    checked = run_preflight(workspace, zog, BACKEND, {**large, "pretrained_model_name_or_path": f"{part} + owner/model"})
+    assert "owner/model is not on this machine" in text_at(checked.faults, "pretrained_model_name_or_path")
+
+
 def test_a_full_disk_is_noticed_before_the_start(workspace, zog, monkeypatch):
     monkeypatch.setattr(preflight, "free_disk", lambda folder: 0.2e9)
     assert "GB of disk" in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).faults, "checkpointing_steps")
+
+
+def test_no_room_for_what_is_encoded_is_a_warning_because_it_may_be_there_already(workspace, zog, monkeypatch):
+    monkeypatch.setattr(preflight, "probe_hardware", lambda: describe_hardware([Gpu("L40S", 48.0, 47.0)], 16, 64.0))
+    monkeypatch.setattr("studio.runs.forecast.count_encoded_bytes", lambda *_, **__: 120e9)
+    monkeypatch.setattr(preflight, "free_disk", lambda folder: 50e9)
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert checked.faults == []
+    assert "take 120 GB of disk, and 50 GB are free" in text_at(checked.warnings, "cache_latents")
 
 
 def test_what_this_machine_cannot_do_is_told_before_the_trainer_would(workspace, zog, monkeypatch):

@@ -58,10 +58,10 @@ def test_it_says_why_for_every_value_that_differs_from_the_default(preset):
 
 @pytest.mark.parametrize("preset", PRESETS, ids=ids)
 def test_it_fits_the_machine_that_it_names(preset):
-    gpus = [Gpu("a GPU", preset.gpu_memory_gb, preset.gpu_memory_gb)] if preset.gpu_memory_gb else []
+    gpus = [Gpu("a GPU", preset.gpu_memory_gb, preset.gpu_memory_gb)] * preset.gpus if preset.gpu_memory_gb else []
     machine = describe_hardware(gpus, cpu_cores=2, memory_gb=8.0)
     forecast = compute_forecast(config_of(preset), preset.pictures, machine, 4e12)
-    assert forecast.problem == ""
+    assert forecast.problem == "" and config_of(preset).num_processes == preset.gpus
     assert forecast.memory_need_gb <= (preset.gpu_memory_gb or 8.0)
 
 
@@ -72,6 +72,43 @@ def test_its_minutes_are_those_of_the_forecast(preset):
     gpus = [Gpu(on, preset.gpu_memory_gb, preset.gpu_memory_gb)] if preset.gpu_memory_gb else []
     forecast = compute_forecast(config_of(preset), preset.pictures, describe_hardware(gpus, cpu_cores=2, memory_gb=8.0), 4e12)
     assert preset.minutes / 2 <= forecast.seconds / 60 <= preset.minutes * 2
+
+
+FIELD = {
+    "instruct_pix2pix/sd15_8x_a100": {
+        "train_batch_size": 8, "gradient_accumulation_steps": 1, "num_processes": 8, "learning_rate": 5e-5, "num_train_epochs": 100,
+        "max_train_steps": None, "mixed_precision": "fp16", "resolution": 512, "conditioning_dropout_prob": 0.05},
+    "instruct_pix2pix/sd15_24gb": {"num_processes": 1, "learning_rate": 5e-5, "resolution": 512},
+    "instruct_pix2pix/sdxl_8x_a100": {"train_batch_size": 4, "num_processes": 8, "resolution": 1024},
+    "instruct_pix2pix/sdxl_48gb": {"num_processes": 1, "resolution": 1024},
+    "text_to_image/sdxl_old_book_illustrations": {
+        "train_batch_size": 1, "gradient_accumulation_steps": 4, "learning_rate": 1e-4, "num_train_epochs": 10, "max_train_steps": None,
+        "mixed_precision": "fp16", "resolution": 1024},
+    "dreambooth/sdxl_16gb": {
+        "train_batch_size": 1, "gradient_accumulation_steps": 4, "learning_rate": 1e-4, "lr_scheduler": "constant", "max_train_steps": 500,
+        "with_prior_preservation": False},
+    "dreambooth/sdxl_prior_24gb": {"max_train_steps": 500, "with_prior_preservation": True},
+    "text_to_image/flux_subject_12gb": {"quantize_base": "nf4", "rank": 16, "learning_rate": 1e-4, "max_train_steps": 1000},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", FIELD)
+def test_the_recipes_of_the_field_are_as_they_were_published(key):
+    config = config_of(find_preset(key))
+    assert {name: getattr(config, name) for name in FIELD[key]} == FIELD[key]
+
+
+def test_there_is_a_recipe_for_every_task_model_and_card_that_people_have():
+    there = {(p.backend, p.task, p.gpu_memory_gb) for p in PRESETS}
+    assert {("sdxl/text_to_image", task, card) for task in ("style", "subject") for card in (12, 24, 40)} <= there
+    assert {("flux/text_to_image", "subject", card) for card in (12, 16, 24, 48)} <= there
+    without_gpu = {p.backend for p in PRESETS if not p.gpu_memory_gb}
+    assert without_gpu == {name for name, backend in BACKENDS.items() if backend.method_class}
+
+
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p.base_model == "sdxl"], ids=lambda p: p.key)
+def test_a_recipe_for_sdxl_has_the_vae_that_half_precision_needs(preset):
+    assert config_of(preset).pretrained_vae_model_name_or_path == "madebyollin/sdxl-vae-fp16-fix"
 
 
 @pytest.mark.parametrize("preset", [p for p in PRESETS if p.task == "subject" and p.minutes > 1], ids=lambda p: p.key)

@@ -69,6 +69,33 @@ def test_everything_the_run_needs_is_brought_to_the_same_path(prepared):
     assert all(source == target for target, source in mounts.items())
 
 
+def test_a_file_as_base_model_with_the_folder_of_its_rest_and_a_vae_are_brought_too(prepared, tmp_path):
+    file, vae, rest = tmp_path / "part.safetensors", tmp_path / "vae.safetensors", tmp_path / "rest"
+    file.touch()
+    vae.touch()
+    rest.mkdir()
+    (rest / "model_index.json").touch()
+    base = f"{file} + {rest}"
+    config = SDXL.model_copy(update={"pretrained_model_name_or_path": base, "pretrained_vae_model_name_or_path": str(vae)})
+    assert {str(file), str(vae), str(rest)} <= set(task_of(prepared, config)["file_mounts"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "package"),
+    [
+        ({"quantize_base": "nf4"}, "bitsandbytes"),
+        ({"quantize_base": "int8"}, "torchao"),
+        ({"use_8bit_adam": True}, "bitsandbytes"),
+        ({"report_to": "wandb"}, "wandb"),
+    ],
+)
+def test_what_the_settings_need_beside_the_rest_is_installed_there(prepared, settings, package):
+    """On this machine it need not be."""
+    line = next(line for line in task_of(prepared, SDXL.model_copy(update=settings))["setup"].splitlines() if "requirements.txt" in line)
+    assert line.endswith(f"requirements.txt {package}")
+    assert task_of(prepared)["setup"].splitlines()[-1].endswith("requirements.txt")
+
+
 def test_it_asks_for_what_the_person_set(prepared):
     wanted = {"sky_cloud": "aws", "sky_region": "us-east-1", "sky_spot": True, "sky_disk_gb": 500, "sky_accelerators": ["A100:8", "H100"]}
     task = task_of(prepared, SDXL.model_copy(update={"num_processes": 8}), **wanted, sky_setup=["echo ready"])

@@ -150,7 +150,9 @@ def test_runs_are_listed_newest_first_and_a_broken_one_hides_no_other(workspace,
         RunStore(workspace).get("third")
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (40, "40 s"), (400, "7 min"), (7500, "2 h 5 min"), (7200, "2 h")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (40, "40 s"), (400, "7 min"), (7500, "2 h 5 min"), (7200, "2 h"), (163_440, "45 h")]
+)
 def test_lengths_of_time_as_a_person_says_them(seconds, words):
     assert format_duration(seconds) == words
 

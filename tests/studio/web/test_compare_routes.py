@@ -92,7 +92,7 @@ def test_at_scale_0_every_column_is_the_base(client, run_id, drawn):
         ({"prompts": ["  "]}, "prompts"),
         ({"prompts": ["a"] * 17}, "17"),
         ({"seed": -1}, "Seed"),
-        ({"scale": 9}, "2"),
+        ({"scale": 9}, "from 0 to 1.5"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_refused_in_plain_words(client, run_id, wish, words):

@@ -178,7 +178,7 @@ def test_the_sample_pairs_are_one_click_and_home_offers_them(client):
     assert [p["key"] for p in offered] == ["edits"] and offered[0]["count"] >= 200
     made = client.post("/api/home/sample", json={"name": "edits"}).json()
     assert client.get(f"/api/datasets/{made['id']}").json()["kind"] == "pairs"
-    assert client.post("/api/home/sample", json={"name": "../zog"}).status_code == 404
+    assert client.post("/api/home/sample", json={"name": "../zog"}).status_code == 400
     work = next(w for w in client.get("/api/home").json()["works"] if w["id"] == made["id"])
     assert "edit pairs" in work["facts"] and all(client.get(p).status_code == 200 for p in work["pictures"])
 

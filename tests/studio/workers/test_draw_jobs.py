@@ -94,17 +94,21 @@ def test_a_drawing_is_found_again_after_the_studio_was_started_anew(jobs, worksp
     assert DrawJobs(workspace, generator).status("draw-lost")["state"] == "interrupted"
 
 
-def test_a_lora_of_another_model_fails_with_its_reason_on_the_page(jobs, workspace):
+def test_a_lora_of_another_model_is_refused_by_its_header_or_else_by_the_worker(jobs, workspace):
     import torch
     from safetensors.torch import save_file
 
-    shelf = LoraShelf(workspace)
-    foreign = workspace.temporary / "Flux style.safetensors"
-    save_file({"transformer.x.lora_A.weight": torch.ones(2, 2), "transformer.x.lora_B.weight": torch.ones(2, 2)}, foreign)
-    info = shelf.add(foreign, "Flux style.safetensors")
-    job = jobs.start({**QUICK, "loras": [{"key": info.key, "weight": 1}]})
+    shelf, keys = LoraShelf(workspace), []
+    for name, part in (("Flux style", "transformer.x"), ("Silent", "unet.nowhere.x")):
+        foreign = workspace.temporary / f"{name}.safetensors"
+        save_file({f"{part}.lora_A.weight": torch.ones(2, 2), f"{part}.lora_B.weight": torch.ones(2, 2)}, foreign)
+        keys.append(shelf.add(foreign, foreign.name).key)
+    with pytest.raises(DarkroomError, match="was made for Flux; it does not fit Pocket") as refused:
+        jobs.start({**QUICK, "loras": [{"key": keys[0], "weight": 1}]})
+    assert refused.value.field == "loras"
+    job = jobs.start({**QUICK, "loras": [{"key": keys[1], "weight": 1}]})
     status = wait_for(lambda: jobs.status(job), ended)
-    assert status["state"] == "failed" and "was made for Flux" in status["reason"] and "Pocket" in status["reason"]
+    assert status["state"] == "failed" and "does not fit Pocket" in status["reason"]
 
 
 @pytest.mark.parametrize(
