@@ -79,15 +79,15 @@ _CONFIGS: dict[tuple[str, str], type[Config]] = {
 # with what the base knows.
 _LEARNED = {
     ("sd15", "text_to_image"): 0.61,
-    ("sd15", "text_to_image_full"): 0.6,
+    ("sd15", "text_to_image_full"): 0.59,
     ("sd15", "dreambooth"): 0.66,
-    ("sd15", "instruct_pix2pix"): 0.74,
+    ("sd15", "instruct_pix2pix"): 0.78,
     ("sdxl", "text_to_image"): 0.74,
-    ("sdxl", "text_to_image_full"): 0.68,
+    ("sdxl", "text_to_image_full"): 0.65,
     ("sdxl", "dreambooth"): 0.79,
-    ("sdxl", "instruct_pix2pix"): 0.84,
+    ("sdxl", "instruct_pix2pix"): 0.86,
     ("flux", "text_to_image"): 0.7,
-    ("flux", "dreambooth"): 0.555,
+    ("flux", "dreambooth"): 0.55,
 }
 # Pairs that somebody may look for, and why they are not there.
 REFUSED = {

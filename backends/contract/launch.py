@@ -71,7 +71,11 @@ class LaunchSettings(Config):
         None, "GPUs a machine", "0 to 16, or empty for as many as there are processes; 0 trains on CPUs.", group="launch", ge=0, le=16
     )
     distribution: Literal["ddp", "fsdp2", "deepspeed"] = setting(
-        "ddp", "Shares the work by", "One of three. The trainer runs ddp: a whole model on each GPU.", group="launch", widget="choice"
+        "ddp",
+        "Shares the work by",
+        "One of three. ddp: a whole model on each GPU. fsdp2: all weights that are trained, divided over the GPUs, where memory is short.",
+        group="launch",
+        widget="choice",
     )
     dynamo_backend: Literal["no", "inductor", "aot_eager", "cudagraphs"] = setting(
         "no", "Compiles by", "One of four. inductor compiles the model first: minutes at the start, faster steps.",

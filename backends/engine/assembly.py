@@ -45,7 +45,7 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     rows = limit_rows(read_manifest(run.manifest), getattr(config, "max_train_samples", None), ground.seed)
     wish = kind.wish_pictures(config)
     if wish or not config.cache_latents or getattr(config, "train_text_encoder", False):
-        family.wake()  # it draws, or its encoders stay beside it
+        ground.sharing.wake(family)  # it draws, or its encoders stay beside it
     drawn = ensure_drawn(ground, family, wish, build_sample_settings(ground)) if wish else []  # before anything changes the model
     method: Method = kind(family, config)
     items, buckets = method.build_items([*rows, *drawn]), list_run_buckets(config)
@@ -53,7 +53,7 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     ground.check_stop()
     reporter.phase("caching", 0, len(items))
     data = build_data(ground, family, method, items, placements)
-    family.wake()
+    ground.sharing.wake(family)
     ground.check_stop()
     return build_training(ground, family, method, items, data=data, dataset_hash=compute_dataset_hash(rows))
 
@@ -67,7 +67,7 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
     trained = average_weights(c, weights, updater)
     progress = restore(ground, trained, updater)
     bare = LossModule(method, trained.modules)
-    model = a.prepare(bare)
+    model = ground.sharing.wrap(bare)
     recipe = Recipe(
         c, backend=ground.backend.name, family=family, trained=trained, items=items, dataset_hash=dataset_hash, seed=ground.seed
     )
@@ -78,6 +78,7 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
         settings={**c.model_dump(mode="json"), "seed": ground.seed},
         limit=c.checkpoints_total_limit,
         active=a.is_main_process,
+        gathers=ground.sharing.gathers,
         is_stop_wanted=ground.requests.is_stop_wanted,
     )
     plans = method.plan_samples(items)
@@ -103,7 +104,7 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
         requests=ground.requests,
         reporter=ground.reporter,
         step_log=StepLog(a.device),
-        no_sync=lambda: a.no_sync(model),
+        sharing=ground.sharing,
         autocast=a.autocast,
         average=lambda values: a.reduce(values, "mean") if a.num_processes > 1 else values,
         add_up=lambda values: a.reduce(values.to(a.device), "sum").cpu() if a.num_processes > 1 else values,
@@ -141,7 +142,8 @@ def build_weights(ground: Ground, family: Family, method: Method) -> Trained:
     """What the method trains: adapters, or all weights of what predicts."""
     c = ground.config
     if method.trains == "denoiser":
-        return WholeModule(*family.denoiser())
+        component, module = family.denoiser()
+        return WholeModule(component, ground.sharing.divide(module))
     shape = AdapterShape(rank=c.rank, alpha=c.lora_alpha, dropout=c.lora_dropout, variant=c.lora_variant)
     return Adapters(family.adapter_targets(c.lora_layers, text_encoders=c.train_text_encoder), shape, seed=ground.seed)
 

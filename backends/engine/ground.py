@@ -17,7 +17,10 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env
 
 from backends.contract.base_models import resolve_source
+from backends.contract.config import ConfigFaults
+from backends.contract.division import find_division_faults
 from backends.contract.errors import DarkroomError
+from backends.contract.launch import read_launch
 from backends.contract.rundir import RunDir
 from backends.engine.checkpoint import Checkpoint
 from backends.engine.faults import pass_failpoint
@@ -25,6 +28,7 @@ from backends.engine.precision import DTYPES, apply_switches, choose_precision
 from backends.engine.reporter import Reporter
 from backends.engine.requests import Requests
 from backends.engine.resume import check_settings, find_resume
+from backends.engine.sharing import Copies, Shards, Sharing
 from backends.engine.whole import sweep
 from backends.families.protocol import Family, LoadOptions, NoiseOptions
 from backends.registry import Backend
@@ -46,6 +50,7 @@ class Ground:
     config: Any
     reporter: Reporter
     accelerator: Accelerator
+    sharing: Sharing
     requests: Requests
     seed: int
     checkpoint: Checkpoint | None
@@ -60,6 +65,7 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     """Processes, precision, the checkpoint to go on from, the seed."""
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     check_sharing(dict(os.environ))
+    divides = wants_division(run, config)
     on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU")
     check_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", ranks)), 0 if on_cpu else torch.cuda.device_count())
     probe = join_ranks(on_cpu)
@@ -81,7 +87,8 @@ def lay_ground(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *
     seed = found.values["settings"]["seed"] if found else config.seed
     if seed is None:
         seed = agree_on_seed(accelerator)
-    return Ground(run, backend, config, reporter, accelerator, requests, int(seed), found)
+    sharing = Shards(accelerator, reporter) if divides else Copies(accelerator)
+    return Ground(run, backend, config, reporter, accelerator, sharing, requests, int(seed), found)
 
 
 def join_ranks(on_cpu: bool) -> PartialState:
@@ -123,8 +130,21 @@ def check_gpus(started: int, there: int) -> None:
         )
 
 
+def wants_division(run: RunDir, config: Any) -> bool:
+    """Whether the launch settings that were frozen with the run ask to divide its weights over the ranks.
+
+    Raises:
+        ConfigFaults: When they ask for what cannot be.
+    """
+    launch = read_launch(run)
+    faults = find_division_faults(config, launch)
+    if faults:
+        raise ConfigFaults(faults)
+    return launch.distribution == "fsdp2"
+
+
 def check_sharing(environment: dict[str, str]) -> None:
-    """Refuses to train when the launcher was told to divide the model over GPUs: judging and saving need the whole of it.
+    """Refuses to train when the launcher was told to divide the model over GPUs: the trainer does that itself, or not at all.
 
     Raises:
         DarkroomError: With the way out.
@@ -132,8 +152,9 @@ def check_sharing(environment: dict[str, str]) -> None:
     for name, title in {"FSDP": "FSDP", "DEEPSPEED": "DeepSpeed", "MEGATRON_LM": "Megatron-LM"}.items():
         if environment.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true", "yes"):
             raise DarkroomError(
-                f"accelerate launch was told to use {title}, which divides the model over GPUs; this trainer needs the whole model on "
-                "each. Start without it: accelerate launch --multi_gpu, with a file made by “python -m studio accelerate-config”."
+                f"accelerate launch was told to use {title}, which divides the model over GPUs; this trainer does so itself, where "
+                "launch.yaml in the run’s folder says “distribution: fsdp2”. Start without it: accelerate launch --multi_gpu, with a file "
+                "made by “python -m studio accelerate-config”."
             )
 
 

@@ -91,12 +91,17 @@ class FixedEvaluations:
     def measure(
         self, compute_losses: Callable[..., torch.Tensor], *, rank: int = 0, ranks: int = 1, add_up: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        """The loss of each evaluation now, float64; ranks share them and `add_up` sums their shares."""
+        """The loss of each evaluation now, float64; ranks share them and `add_up` sums their shares.
+
+        All go forward as often, for a divided model needs every rank at each pass: who has run out of chunks takes one again in vain.
+        """
         losses = torch.zeros(len(self), dtype=torch.float64)
-        for chunk in self._chunks[rank::ranks]:
+        for number in range(rank, -(-len(self._chunks) // ranks) * ranks, ranks):
+            chunk = self._chunks[number % len(self._chunks)]
             batch, timesteps, noise = self._prepare(chunk)
             found = compute_losses(batch, self._method.draw_fixed(batch, timesteps, noise), weighted=False)
-            losses[chunk] = found.double().cpu()
+            if number < len(self._chunks):
+                losses[chunk] = found.double().cpu()
         return add_up(losses)
 
     def _prepare(self, chunk: list[int]) -> tuple[Batch, torch.Tensor, torch.Tensor]:

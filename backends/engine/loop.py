@@ -22,6 +22,7 @@ from backends.engine.requests import Requests
 from backends.engine.sampling import Job, Sampler
 from backends.engine.saving import Saver
 from backends.engine.seeds import build_generator, seed_dropout
+from backends.engine.sharing import Sharing
 from backends.engine.sources import Source
 from backends.engine.trained import Trained
 from backends.methods.protocol import Batch, Draws, Method, Share
@@ -117,7 +118,7 @@ class Training:
     requests: Requests
     reporter: Reporter
     step_log: StepLog
-    no_sync: Callable[[], AbstractContextManager[Any]]
+    sharing: Sharing
     autocast: Callable[[], AbstractContextManager[Any]]
     average: Callable[[torch.Tensor], torch.Tensor]
     add_up: Callable[[torch.Tensor], torch.Tensor]
@@ -186,7 +187,7 @@ def accumulate_gradients(t: Training) -> torch.Tensor:
         share = Share(t.rank, t.cadence.ranks)
         draws = t.method.draw(batch, build_generator(t.device, t.seed, step, micro, 0), share)
         seed_dropout(t.device, t.seed, "dropout", step, micro, t.rank)
-        with t.no_sync() if micro < count - 1 else nullcontext():
+        with t.sharing.no_sync(t.model) if micro < count - 1 else nullcontext():
             losses = t.model(batch, draws)
             pass_failpoint("step.after_forward")
             loss = losses.mean() / count
@@ -265,10 +266,12 @@ def judge_pictures(t: Training) -> None:
 
 def sample(t: Training, jobs: list[Job]) -> None:
     """Draws pictures with the weights as they are now, on rank 0."""
-    if t.sampler is None or not jobs:
+    if not jobs:
         return
     t.trained.eval()
-    t.sampler.draw(jobs, t.progress.step)
+    with t.sharing.whole():
+        if t.sampler is not None:
+            t.sampler.draw(jobs, t.progress.step)
 
 
 def _check_numbers(t: Training) -> None:

@@ -10,6 +10,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
+from backends.engine.pieces import compute_norm, cut, gather, take_gradients
 
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
@@ -119,11 +120,10 @@ class Updater:
         self._rates.append(rate * self.optimizer.param_groups[0].get("d", 1.0))  # Prodigy's distance, by which it takes the rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
+        gradients = take_gradients(self._parameters)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        # as torch.nn.utils.get_total_norm, whose sorting by device and type costs more than half of it on a CPU
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm = compute_norm(self._parameters, gradients)
         if self._fused and self.scaler is None:
             self._apply_fused(norm)
         else:
@@ -158,17 +158,25 @@ class Updater:
             self.optimizer.step()
 
     def state(self, named: dict[str, torch.nn.Parameter]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """(tensors, plain values) from which `load_state` restores everything, by the names of the parameters."""
+        """(tensors, plain values) from which `load_state` restores everything, by the names of the parameters.
+
+        Of a divided model all ranks must ask, and rank 0 gets it.
+        """
         names = self._order_names(named)
         tensors: dict[str, torch.Tensor] = {}
+        belonging: dict[str, torch.nn.Parameter] = {}
         values: dict[str, Any] = {}
         for number, kept in self.optimizer.state_dict()["state"].items():
             for key, value in kept.items():
                 if isinstance(value, torch.Tensor):
-                    tensors[f"{names[number]}/{key}"] = value.detach().cpu().contiguous().clone()
+                    tensors[f"{names[number]}/{key}"], belonging[f"{names[number]}/{key}"] = value, self._parameters[number]
                 else:
                     values[f"{names[number]}/{key}"] = value
-        return tensors, {"values": values, "groups": self._changed_numbers(), "scaler": self.scaler.state_dict() if self.scaler else None}
+        return gather(tensors, belonging), {
+            "values": values,
+            "groups": self._changed_numbers(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+        }
 
     def load_state(self, named: dict[str, torch.nn.Parameter], tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
         """Restores what `state` gave."""
@@ -176,7 +184,7 @@ class Updater:
         state: dict[int, dict[str, Any]] = {}
         for key, value in {**tensors, **plain["values"]}.items():
             name, _, part = key.rpartition("/")
-            state.setdefault(numbers[name], {})[part] = value
+            state.setdefault(numbers[name], {})[part] = cut(value, named[name]) if isinstance(value, torch.Tensor) else value
         groups = self.optimizer.state_dict()["param_groups"]
         for group, kept in zip(groups, plain.get("groups") or [{}] * len(groups), strict=True):
             group |= kept

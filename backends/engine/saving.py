@@ -28,7 +28,7 @@ WAIT_S = 2.0
 
 
 class Saver:
-    """Writes checkpoints of one run, on rank 0."""
+    """Writes checkpoints of one run, on rank 0; where the weights are divided, `gathers`, the others help to gather them."""
 
     def __init__(
         self,
@@ -39,14 +39,16 @@ class Saver:
         settings: dict[str, Any],
         limit: int | None,
         active: bool,
+        gathers: bool,
         is_stop_wanted: Callable[[], bool],
     ) -> None:
         self._run, self._recipe, self._reporter = run, recipe, reporter
-        self._settings, self._limit, self._active, self._is_stop_wanted = settings, limit, active, is_stop_wanted
+        self._settings, self._limit, self._is_stop_wanted = settings, limit, is_stop_wanted
+        self._active, self._takes_part = active, active or gathers
 
     def save(self, progress: Progress, trained: Trained, updater: Updater) -> None:
         """A checkpoint of the present step, then the old ones beyond the limit go."""
-        if not self._active:
+        if not self._takes_part:
             return
         self._reporter.phase("saving", progress.step, progress.step)
         heldout = progress.judgements[-1][1] if progress.judgements and progress.judgements[-1][0] == progress.step else None
@@ -61,6 +63,8 @@ class Saver:
         }
         header = self._recipe.header(progress.step, heldout)
         whole = Checkpoint(progress.step, trained.file_name, trained.state(), header, {**tensors, **trained.live_state()}, values)
+        if not self._active:
+            return
         self._write_patiently(whole)
         folder = self._run.checkpoint(progress.step).relative_to(self._run.root).as_posix()
         self._reporter.write("checkpoint", step=progress.step, folder=folder, heldout_loss=heldout)
@@ -69,13 +73,16 @@ class Saver:
 
     def export(self, progress: Progress, trained: Trained) -> None:
         """What was learnt at the run's end, in the run's folder."""
-        if not self._active:
+        if not self._takes_part:
             return
         self._reporter.phase("exporting")
         heldout = progress.judgements[-1][1] if progress.judgements else None
         pass_failpoint("export.begin")
+        learnt = trained.state()
+        if not self._active:
+            return
         path = self._run.root / trained.file_name
-        checkpoints.write_weights(path, trained.state(), self._recipe.header(progress.step, heldout))
+        checkpoints.write_weights(path, learnt, self._recipe.header(progress.step, heldout))
         if self._settings.get("output_kohya_format"):
             self._export_kohya(path)
         pass_failpoint("export.end")

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from backends.contract.errors import DarkroomError
+from backends.engine.pieces import cut, gather, name_pieces
 
 
 class Trained(Protocol):
@@ -37,10 +38,10 @@ class Trained(Protocol):
         """Called after the update of `step`, counted from 0."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What a person uses, on the CPU, under the names of its file."""
+        """What a person uses, on the CPU, under the names of its file; of a divided model all ranks must ask, and rank 0 gets it."""
 
     def live_state(self) -> dict[str, torch.Tensor]:
-        """What going on needs beside `state`."""
+        """What going on needs beside `state`, likewise."""
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Puts both back.
@@ -54,10 +55,11 @@ class Trained(Protocol):
 
 
 class WholeModule:
-    """All weights of one module, in float32."""
+    """All weights of one module, in float32; where they are divided over the ranks, they must be by now."""
 
     def __init__(self, component: str, module: torch.nn.Module) -> None:
         self._component, self._module = component, module.float().requires_grad_(True)
+        self._parameters = name_pieces(self._module)
 
     @property
     def modules(self) -> dict[str, torch.nn.Module]:
@@ -71,11 +73,11 @@ class WholeModule:
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """All parameters."""
-        return {f"{self._component}.{name}": parameter for name, parameter in self._module.named_parameters()}
+        return {f"{self._component}.{name}": parameter for name, parameter in self._parameters.items()}
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """All parameters in a fixed order."""
-        return list(self._module.parameters())
+        return list(self._parameters.values())
 
     def train(self) -> None:
         """Dropout on, where the model has any."""
@@ -92,7 +94,7 @@ class WholeModule:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The weights under diffusers' names, as in the model's own file."""
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in self._module.state_dict().items()}
+        return gather(self._own(), self._parameters)
 
     def live_state(self) -> dict[str, torch.Tensor]:
         """Nothing more than `state` is needed to go on."""
@@ -104,16 +106,21 @@ class WholeModule:
         Raises:
             DarkroomError: When they belong to a model of another shape.
         """
-        own = self._module.state_dict()
-        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in state.items()}:
+        if {k: v.shape for k, v in self._module.state_dict().items()} != {k: v.shape for k, v in state.items()}:
             raise DarkroomError(
                 "The checkpoint's weights are those of another model than the base of these settings. Resume with the run's own."
             )
-        self._module.load_state_dict(state)
+        with torch.no_grad():
+            for name, tensor in self._own().items():
+                tensor.copy_(cut(state[name], tensor))
 
     def notes(self) -> dict[str, str]:
         """Which part of the model it is."""
         return {"darkroom.component": self._component}
+
+    def _own(self) -> dict[str, torch.Tensor]:
+        """What this rank has of each tensor of the module's file."""
+        return {name: self._parameters.get(name, tensor) for name, tensor in self._module.state_dict().items()}
 
 
 class Averaged:
@@ -178,7 +185,8 @@ class Averaged:
     def live_state(self) -> dict[str, torch.Tensor]:
         """The trained values by the names of their parameters."""
         live = self._parameters if self._aside is None else self._aside
-        return {f"live/{name}": t.detach().cpu().clone() for name, t in zip(self.named_parameters(), live, strict=True)}
+        named = {f"live/{name}": parameter for name, parameter in self.named_parameters().items()}
+        return gather(dict(zip(named, live, strict=True)), named)
 
     def load_state(self, state: dict[str, torch.Tensor], live: dict[str, torch.Tensor]) -> None:
         """Both back to where they were.
@@ -192,9 +200,10 @@ class Averaged:
             )
         self._trained.load_state(state, {})
         with torch.no_grad():
-            torch._foreach_copy_(self._published(), list[torch.Tensor](self._parameters))
+            for average, parameter in zip(self._published(), self._parameters, strict=True):
+                average.copy_(parameter)
             for name, parameter in self.named_parameters().items():
-                parameter.copy_(live[f"live/{name}"])
+                parameter.copy_(cut(live[f"live/{name}"], parameter))
 
     def notes(self) -> dict[str, str]:
         """Those of what is trained."""

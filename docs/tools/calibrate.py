@@ -31,8 +31,8 @@ Each training is tried with a bundled base model, with right data and with wrong
 - **Pictures**: twelve of a sample subject that the base has never seen are trained on, twelve others of the same subject judge. The
   control trains on wrong pictures under the same captions: of four other things, or for DreamBooth, whose one prompt four things teach
   hardly more than their plain backgrounds, of another subject.
-- **Edits**: the 480 sample pairs are trained on, twenty pairs of things that are not among them judge. The control trains on the same
-  pictures with the wanted ones dealt out to other pairs.
+- **Edits**: the 241 sample pairs that say “make the background …” are trained on; twenty pairs of things that are not among them judge.
+  The control trains on the same pictures with the wanted ones dealt out to other pairs.
 
 What judges is never trained on. Its loss is measured with fixed noise at fixed timesteps before and after, so that nothing but what was
 learnt changes between the two. A run **has learnt** when that loss ends below the **limit** of its start. The control has to fail: a
@@ -40,9 +40,27 @@ measure that falls for any training would prove nothing. The limits stand in `ba
 alone: a large base has seen nearly everything, so of it nothing is claimed.
 
 The runs are shorter than their presets, just long enough to tell right from wrong; the suite holds seed 0 of each, the right ones through
-the real `accelerate launch` (`tests/backends/engine/test_learning.py`). Written by `make calibrate`; figures of one machine with 2 CPU
-cores, one thread a run.
+the real `accelerate launch` (`tests/backends/engine/test_learning.py`). Written by `make calibrate` on a CPU, one thread a run.
 
+"""
+TAIL = """
+At the 300 steps of its preset, sdxl/text_to_image over seeds 0 to 2 ended at 0.41 to 0.45 (zog) and 0.59 to 0.61 (glorp) of the start, and
+on wrong pictures at 1.01 to 1.26.
+
+## Edits, looked at
+
+A loss says little of what a person sees, so the suite also draws. After the short run on SD 1.5 the twenty held-out pictures are edited by
+“make the background blue” (8 steps, no guidance). An edit is done when the mean colour of the background, outside the subject's mask, is
+within 30 of 441 of the wanted one, and the values inside the mask have changed by 65 of 255 at most on average. The VAE alone moves the
+first by 1 to 6 and the second by 9 to 23; another subject in its place is 79 to 102 away. Measured once with seed 0:
+
+| model | background within | subject changed by | done |
+|---|---|---|---|
+| trained on right pairs | 5 to 26 | 30 to 78, mean 47 | 19 of 20 |
+| not trained | 9 to 54 | 55 to 120, mean 84 | 3 of 20 at most |
+| trained on wrong pairs | 211 to 258 | 36 to 99, mean 64 | none |
+
+The suite asks for 16 of 20 of the first, and for 4 at most of the other two.
 """
 Figures = dict[str, dict[str, Any]]
 
@@ -72,7 +90,6 @@ def run_trial(trial: Trial, folder: Path, cache: Path) -> dict[str, Any]:
         "start": round(result["heldout_loss_start"], 4),
         "end": round(result["heldout_loss_end"], 4),
         "ratio": round(result["heldout_loss_ratio"], 3),
-        "seconds": round(result["seconds"]),
         "fingerprint": fingerprint(trial),
     }
 
@@ -89,12 +106,14 @@ def describe(figures: Figures) -> str:
     right = sum(map(judged_rightly, rows))
     return "\n".join(
         [
-            HEAD + "| training | preset | steps x batch | right data end at | limit | wrong data end at | judged rightly |",
-            "|---|---|---|---|---|---|---|",
+            HEAD + "| training | preset | steps x batch | seeds | right data end at | limit | wrong data end at | judged rightly |",
+            "|---|---|---|---|---|---|---|---|",
             *(_line_of_training(name, [row for row in rows if row["backend"] == name]) for name in named),
-            f"\n{right} of {len(rows)} runs were judged as they should be.\n\n## All runs\n",
-            "| training | data | seed | held-out loss, start | end | ratio | time |",
-            "|---|---|---|---|---|---|---|",
+            f"\n{right} of {len(rows)} runs were judged as they should be.",
+            TAIL,
+            "## All runs\n",
+            "| training | data | seed | held-out loss, start | end | ratio |",
+            "|---|---|---|---|---|---|",
             *(_line_of_run(row) for name in named for row in _sorted(rows, name)),
             "",
         ]
@@ -103,13 +122,14 @@ def describe(figures: Figures) -> str:
 
 def _line_of_training(name: str, rows: list[dict[str, Any]]) -> str:
     backend, judged = BACKENDS[name], f"{sum(map(judged_rightly, rows))} of {len(rows)}"
-    cells = [backend.title, f"`{PRESETS[name]}`", f"{rows[0]['steps']} x {rows[0]['batch']}", _span(rows, wrong=False)]
+    seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    cells = [backend.title, f"`{PRESETS[name]}`", f"{rows[0]['steps']} x {rows[0]['batch']}", seeds, _span(rows, wrong=False)]
     return "| " + " | ".join([*cells, f"**{backend.learned_ratio:.2f}**", _span(rows, wrong=True), judged]) + " |"
 
 
 def _span(rows: list[dict[str, Any]], *, wrong: bool) -> str:
     ratios = [row["ratio"] for row in rows if row["wrong"] is wrong]
-    return f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else "not run"
+    return " to ".join(dict.fromkeys(f"{ratio:.2f}" for ratio in (min(ratios), max(ratios)))) if ratios else "not run"
 
 
 def _sorted(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -118,16 +138,8 @@ def _sorted(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 def _line_of_run(row: dict[str, Any]) -> str:
     data = f"{row['subject']}, **wrong**" if row["wrong"] else row["subject"]
-    cells = [
-        row["backend"],
-        data,
-        row["seed"],
-        f"{row['start']:.4f}",
-        f"{row['end']:.4f}",
-        f"**{row['ratio']:.3f}**",
-        f"{row['seconds']} s",
-    ]
-    return "| " + " | ".join(map(str, cells)) + " |"
+    losses = [f"{row['start']:.4f}", f"{row['end']:.4f}", f"**{row['ratio']:.3f}**"]
+    return "| " + " | ".join(map(str, [row["backend"], data, row["seed"], *losses])) + " |"
 
 
 def main() -> None:

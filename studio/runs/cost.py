@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.contract.base_models import find_base_model
+from backends.contract.division import trains_all
 from backends.contract.quantized import compute_saved_gb
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
@@ -36,7 +37,7 @@ def is_pocket(config: Any) -> bool:
 
 def trains_lora(config: Any) -> bool:
     """Whether a LoRA is trained, and not all weights of what predicts."""
-    return hasattr(config, "rank")
+    return not trains_all(config)
 
 
 def count_trained(config: Any) -> int:
@@ -61,8 +62,8 @@ def count_encoded_bytes(config: Any, num_pictures: int, *, pairs: bool) -> float
     return latents + (0 if getattr(config, "train_text_encoder", False) else num_pictures * words * HALF)
 
 
-def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, float]]:
-    """What takes how much memory at the worst moment, in 10**9 bytes.
+def compute_memory_parts(config: Any, hardware: Hardware, pieces: int = 1) -> list[tuple[str, float]]:
+    """What takes how much memory on each GPU at the worst moment, in 10**9 bytes; `pieces` into how many what is trained is divided.
 
     The text encoders are gone before what predicts is loaded, unless they are trained or captions are encoded each time; so the
     worst moment is that of the larger of the two.
@@ -73,7 +74,7 @@ def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, flo
     keeps_encoders = getattr(config, "train_text_encoder", False) or not config.cache_latents
     encoders = cost.encoders_gb * (width / HALF)
     runtime = ("CUDA", 0.8) if hardware.gpus else ("PyTorch", 0.5)  # a Pocket run was measured at 0.62 in all
-    parts = [*_weight_parts(config, width), ("Pictures in work", _compute_pictures_gb(config, width / HALF))]
+    parts = [*_weight_parts(config, width, pieces), *_work_parts(config, width, pieces)]
     if keeps_encoders:
         parts.insert(1, ("Text encoders", encoders))
     elif encoders > sum(size for _, size in parts):
@@ -81,7 +82,7 @@ def compute_memory_parts(config: Any, hardware: Hardware) -> list[tuple[str, flo
     return [*parts, runtime]
 
 
-def _weight_parts(config: Any, width: int) -> list[tuple[str, float]]:
+def _weight_parts(config: Any, width: int, pieces: int) -> list[tuple[str, float]]:
     """What is frozen, and what is trained with its gradients, its optimizer and its average."""
     cost = find_model_cost(config)
     trained = count_trained(config)
@@ -90,7 +91,8 @@ def _weight_parts(config: Any, width: int) -> list[tuple[str, float]]:
     if trains_lora(config):
         base = _compute_frozen_gb(config, width) + cost.vae_gb
         return [("Base model", base), ("LoRA and optimizer", trained * (FULL + each) / 1e9)]
-    return [("Model", trained * FULL / 1e9 + cost.vae_gb), ("Gradients and optimizer", trained * each / 1e9)]
+    own = trained / pieces / 1e9
+    return [("Model", own * FULL + cost.vae_gb), ("Gradients and optimizer", own * each)]
 
 
 def _compute_frozen_gb(config: Any, width: int) -> float:
@@ -100,12 +102,20 @@ def _compute_frozen_gb(config: Any, width: int) -> float:
     return parameters * width / 1e9 - part * compute_saved_gb(config.family, config.quantize_base, bytes_a_weight=width)
 
 
-def _compute_pictures_gb(config: Any, factor: float) -> float:
+def _work_parts(config: Any, width: int, pieces: int) -> list[tuple[str, float]]:
+    """Pictures; and of a divided model what is whole meanwhile: some blocks, or all of it while samples are drawn, without gradients."""
     cost, area = find_model_cost(config), _relative_area(config)
     per_picture = cost.picture_checkpointed_gb if config.gradient_checkpointing else cost.picture_gb
-    pictures = config.train_batch_size * per_picture * area * factor * _samples_at_once(config)
+    pictures = config.train_batch_size * per_picture * area * (width / HALF) * _samples_at_once(config)
     draws = config.sample_every and (config.sample_prompts or getattr(config, "num_sample_pairs", 0))
-    return max(pictures, cost.sampling_gb * area if draws else 0.0)
+    drawing = cost.sampling_gb * area if draws else 0.0
+    if pieces == 1:
+        return [("Pictures in work", max(pictures, drawing))]
+    blocks = cost.gathered * (2 * width + FULL) / 1e9  # weights and gradients, and the gradients once more on their way
+    whole = max(0.0, cost.parameters * (width - FULL / pieces) / 1e9) if draws else 0.0
+    if drawing + whole > pictures + blocks:
+        return [("Whole model, to draw samples", whole), ("Pictures in work", drawing)]
+    return [("Whole blocks", blocks), ("Pictures in work", pictures)]
 
 
 def _samples_at_once(config: Any) -> int:

@@ -53,7 +53,7 @@ class Forecast:
 
 
 def compute_forecast(
-    config: Any, num_pictures: int, hardware: Hardware, free_disk: float, *, measured_step_s: float | None = None
+    config: Any, num_pictures: int, hardware: Hardware, free_disk: float, *, measured_step_s: float | None = None, pieces: int = 1
 ) -> Forecast:
     """The forecast of a run.
 
@@ -63,6 +63,7 @@ def compute_forecast(
         hardware: Where it will run.
         free_disk: Bytes free where runs are kept.
         measured_step_s: Seconds a step as a like run on this machine measured it; None before there was one.
+        pieces: Into how many what is trained is divided over the GPUs.
     """
     held_out = count_held_out(num_pictures, config.held_out_share)
     training, steps = count_training(config, num_pictures), compute_steps(config, num_pictures)
@@ -77,7 +78,7 @@ def compute_forecast(
     parameters = count_trained(config)
     saved = count_checkpoints(config, steps)
     disk = saved * parameters * count_saved_bytes(config) + parameters * 4 + drawn * config.resolution**2 * SAVED_PICTURE_BYTES_PER_PX
-    parts = compute_memory_parts(config, hardware)
+    parts = compute_memory_parts(config, hardware, pieces)
     need = sum(size for _, size in parts)
     total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
     return Forecast(
@@ -92,7 +93,7 @@ def compute_forecast(
         memory_total_gb=round(total, 1),
         memory_need_gb=round(need, 1),
         memory_parts=[(name, round(size, 2)) for name, size in parts],
-        problem=find_problem(config, hardware, need, (disk / 1e9, free_disk / 1e9)),
+        problem=find_problem(config, hardware, need, (disk / 1e9, free_disk / 1e9), pieces),
         basis=basis,
         checkpoints=saved,
         encoded_gb=round(count_encoded_bytes(config, num_pictures, pairs=hasattr(config, "edit_prompt_column")) / 1e9, 3),
@@ -143,7 +144,7 @@ def count_samples(config: Any, steps: int) -> int:
     return (steps // config.sample_every + 1) * wanted * config.num_sample_seeds if config.sample_every else 0
 
 
-def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple[float, float]) -> str:
+def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple[float, float], pieces: int = 1) -> str:
     """Why the run does not fit, with the way out; empty where it does. `disk_gb` is what it takes and what is free."""
     base, cost = find_base_model(config.pretrained_model_name_or_path), find_model_cost(config)
     name = base.name if base else config.pretrained_model_name_or_path
@@ -155,7 +156,8 @@ def find_problem(config: Any, hardware: Hardware, need_gb: float, disk_gb: tuple
     total = hardware.largest_gpu_gb if hardware.gpus else hardware.memory_gb
     if need_gb > total:
         place = hardware.name if hardware.gpus else "this machine"
-        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {suggest_less_memory(config, hardware, total)}"
+        ways = suggest_less_memory(config, hardware, total, pieces)
+        return f"It needs {need_gb:.1f} GB of memory; {place} has {total:.1f} GB. {ways}"
     wanted, free = disk_gb
     if wanted + RESERVE_GB > free:
         return (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 from pathlib import Path
 
 from backends.contract.config import Config, ConfigFaults, Fault
+from backends.contract.division import find_division_faults
 from backends.contract.launch import LaunchSettings
 from studio.runs.command import OWN_TRAINER, count_processes, trainer_of
 from studio.runs.gpu_needs import find_gpu_needs
@@ -39,13 +39,12 @@ GPU_MEMORY_GB: dict[str, int] = {
 }
 UNKNOWN_GPU_GB = 80.0
 NEEDED = {"slurm": ("sbatch", "Slurm’s commands (sbatch, squeue, scancel)"), "skypilot": ("sky", "SkyPilot (pip install skypilot)")}
-PACKAGES = {"fsdp2": "torch", "deepspeed": "deepspeed"}
 
 
 def check_launch(config: Config, launch: LaunchSettings, here: Hardware | None = None) -> list[Fault]:
     """Every fault of the launch settings against the run's settings and this machine."""
     here = here or probe_hardware()
-    found = [*_check_distribution(launch, here), *_check_machines(config, launch), *_check_gpus(config, launch, here)]
+    found = [*find_division_faults(config, launch), *_check_machines(config, launch), *_check_gpus(config, launch, here)]
     found += [*_check_tools(launch), *_check_secrets(launch), *_check_python(launch), *_check_trainer(config, launch)]
     if launch.dynamo_backend == "cudagraphs" and not hardware_for(config, launch, here).gpus:
         text = "Compiles by is cudagraphs, which needs a GPU; there is none. Choose no or inductor."
@@ -105,21 +104,6 @@ def _memory_gb(launch: LaunchSettings) -> float:
         return 0.0
     factor = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(given[-1], 0.0)
     return float(given[:-1]) * factor / 1e9 if factor else float(given) / 1e3  # Slurm counts in MB
-
-
-def _check_distribution(launch: LaunchSettings, here: Hardware) -> list[Fault]:
-    """The trainer's engine averages gradients of whole models (DDP); it cannot yet train, judge and save a divided one."""
-    if launch.distribution == "ddp":
-        return []
-    package = PACKAGES[launch.distribution]
-    why = []
-    if importlib.util.find_spec(package) is None:
-        why.append(f"{package} is not installed")
-    if launch.is_local and not here.gpus:
-        why.append("it needs GPUs and here there is none")
-    why.append("the trainer cannot yet judge and save a model that is divided over GPUs")
-    text = f"Shares the work by is {launch.distribution}: {'; '.join(why)}. Choose ddp; where memory is short, switch on “Save memory”."
-    return [Fault(field="distribution", text=text)]
 
 
 def _check_machines(config: Config, launch: LaunchSettings) -> list[Fault]:

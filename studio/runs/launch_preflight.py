@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from backends.contract.config import ConfigFaults, Fault, parse_config
+from backends.contract.division import count_pieces
 from backends.contract.launch import LaunchSettings
 from studio.datasets.store import DatasetStore
 from studio.runs.forecast import Forecast, compute_forecast
@@ -29,11 +30,12 @@ def preflight_launch(
         values: Training settings as they come from a form, a preset or a command line.
         launch_values: Launch settings, likewise.
     """
-    found = run_preflight(workspace, dataset_id, backend_name, values)
     try:
         launch = parse_config(LaunchSettings, launch_values)
     except ConfigFaults as wrong:
+        found = run_preflight(workspace, dataset_id, backend_name, values)
         return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
+    found = run_preflight(workspace, dataset_id, backend_name, values, launch)
     config = found.config
     if config is None:
         return found, launch
@@ -46,10 +48,11 @@ def preflight_launch(
 
 def forecast_launch(workspace: Workspace, config: Any, num_pictures: int, launch: LaunchSettings) -> Forecast:
     """What the run will take where it trains: on this machine with what past runs measured, elsewhere by what is asked for there."""
+    pieces = count_pieces(config, launch)
     if launch.is_local:
-        return forecast_run(workspace, config, num_pictures)
+        return forecast_run(workspace, config, num_pictures, pieces)
     disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
-    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk)
+    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, pieces=pieces)
 
 
 def _look_there(workspace: Workspace, dataset_id: str, found: Preflight, launch: LaunchSettings) -> Preflight:

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from backends.contract.base_models import BASE_MODELS
+from backends.contract.division import count_pieces
+from backends.contract.launch import LaunchSettings
 from studio.runs.cost import compute_memory_parts, estimate_step_seconds, trains_lora
 from studio.runs.hardware import Hardware
 
@@ -26,46 +28,79 @@ class Lever:
     times_as_long: float
 
 
-def list_levers(config: Any, hardware: Hardware) -> list[Lever]:
-    """The changes that are still there and save something, those that cost least time first."""
-    before, step_s = _sum(config, hardware), estimate_step_seconds(config, hardware)[0]
+def list_levers(config: Any, hardware: Hardware, pieces: int = 1) -> list[Lever]:
+    """The changes that are still there and save something, those that cost least time first.
+
+    Args:
+        config: The settings.
+        hardware: Where they are to run.
+        pieces: Into how many what is trained is divided.
+    """
+    before, step_s = _sum(config, hardware, pieces), estimate_step_seconds(config, hardware)[0]
     found = []
     for changes, text in _offer(config):
-        if not _can_be(config, changes):
+        if not _can_be(config, changes) or (pieces > 1 and "use_8bit_adam" in changes):
             continue
         changed = config.model_copy(update=changes)
-        saved = before - _sum(changed, hardware)
+        saved = before - _sum(changed, hardware, pieces)
         if saved >= MIN_SAVED_GB:
             longer = estimate_step_seconds(changed, hardware)[0] / step_s if step_s else 1.0
             found.append(Lever(changes, text, round(saved, 2), round(longer, 2)))
     return found
 
 
-def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float) -> str:
+def find_division(config: Any, hardware: Hardware, pieces: int = 1) -> Lever | None:
+    """What dividing all weights over the GPUs saves on each, where it can be done and is not; it is a setting of where a run trains.
+
+    About as many bytes travel as without it, in another order, so that a step takes as long where the GPUs are linked well.
+    """
+    changes = {"use_8bit_adam": False} if config.use_8bit_adam else {}
+    divided = config.model_copy(update=changes)
+    many = count_pieces(divided, LaunchSettings(distribution="fsdp2"))
+    saved = _sum(config, hardware, pieces) - _sum(divided, hardware, many)
+    if pieces > 1 or many == 1 or saved < MIN_SAVED_GB:
+        return None
+    text = "share the work by fsdp2 (under “Where it runs”)" + (" with 8-bit Adam off" if changes else "")
+    return Lever(changes, text, round(saved, 2), 1.0)
+
+
+def suggest_less_memory(config: Any, hardware: Hardware, room_gb: float, pieces: int = 1) -> str:
     """The cheapest changes after which it fits, as one sentence with what it then needs; or what to do where none helps.
 
     Args:
         config: Settings that need too much.
         hardware: Where they are to run.
         room_gb: What there is, in 10**9 bytes.
+        pieces: Into how many what is trained is divided.
     """
-    taken: list[Lever] = []
-    while _sum(_apply(config, taken), hardware) > room_gb:
-        found = [lever for lever in list_levers(_apply(config, taken), hardware) if lever.changes not in [t.changes for t in taken]]
-        if not found:
-            break
-        taken = [t for t in taken if not t.changes.keys() <= found[0].changes.keys()] + found[:1]  # nf4 in the place of int8
-    need = _sum(_apply(config, taken), hardware)
+    taken = _choose(config, hardware, room_gb, pieces)
+    division = find_division(config, hardware, pieces)
+    if division:
+        divided = [division, *_choose(_apply(config, [division]), hardware, room_gb, config.num_processes)]
+        if len(divided) == 1 or _sum(_apply(config, taken), hardware, pieces) > room_gb:
+            taken, pieces = divided, config.num_processes
+    need = _sum(_apply(config, taken), hardware, pieces)
     if need > room_gb:
         least = f"Even with every saving it needs {need:.1f} GB. " if taken else ""
         return f"{least}Choose {find_pocket(config)}, or a machine with more memory."
-    for lever in sorted(taken, key=lambda t: t.times_as_long, reverse=True):
-        without = [t for t in taken if t is not lever]
-        if _sum(_apply(config, without), hardware) <= room_gb:
-            taken = without
     ways = [lever.text for lever in taken]
     text = ", ".join(ways[:-1]) + (" and " if len(ways) > 1 else "") + ways[-1]
-    return f"{text[0].upper()}{text[1:]}: then it needs {_sum(_apply(config, taken), hardware):.1f} GB."
+    return f"{text[0].upper()}{text[1:]}: then it needs {need:.1f} GB{' on each GPU' if pieces > 1 else ''}."
+
+
+def _choose(config: Any, hardware: Hardware, room_gb: float, pieces: int) -> list[Lever]:
+    """The cheapest changes after which it fits, and none that is not needed; all there are where they are not enough."""
+    taken: list[Lever] = []
+    while _sum(_apply(config, taken), hardware, pieces) > room_gb:
+        found = [x for x in list_levers(_apply(config, taken), hardware, pieces) if x.changes not in [t.changes for t in taken]]
+        if not found:
+            return taken
+        taken = [t for t in taken if not t.changes.keys() <= found[0].changes.keys()] + found[:1]  # nf4 in the place of int8
+    for lever in sorted(taken, key=lambda t: t.times_as_long, reverse=True):
+        without = [t for t in taken if t is not lever]
+        if _sum(_apply(config, without), hardware, pieces) <= room_gb:
+            taken = without
+    return taken
 
 
 def _apply(config: Any, levers: list[Lever]) -> Any:
@@ -86,8 +121,8 @@ def _can_be(config: Any, changes: dict[str, Any]) -> bool:
     return True
 
 
-def _sum(config: Any, hardware: Hardware) -> float:
-    return sum(size for _, size in compute_memory_parts(config, hardware))
+def _sum(config: Any, hardware: Hardware, pieces: int) -> float:
+    return sum(size for _, size in compute_memory_parts(config, hardware, pieces))
 
 
 def _offer(config: Any) -> Iterator[tuple[dict[str, Any], str]]:

@@ -15,7 +15,8 @@ class ModelCost:
     10**9 bytes for 16-bit weights; `picture_gb` is one picture at the native resolution through forward and backward,
     `picture_checkpointed_gb` with gradient checkpointing, which takes `checkpointing_slowdown` times as long. `tflop` is one picture's
     forward and backward with a LoRA, `tflop_full` with all weights. `step_s` is for bundled models only: seconds of a step of four
-    pictures at the native resolution, a LoRA in every layer, on one thread of a server core.
+    pictures at the native resolution, a LoRA in every layer, on one thread of a server core. `gathered`: where all weights are trained
+    and divided over GPUs, the numbers that each has whole while it works: those in no block of diffusers', and two of the largest.
     """
 
     parameters: int
@@ -32,6 +33,7 @@ class ModelCost:
     checkpointing_slowdown: float
     needs_gpu_gb: float
     step_s: float = 0.0
+    gathered: int = 0
 
 
 _POCKET: dict[str, Any] = {"native_px": 128, "checkpointing_slowdown": 1.7, "needs_gpu_gb": 0, "vae_gb": 0.005, "encoders_gb": 0.01}
@@ -58,6 +60,7 @@ COSTS = {
         parameters=5_905_832,
         lora_parameters={"attention": 14_336, "attention+ff": 28_736, "everything": 57_856},
         text_widths=2 * 96 + 3 * 128,
+        gathered=1_798_344,
         picture_gb=0.02,
         picture_checkpointed_gb=0.01,
         sampling_gb=0.1,
@@ -70,6 +73,7 @@ COSTS = {
         parameters=4_813_800,
         lora_parameters={"attention": 10_304, "attention+ff": 21_248, "everything": 50_368},
         text_widths=2 * 128,
+        gathered=1_575_880,
         picture_gb=0.02,
         picture_checkpointed_gb=0.01,
         sampling_gb=0.1,
@@ -100,6 +104,7 @@ COSTS = {
         encoders_gb=0.25,
         vae_gb=0.33,
         native_px=512,
+        gathered=177_771_524,
         picture_gb=2.6,
         picture_checkpointed_gb=0.6,
         sampling_gb=1.6,
@@ -115,6 +120,7 @@ COSTS = {
         encoders_gb=1.64,
         vae_gb=0.33,
         native_px=1024,
+        gathered=152_492_804,
         picture_gb=11.0,
         picture_checkpointed_gb=1.9,
         sampling_gb=3.5,

@@ -9,7 +9,9 @@ from typing import Any
 
 from backends.contract.aitoolkit import check_run_folder, find_ai_toolkit
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
+from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
+from backends.contract.launch import LaunchSettings
 from backends.registry import find_backend
 from studio.runs.base_faults import check_base
 from studio.runs.command import OWN_TRAINER, trainer_of
@@ -35,7 +37,9 @@ class Preflight:
     warnings: list[Fault] = field(default_factory=list)
 
 
-def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any]) -> Preflight:
+def run_preflight(
+    workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch: LaunchSettings | None = None
+) -> Preflight:
     """Looks at settings, data set, machine and base model together.
 
     Args:
@@ -43,6 +47,7 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
         dataset_id: The data set to learn from.
         backend_name: family/method.
         values: Settings as they come from a form, a preset or a command line.
+        launch: How several GPUs share it; each keeps the whole model when not given.
     """
     hardware = probe_hardware()
     faults: list[Fault] = []
@@ -68,7 +73,7 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
     known = check_base(config, faults)
     forecast = None
     if number:
-        forecast = compute_forecast(config, number, hardware, free_disk(workspace.runs), measured_step_s=find_speed(workspace, config))
+        forecast = forecast_run(workspace, config, number, count_pieces(config, launch or LaunchSettings()))
         if forecast.problem and known:  # what an unknown model would need is nothing to tell
             faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
     _check_memory_now(config, hardware, forecast, warnings)
@@ -77,11 +82,10 @@ def run_preflight(workspace: Workspace, dataset_id: str, backend_name: str, valu
     return Preflight(config, faults, forecast, warnings)
 
 
-def forecast_run(workspace: Workspace, config: Config, num_pictures: int) -> Forecast:
+def forecast_run(workspace: Workspace, config: Config, num_pictures: int, pieces: int = 1) -> Forecast:
     """The forecast alone, with what past runs on this machine measured; for a form that changes with every key."""
-    return compute_forecast(
-        config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=find_speed(workspace, config)
-    )
+    known = find_speed(workspace, config)
+    return compute_forecast(config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=known, pieces=pieces)
 
 
 def free_disk(folder: Path) -> float:

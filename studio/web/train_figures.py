@@ -8,15 +8,18 @@ from studio.runs.cost import trains_lora
 from studio.runs.data_faults import wants_pairs
 from studio.runs.forecast import Forecast
 from studio.runs.hardware import probe_hardware
-from studio.runs.levers import list_levers
+from studio.runs.levers import Lever, find_division, list_levers
 from studio.runs.store import format_duration
 
 MAX_LEVERS = 6
 SHOWN_GB = 1.0  # less is nothing to think about
 
 
-def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> dict[str, Any]:
-    """Rows of (what, figure, reason why it is red), the memory bar, what would need less, and the dock's sentence."""
+def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, pieces: int = 1) -> dict[str, Any]:
+    """Rows of (what, figure, reason why it is red), the memory bar, what would need less, and the dock's sentence.
+
+    `pieces` is into how many what is trained is divided over GPUs.
+    """
     word = getattr(config, "trigger_word", "")
     lacks_gpu = "needs a GPU" in forecast.problem
     time = "not on this machine" if lacks_gpu else f"about {format_duration(forecast.seconds)}"
@@ -44,7 +47,7 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
     if forecast.encoded_gb >= SHOWN_GB:
         rows.append(["Encoded pictures", f"{forecast.encoded_gb:.0f} GB", ""])
     goal = {"style": "this style", "edit": "this edit"}.get(task) or (f"what {word} is" if word else "your subject")
-    memory = f"{forecast.memory_need_gb:.1f} GB of memory"
+    memory = f"{forecast.memory_need_gb:.1f} GB of memory" + (" on each GPU" if pieces > 1 else "")
     return {
         "rows": rows,
         "memory": {
@@ -53,7 +56,7 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
             "parts": [[name, round(gb, 2)] for name, gb in forecast.memory_parts],
             "over": over,
         },
-        "levers": describe_levers(config),
+        "levers": describe_levers(config, pieces),
         "problem": forecast.problem,
         "basis": "" if lacks_gpu else forecast.basis,
         "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
@@ -68,11 +71,19 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
-def describe_levers(config: Any) -> list[dict[str, str]]:
-    """What each way to need less memory saves and costs."""
+def describe_levers(config: Any, pieces: int = 1) -> list[dict[str, str]]:
+    """What each way to need less memory saves and costs; `pieces` is into how many what is trained is divided already."""
     told = []
-    for lever in list_levers(config, probe_hardware())[:MAX_LEVERS]:
+    hardware = probe_hardware()
+    division = find_division(config, hardware, pieces)
+    for lever in list_levers(config, hardware, pieces)[: MAX_LEVERS - (division is not None)]:
         longer = lever.times_as_long
         cost = f"a step takes {longer:.1f} × as long" if longer > 1.05 else "a step takes as long" if longer > 0.95 else "a step is faster"
-        told.append({"what": f"{lever.text[0].upper()}{lever.text[1:]}", "saves": f"saves {_size(lever.saves_gb)}", "costs": cost})
+        told.append(_tell_lever(lever, cost))
+    if division:
+        told.insert(0, _tell_lever(division, "a step takes as long with NVLink, longer without"))
     return told
+
+
+def _tell_lever(lever: Lever, cost: str) -> dict[str, str]:
+    return {"what": f"{lever.text[0].upper()}{lever.text[1:]}", "saves": f"saves {_size(lever.saves_gb)}", "costs": cost}

@@ -10,6 +10,7 @@ from typing import Any
 
 from backends.contract.base_models import BASE_MODELS, BaseModel, find_base_model
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
+from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.registry import BACKENDS, find_backend
@@ -169,7 +170,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         faults, config, forecast = _forecast(context, asked, backend.config)
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
-        shown |= describe_forecast(forecast, config, base["name"], preset.task)
+        shown |= describe_forecast(forecast, config, base["name"], preset.task, pieces=_count_pieces(config, asked))
         shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
     return shown
 
@@ -199,6 +200,14 @@ def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[
         return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
     return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_pictures - info.num_incomplete, launch)
+
+
+def _count_pieces(config: Config, asked: Asked) -> int:
+    """Into how many pieces what is trained is divided, as far as where it runs can be read from the form."""
+    try:
+        return count_pieces(config, parse_launch(asked.launch))
+    except ConfigFaults:
+        return 1
 
 
 def _list_fields(config: type[Config], asked: Asked) -> list[str]:

@@ -13,6 +13,7 @@ import yaml
 
 from backends.contract.base_models import ModelSource, parse_source
 from backends.contract.config import Config
+from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.contract.rundir import RunDir
@@ -91,7 +92,7 @@ def describe_resources(config: Config, launch: LaunchSettings) -> dict[str, Any]
 
 def compute_need_gb(config: Config, launch: LaunchSettings) -> float:
     """GPU memory that one process takes at its worst moment, in 10**9 bytes, as the forecast counts it."""
-    return sum(size for _, size in compute_memory_parts(config, hardware_for(config, launch)))
+    return sum(size for _, size in compute_memory_parts(config, hardware_for(config, launch), count_pieces(config, launch)))
 
 
 def choose_kinds(need_gb: float, *, new: bool = False) -> list[str]:

@@ -81,5 +81,5 @@ def test_ranks_wait_for_one_that_draws_or_saves_alone(tmp_path):
 def test_a_launcher_that_would_divide_the_model_is_refused(base, tmp_path, name):
     run = toy.make_run(tmp_path / "run", base)
     assert toy.train(run, **{f"ACCELERATE_USE_{name}": "true"}) == 1
-    assert "needs the whole model on each" in toy.last_state(run)["reason"]
+    assert "this trainer does so itself, where launch.yaml" in toy.last_state(run)["reason"]
     assert not toy.events_of(run, "step")

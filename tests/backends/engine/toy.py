@@ -77,7 +77,12 @@ def copy_run(run: RunDir, root: Path) -> RunDir:
 def start(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> Any:
     """A trainer process on the run; `exitcode` as everywhere (-9 after signal 9)."""
     environment = {"OMP_NUM_THREADS": "1", "DARKROOM_FAULT": fault, "HF_HUB_OFFLINE": "1", **environment}
-    process = _context.Process(target=_be_trainer, args=(str(run.config), list(arguments), environment))
+    return start_process(_be_trainer, str(run.config), list(arguments), environment)
+
+
+def start_process(target: Any, *arguments: Any) -> Any:
+    """A process that begins with torch and diffusers imported."""
+    process = _context.Process(target=target, args=arguments)
     process.start()
     return process
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
+from collections import Counter
 
 import pytest
 
 from backends.contract.base_models import MODELS
 from backends.contract.config import parse_config
-from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import FullTextToImageConfig, TextToImageConfig
 from backends.contract.quantized import compute_saved_gb
 from backends.contract.settings.lora import UNET_LORA_LAYERS
 from backends.registry import find_backend
-from studio.runs.cost import COSTS
+from studio.runs.cost import COSTS, compute_memory_parts
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.presets import find_preset
@@ -121,6 +124,43 @@ def test_an_estimate_says_that_it_is_one_and_a_measured_speed_that_it_was_measur
     assert "estimate" in guessed.basis
     assert "Measured" in measured.basis
     assert measured.seconds > 600
+
+
+def divided(pieces, **values):
+    """Parts by name, of all weights of SDXL in bf16."""
+    start = {"pretrained_model_name_or_path": "sdxl", "mixed_precision": "bf16", "train_batch_size": 1, "sample_every": 0}
+    config = FullTextToImageConfig(gradient_checkpointing=True, **{**start, "num_processes": max(2, pieces), **values})
+    return dict(compute_memory_parts(config, RTX_4090, pieces))
+
+
+def test_divided_weights_take_their_share_on_each_gpu_and_some_blocks_are_whole_meanwhile():
+    whole, four = divided(1), divided(4)
+    vae = COSTS["sdxl"].vae_gb
+    assert four["Model"] - vae == pytest.approx((whole["Model"] - vae) / 4)
+    assert four["Gradients and optimizer"] == pytest.approx(whole["Gradients and optimizer"] / 4)
+    assert four["Whole blocks"] == pytest.approx(152_492_804 * 8 / 1e9)  # bf16 weights and gradients, float32 on their way
+    assert four["Pictures in work"] == whole["Pictures in work"]
+    assert sum(four.values()) < sum(whole.values()) / 2.5
+
+
+def test_to_draw_samples_all_of_it_is_whole_on_each_gpu_when_there_are_no_gradients():
+    drawing = divided(8, sample_every=100, sample_prompts=["a fox"])
+    assert drawing["Whole model, to draw samples"] == pytest.approx(2_567_463_684 * (2 - 4 / 8) / 1e9)
+    assert sum(drawing.values()) > sum(divided(8).values())
+
+
+def test_what_is_whole_of_a_divided_model_is_counted_from_its_own_weights():
+    """In no block of diffusers', and the two largest blocks."""
+    for key in ("pocket-sdxl", "pocket-sd15"):
+        shapes = read_shapes(MODELS / key / "unet" / "diffusion_pytorch_model.safetensors")
+        blocks, rest = Counter(), 0
+        for name, shape in shapes.items():
+            found = re.match(r"(.*(resnets|transformer_blocks)\.\d+)\.", name)
+            if found:
+                blocks[found[1]] += math.prod(shape)
+            else:
+                rest += math.prod(shape)
+        assert COSTS[key].gathered == rest + 2 * max(blocks.values())
 
 
 @pytest.mark.parametrize(("key", "gigabytes"), [("instruct_pix2pix/sd15_8x_a100", 32), ("instruct_pix2pix/sdxl_8x_a100", 121)])

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from backends.contract.launch import LaunchSettings
-from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.methods.text_to_image import FullTextToImageConfig, TextToImageConfig
 from studio.runs.hardware import Gpu, describe_hardware
 from studio.runs.launch_checks import check_launch, find_gpu_memory, hardware_for
 
@@ -44,8 +44,8 @@ def tools(tmp_path, monkeypatch):
         ({"num_processes": 16}, {"num_machines": 2, "main_process_ip": "a"}, FOUR, "num_processes", "has 4 GPUs. Set GPUs to 8"),
         ({"num_processes": 8}, {"gpus_per_machine": 4}, FOUR, "gpus_per_machine", "which makes 8 a machine; GPUs a machine is 4"),
         ({"num_processes": 8}, {"gpus_per_machine": 8}, FOUR, "gpus_per_machine", "this one has 4. Set it to 4"),
-        ({}, {"distribution": "deepspeed"}, NO_GPU, "distribution", "deepspeed is not installed; it needs GPUs and here there is none"),
-        ({}, {"distribution": "fsdp2"}, FOUR, "distribution", "cannot yet judge and save a model that is divided over GPUs. Choose ddp"),
+        ({}, {"distribution": "deepspeed"}, FOUR, "distribution", "by torch’s own fsdp2 and knows no DeepSpeed. Choose fsdp2 where"),
+        ({}, {"distribution": "fsdp2"}, FOUR, "distribution", "nothing to divide but its frozen base model. Choose ddp"),
         ({}, {"dynamo_backend": "cudagraphs"}, NO_GPU, "dynamo_backend", "needs a GPU"),
         (
             {"mixed_precision": "fp16"},
@@ -104,3 +104,25 @@ def test_the_machine_that_will_train_is_the_clusters_not_this_one():
 )
 def test_cards_are_known_by_the_names_of_clusters_and_clouds(name, memory):
     assert find_gpu_memory(name) == memory
+
+
+@pytest.mark.parametrize(
+    ("settings", "launch", "told"),
+    [
+        ({"num_processes": 1}, {}, "num_processes) is 1, and one alone shares with nobody. Set it to 2 or more, or choose ddp"),
+        ({"optimizer": "prodigy"}, {}, "must see all weights at once. Choose AdamW or schedule_free, or ddp"),
+        ({"use_8bit_adam": True}, {}, "8-bit Adam is on"),
+        ({"mixed_precision": "fp16"}, {}, "Precision is fp16"),
+        ({}, {"dynamo_backend": "inductor"}, "Compiles by is inductor, and a divided model is not compiled. Choose no, or ddp"),
+    ],
+)
+def test_what_cannot_be_divided_is_told_with_the_way_out(settings, launch, told):
+    config = FullTextToImageConfig(resolution=128, **{"num_processes": 2, **settings})
+    (fault,) = check_launch(config, LaunchSettings(distribution="fsdp2", **launch), FOUR)
+    assert fault.field == "distribution" and told in fault.text
+
+
+@pytest.mark.parametrize("here", [FOUR, NO_GPU])
+def test_all_weights_can_be_divided_over_two_processes_or_more(here):
+    config = FullTextToImageConfig(resolution=128, num_processes=2)
+    assert check_launch(config, LaunchSettings(distribution="fsdp2"), here) == []

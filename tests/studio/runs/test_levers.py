@@ -9,7 +9,7 @@ import pytest
 from backends.registry import find_backend
 from studio.runs.cost import compute_memory_parts
 from studio.runs.hardware import Gpu, describe_hardware
-from studio.runs.levers import list_levers, suggest_less_memory
+from studio.runs.levers import find_division, list_levers, suggest_less_memory
 
 BASES = {"sd15": "sd15", "sdxl": "sdxl", "flux": "flux-dev"}
 LORAS = ["sd15/text_to_image", "sdxl/text_to_image", "sdxl/dreambooth", "flux/text_to_image", "flux/dreambooth"]
@@ -63,3 +63,26 @@ def test_every_lever_saves_what_it_says():
     card, config = card_of(24.0), config_of("sdxl/text_to_image", train_batch_size=4)
     for lever in list_levers(config, card):
         assert need(config, card) - need(config.model_copy(update=lever.changes), card) == pytest.approx(lever.saves_gb, abs=0.01)
+
+
+@pytest.mark.parametrize(("batch", "also"), [(1, ""), (16, " and set the batch size to 1 with accumulation 16")])
+def test_where_dividing_over_the_gpus_makes_it_fit_that_is_suggested(batch, also):
+    memory = {"mixed_precision": "bf16", "gradient_checkpointing": True, "sample_every": 0}
+    config, card = config_of("sdxl/text_to_image_full", num_processes=4, train_batch_size=batch, **memory), card_of(24.0)
+    assert need(config, card) > 24
+    told = suggest_less_memory(config, card, 24.0)
+    assert told.startswith(f"Share the work by fsdp2 (under “Where it runs”){also}: then it needs ")
+    divided = sum(size for _, size in compute_memory_parts(config.model_copy(update={"train_batch_size": 1}), card, 4))
+    assert float(re.search(r"needs ([\d.]+) GB on each GPU", told)[1]) == pytest.approx(divided, abs=0.05)
+
+
+def test_what_is_divided_already_or_cannot_be_is_not_offered_to_be():
+    config = config_of("sdxl/text_to_image_full", num_processes=4)
+    card = card_of(24.0)
+    assert find_division(config, card).saves_gb > 20
+    small = find_division(config.model_copy(update={"use_8bit_adam": True}), card)
+    assert small.text.endswith("with 8-bit Adam off") and small.changes == {"use_8bit_adam": False} and small.saves_gb > 10
+    assert find_division(config, card, 4) is None
+    assert not any("8-bit" in lever.text for lever in list_levers(config, card, 4))  # which cannot be divided
+    assert find_division(config.model_copy(update={"num_processes": 1}), card) is None
+    assert find_division(config_of("sdxl/text_to_image", num_processes=4), card) is None
