@@ -235,7 +235,7 @@ def test_pairs_of_a_run_are_compared_with_what_they_were_and_should_become(page,
     assert Image.open(download.value.path()).width > 4 * 128
     page.locator("[data-column='3']").click()
     page.get_by_role("button", name="Keep step 12").click()
-    page.get_by_role("link", name="Generate", exact=True).last.click()
+    page.locator("#go-generate").click()
     page.wait_for_selector("#print[data-state=ready]")
     expect(page.get_by_role("radio", name="Edit a picture")).to_have_attribute("aria-checked", "true")
     expect(page.locator("#print .lo .bd")).to_contain_text("step 12, kept")

@@ -24,8 +24,8 @@ export function makeStrip({id, title, word, onStart, onUse}) {
 
 export function makeEarlier({onUse, onGone, edits = false}) {
   const grid = h('div.his' + (edits ? '.pr3' : '')), more = h('button.d-btn.sm', {type: 'button', id: edits ? 'more-edits' : 'more', hidden: true, onclick: load}, 'Show more'), hint = h('span.d-small.d-sub', 'click one to go back to its settings'), el = h('section.d-sec.earlier', {id: edits ? 'earlier-edits' : 'earlier'}, h('div.d-row', h('h2.d-h2', edits ? 'Earlier edits' : 'Earlier pictures'), hint), grid, h('div.d-row.mr', more));
-  const image = (src, alt = '') => h('img', {src, alt, loading: 'lazy', decoding: 'async', width: 150, height: 150});
-  const face = (o) => (edits ? h('span.d-pair', image(inputUrl(o.settings.image.id, 192), 'before'), image(outputUrl(o.id, 192), 'after')) : image(outputUrl(o.id, 384)));
+  const image = (src) => h('img', {src, alt: '', loading: 'lazy', decoding: 'async', width: 150, height: 150});
+  const face = (o) => (edits ? h('span.d-pair', image(inputUrl(o.settings.image.id, 192)), image(outputUrl(o.id, 192))) : image(outputUrl(o.id, 384)));
   let items = [], shown = null, drawn = '';
 
   async function load() {
