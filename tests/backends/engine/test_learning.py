@@ -111,5 +111,5 @@ def test_a_mislabelled_picture_stands_out_in_a_training(place, cache, tmp_path):
         lines[place] |= {key: manifest_lines(Trial("zog", 0, wrong=True))[place][key] for key in ("id", "file")}
     run.manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     train_warm(run, cache=cache)
-    rows = describe_pictures(run, "run", set())["pictures"]
+    rows = describe_pictures(run, "run", {})["pictures"]
     assert {row["id"] for row in rows if row["odd"]} == ({lines[place]["id"]} if place is not None else set()), rows

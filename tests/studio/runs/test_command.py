@@ -58,8 +58,8 @@ def test_the_line_to_copy_survives_any_path(tmp_path):
 
 
 def test_the_environment_names_the_cache_and_keeps_bundled_models_offline(tmp_path, monkeypatch):
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("HF_HUB_OFFLINE", "OMP_NUM_THREADS", "ACCELERATE_USE_CPU"):
+        monkeypatch.delenv(name, raising=False)
     pocket, sdxl = build_environment(POCKET, tmp_path, NO_GPU), build_environment(SDXL, tmp_path, TWO_GPUS)
     assert pocket["DARKROOM_CACHE"] == str(tmp_path)
     assert (pocket["HF_HUB_OFFLINE"], pocket["OMP_NUM_THREADS"], pocket["ACCELERATE_USE_CPU"]) == ("1", "1", "true")

@@ -193,7 +193,7 @@ def test_pairs_are_chosen_by_id_or_instruction_and_others_refused(store, run):
     wait_for(lambda: store.status("edits"), ended)
     with pytest.raises(DarkroomError, match="no held-out pair “make it rain”"):
         store.start("edits", prompts=["make it rain"])
-    with pytest.raises(DarkroomError, match="trained a whole model, which goes from 0"):
+    with pytest.raises(DarkroomError, match="a whole model goes from 0"):
         store.start("edits", scale=1.25)
 
 
