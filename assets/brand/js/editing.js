@@ -31,7 +31,7 @@ export function makeEditing(d, job) {
     const run = query.get('run'), wanted = (d.loras.find((l) => l.run === run && l.kind === 'edit') || d.loras.find((l) => l.kind === 'edit'))?.key, own = (strip?.pictures || []).map((p) => p.id), newest = earlier.items().find((o) => !own.includes(o.id)) || earlier.items()[0];
     const s = draft?.values || newest?.settings || {};
     let mix = (draft?.mix || newest?.settings.loras || []).filter((m) => d.loras.some((l) => l.key === m.key));
-    const fresh = wanted && run && draft?.run !== run && !mix.some((m) => m.key.startsWith(`run:${run}`));
+    const fresh = wanted && run && draft?.run !== run && !mix.some((m) => m.key === wanted);
     if (wanted && (fresh || !mix.length)) mix = [{key: wanted, weight: 1, on: true}];
     const base = d.loras.find((l) => l.key === mix[0]?.key)?.base_model || d.bases[0].key;
     settings.set({...EMPTY, ...suiting(base), base_model: base, ...(fresh ? {} : pickKnown(s))});
