@@ -113,10 +113,13 @@ def test_sample_now_asks_the_trainer(page, server, living):
 def test_reload_changes_nothing(page, server, living):
     living.train(1, 60)
     open_monitor(page, server, living.run_id)
-    before = page.locator("#monitor .d-stats").inner_text(), page.locator("#monitor .d-curve").get_attribute("data-points")
+    stats, curve = page.locator("#monitor .d-stats"), page.locator("#monitor .d-curve")
+    expect(curve).to_have_attribute("data-points", "61")
+    before = stats.inner_text()
     page.reload()
     page.wait_for_selector(READY)
-    assert (page.locator("#monitor .d-stats").inner_text(), page.locator("#monitor .d-curve").get_attribute("data-points")) == before
+    expect(curve).to_have_attribute("data-points", "61")
+    assert stats.inner_text() == before
 
 
 def test_the_scrubber_goes_back_through_the_steps(page, server, finished):
