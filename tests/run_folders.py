@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from backends.contract import files
 from backends.contract.config import write_config
 from backends.contract.methods.text_to_image import TextToImageConfig
-from backends.contract.rundir import COMPLETE, WEIGHTS, RunDir
+from backends.contract.rundir import COMPLETE, LORA, RunDir
 from studio.runs.processes import identify
 from studio.workspace import Workspace
 
@@ -126,7 +126,7 @@ class RunWriter:
             self.run.result.write_bytes(b"\0" * 1_200_000)
             start, end = self.true_loss(0), self.true_loss(step)
             self.event(
-                "result", at=step * 0.6, lora=WEIGHTS[0], steps=step, seconds=step * 0.6, steps_per_s=1.62, heldout_loss_start=start,
+                "result", at=step * 0.6, lora=LORA, steps=step, seconds=step * 0.6, steps_per_s=1.62, heldout_loss_start=start,
                 heldout_loss_end=end, heldout_loss_ratio=round(end / start, 4), best_step=step, learned=True)  # fmt: skip
         if state in ("finished", "stopped", "failed"):
             self.event("state", at=step * 0.6, state=state, step=step, reason=reason)

@@ -6,6 +6,7 @@ from typing import Any
 
 from backends.contract.config import Fault
 from backends.contract.launch import LaunchSettings
+from backends.contract.settings.lora import trains_lora
 
 
 def find_division_faults(config: Any, launch: LaunchSettings) -> list[Fault]:
@@ -26,13 +27,8 @@ def count_pieces(config: Any, launch: LaunchSettings) -> int:
     return int(config.num_processes) if divided else 1
 
 
-def trains_all(config: Any) -> bool:
-    """Whether all weights of what predicts are trained, and not a LoRA beside them."""
-    return not hasattr(config, "rank")
-
-
 def _list_reasons(config: Any, launch: LaunchSettings) -> list[str]:
-    if not trains_all(config):
+    if trains_lora(config):
         return [
             "a LoRA is trained, so there is nothing to divide but its frozen base model. Choose ddp; where memory is short, "
             "store the base model as int8 or nf4, or switch on “Save memory”."

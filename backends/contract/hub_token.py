@@ -35,6 +35,14 @@ def use_token_file(workspace: Path, environment: MutableMapping[str, str] | None
     environment[_PATH] = str(path)
 
 
+def explain_gate(label: str, place: str) -> str:
+    """What to do where a gated model (hub id `place`) is asked for without a token."""
+    return (
+        f"“{label}” is gated: its owners ask you to accept their licence first. Open https://huggingface.co/{place}, accept it, and start "
+        "the studio with a token of yours in HF_TOKEN (huggingface.co/settings/tokens, the right to read is enough)."
+    )
+
+
 def check_private(path: Path) -> None:
     """Refuses a file that others may read.
 

@@ -119,7 +119,8 @@ class RunDir:
         return self.samples / "pairs" / f"p{prompt}_{side}.png"
 
 
-WEIGHTS = ("lora.safetensors", "unet.safetensors", "transformer.safetensors")  # a LoRA, or all weights of what predicts
+LORA = "lora.safetensors"
+WEIGHTS = (LORA, "unet.safetensors", "transformer.safetensors")  # a LoRA, or all weights of what predicts
 COMPLETE = "COMPLETE"
 
 

@@ -10,6 +10,7 @@ import torch
 from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_model_state_dict
 
 from backends.contract.errors import DarkroomError
+from backends.contract.rundir import LORA
 from backends.engine.seeds import mix_seed
 
 ADAPTER_NAME = "default"
@@ -53,7 +54,7 @@ class Adapters:
     @property
     def file_name(self) -> str:
         """What its file is called in a checkpoint."""
-        return "lora.safetensors"
+        return LORA
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Everything that is trained, by a name that is the same in every run."""

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
+from backends.contract.settings.pictures import wants_pairs
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 # The names that a pair's columns have here and there, beside those of the settings.
@@ -42,7 +43,7 @@ def gather_rows(run: RunDir, config: Any) -> list[dict[str, Any]]:
         source = Path(folder).expanduser()
         if not source.is_dir():
             raise DarkroomError(f"The folder {source} does not exist.", field=field)
-        return _read_pair_folder(source, field) if _wants_pairs(config) else _read_folder(source, field)
+        return _read_pair_folder(source, field) if wants_pairs(config) else _read_folder(source, field)
     return _read_hub_dataset(run, config)
 
 
@@ -65,10 +66,6 @@ def read_row(path: Path, caption: str, *, field: str, **extra: Any) -> dict[str,
         raise DarkroomError(f"The picture {path.name} cannot be read: {error}. Replace or remove it.", field=field) from None
     identity = hashlib.sha256(data).hexdigest()
     return {"id": identity, "file": str(path.absolute()), "caption": caption, "width": width, "height": height, "held_out": False, **extra}
-
-
-def _wants_pairs(config: Any) -> bool:
-    return hasattr(config, "edit_prompt_column")
 
 
 def _pair_row(before: Path, instruction: str, after: Path, field: str) -> dict[str, Any]:
@@ -185,7 +182,7 @@ def _load_dataset(config: Any) -> Any:
 
 def _find_columns(config: Any, known: list[str]) -> dict[str, str]:
     """Part -> column. Where a column of pairs is not there under the settings' name, the other usual names are tried."""
-    if not _wants_pairs(config):
+    if not wants_pairs(config):
         fields = {"image": "image_column", "words": "caption_column"}
         return {part: _find_column(config, field, (), known) for part, field in fields.items()}
     fields = {"input": "original_image_column", "words": "edit_prompt_column", "output": "edited_image_column"}

@@ -10,7 +10,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
-from backends.engine.pieces import compute_norm, cut, gather, take_gradients
+from backends.engine.pieces import compute_norm, cut, find_pieces, gather, hand_gradients
 
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
 
@@ -106,6 +106,7 @@ class Updater:
         self.optimizer, self.curve, self.scaler = optimizer, curve, scaler
         self._max_norm = max_norm
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._pieces = find_pieces(self._parameters)
         self._fused = bool(optimizer.defaults.get("fused"))
         self._started = [_numbers_of(group) for group in optimizer.param_groups]
         self._rates: list[float] = []
@@ -120,10 +121,11 @@ class Updater:
         self._rates.append(rate * self.optimizer.param_groups[0].get("d", 1.0))  # Prodigy's distance, by which it takes the rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
-        gradients = take_gradients(self._parameters)
+        hand_gradients(self._pieces)
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
-        norm = compute_norm(self._parameters, gradients)
+        norm = compute_norm(gradients, divided=bool(self._pieces))
         if self._fused and self.scaler is None:
             self._apply_fused(norm)
         else:

@@ -21,6 +21,11 @@ class Pick:
     flips: list[bool]
     drops: list[frozenset[str]]
 
+    @property
+    def views(self) -> list[tuple[int, bool]]:
+        """Each sample and whether it is mirrored."""
+        return list(zip(self.indices, self.flips, strict=True))
+
 
 class SampleOrder:
     """Batches of one bucket each, always full, every sample equally often in the long run.

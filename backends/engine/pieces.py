@@ -6,7 +6,7 @@ out anew for each list of them what is to be done: with the 1,680 tensors of SDX
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -27,20 +27,24 @@ def name_pieces(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     return {name: _take_piece(parameter) for name, parameter in module.named_parameters()}
 
 
-def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:
-    """The gradients there are; those of divided parameters are handed to their pieces."""
-    for parameter in parameters:
-        if isinstance(parameter, Piece) and parameter.of.grad is not None:
-            parameter.grad = parameter.of.grad.to_local()
-            parameter.of.grad = None
-    return [p.grad for p in parameters if p.grad is not None]
+def find_pieces(parameters: Iterable[torch.nn.Parameter]) -> list[Piece]:
+    """Those that are pieces of a divided one."""
+    return [parameter for parameter in parameters if isinstance(parameter, Piece)]
 
 
-def compute_norm(parameters: Sequence[torch.nn.Parameter], gradients: list[torch.Tensor]) -> torch.Tensor:
-    """The norm of all gradients, over the pieces of all ranks."""
+def hand_gradients(pieces: Sequence[Piece]) -> None:
+    """Gives each piece its part of the gradient that arrived at the divided parameter."""
+    for piece in pieces:
+        if piece.of.grad is not None:
+            piece.grad = piece.of.grad.to_local()
+            piece.of.grad = None
+
+
+def compute_norm(gradients: list[torch.Tensor], *, divided: bool) -> torch.Tensor:
+    """The norm of all gradients; where the model is divided, over the pieces of all ranks."""
     # as torch.nn.utils.get_total_norm, whose sorting by device and type costs more than half of it on a CPU
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if not any(isinstance(parameter, Piece) for parameter in parameters):
+    if not divided:
         return norm
     square = norm.square()
     torch.distributed.all_reduce(square)

@@ -8,7 +8,7 @@ from typing import Any
 
 from backends.contract.errors import DarkroomError
 from backends.contract.hub_token import find_token
-from backends.contract.rundir import WEIGHTS, RunDir
+from backends.contract.rundir import LORA, RunDir
 from backends.engine.export import export
 from backends.engine.reporter import Reporter
 
@@ -44,7 +44,7 @@ def publish(config: Any, run: RunDir, reporter: Reporter) -> None:
 def upload(api: Any, name: str, run: RunDir) -> None:
     """A LoRA under the name that `load_lora_weights` looks for; all weights as the folder that `from_pretrained` opens."""
     api.create_repo(name, private=True, exist_ok=True)
-    if run.result.name == WEIGHTS[0]:
+    if run.result.name == LORA:
         api.upload_file(path_or_fileobj=run.result, path_in_repo="pytorch_lora_weights.safetensors", repo_id=name)
         return
     with TemporaryDirectory(dir=run.root) as scratch:

@@ -12,7 +12,7 @@ from backends.engine.cache import EncodedCache, Tensors, compute_key, fill_cache
 from backends.engine.order import Pick
 from backends.engine.pictures import read_pixels
 from backends.engine.stored import StoredPictures, StoredPrompts
-from backends.engine.telling import Placements, PromptSource, Sizes, leave_out, tell_words
+from backends.engine.telling import Placements, PromptSource, Sizes, compose_batch
 from backends.families.protocol import Conditions, Family
 from backends.methods.protocol import Batch, Item, Shown
 
@@ -86,15 +86,14 @@ class EncodedPictures:
     def fetch(self, pick: Pick) -> Batch:
         """Rows of one bucket."""
         kept = self._groups[self._places[pick.indices[0]][0]]
-        numbers = [self._places[i][1] * kept["variants"] + f for i, f in zip(pick.indices, pick.flips, strict=True)]
+        numbers = [self._places[i][1] * kept["variants"] + f for i, f in pick.views]
         first = next(iter(kept["moments"].values()))[0]
         rows = torch.tensor(numbers, device=first.device)
         moments = {role: (self._pick(mean, rows), self._pick(deviation, rows)) for role, (mean, deviation) in kept["moments"].items()}
-        conditions = {
-            role: {**words, **{name: self._pick(tensor, rows) for name, tensor in kept["conditions"][role].items()}}
-            for role, words in tell_words(self._items, self._prompts, pick).items()
-        }
-        return Batch(pick.indices, leave_out(moments, pick), conditions)
+        sizes = kept["conditions"]
+        return compose_batch(
+            pick, self._items, self._prompts, moments, lambda role: {name: self._pick(told, rows) for name, told in sizes[role].items()}
+        )
 
     def _pick(self, kept: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return kept[rows].to(self._device, non_blocking=True)
@@ -108,11 +107,10 @@ class PixelReader:
 
     def read(self, pick: Pick) -> dict[str, torch.Tensor]:
         """Pixels (B, 3, H, W) by role."""
-        pairs = list(zip(pick.indices, pick.flips, strict=True))
-        return {
-            role: torch.stack([read_pixels(self._items[i].pictures[role].file, self._placements[i][role], flipped=f) for i, f in pairs])
-            for role in self._items[pick.indices[0]].pictures
-        }
+        return {role: torch.stack([self._read(i, role, f) for i, f in pick.views]) for role in self._items[pick.indices[0]].pictures}
+
+    def _read(self, index: int, role: str, flipped: bool) -> torch.Tensor:
+        return read_pixels(self._items[index].pictures[role].file, self._placements[index][role], flipped=flipped)
 
 
 class LivePictures:
@@ -133,7 +131,7 @@ class LivePictures:
         upcoming: Callable[[int], Pick] | None = None,
         workers: int = 0,
     ) -> None:
-        self._family, self._items, self._prompts, self._sizes = family, items, prompts, Sizes(family, items, placements)
+        self._family, self._prompts, self._sizes = family, prompts, Sizes(family, items, placements)
         self._reader, self._upcoming, self._workers = PixelReader(items, placements), upcoming, workers
         self._ahead: Iterator[tuple[Pick, dict[str, torch.Tensor]]] | None = None
 
@@ -141,12 +139,7 @@ class LivePictures:
         """Pixels from the loading processes (or read now), encoded now."""
         pixels = self._pixels(pick)
         moments = {role: self._family.encode_pictures(p) for role, p in pixels.items()}
-        device = next(iter(moments.values()))[0].device
-        conditions = {
-            role: {**words, **{name: told.to(device) for name, told in self._sizes.tell(role, pick).items()}}
-            for role, words in tell_words(self._items, self._prompts, pick).items()
-        }
-        return Batch(pick.indices, leave_out(moments, pick), conditions)
+        return compose_batch(pick, self._sizes.items, self._prompts, moments, lambda role: self._sizes.tell(role, pick.views))
 
     def _pixels(self, pick: Pick) -> dict[str, torch.Tensor]:
         if not self._workers or self._upcoming is None:
@@ -221,7 +214,7 @@ def encode_pictures(
     entries = fill_cache(cache, list(wanted), encode, **share)
     sizes = Sizes(family, items, placements)
     if entries is None:
-        return StoredPictures(items, prompts, cache=cache, keys=names, sizes=sizes, device=device)
+        return StoredPictures(prompts, cache=cache, keys=names, sizes=sizes, device=device)
     return _stack_pictures(sizes, prompts, entries, names=names, variants=variants, device=device)
 
 
@@ -248,7 +241,7 @@ def _stack_pictures(
         groups[group] = {
             "variants": len(variants),
             "moments": {role: _stack_moments([entries[names[i, role, f]] for i, f in ordered], home) for role in roles},
-            "conditions": {role: _stack_sizes(sizes, role, ordered, home) for role in captioned},
+            "conditions": {role: {n: t.to(home) for n, t in sizes.tell(role, ordered).items()} for role in captioned},
         }
     return EncodedPictures(items, prompts, groups=groups, places=places, device=device)
 
@@ -262,8 +255,3 @@ def choose_home(tensors: Iterable[torch.Tensor], device: torch.device) -> torch.
 def _stack_moments(found: list[Tensors], home: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     mean, deviation = (torch.stack([entry[part] for entry in found]).to(home) for part in ("mean", "deviation"))
     return mean, deviation
-
-
-def _stack_sizes(sizes: Sizes, role: str, ordered: list[tuple[int, bool]], home: torch.device) -> Conditions:
-    told = [sizes.tell_one(i, role, flipped=f) for i, f in ordered]
-    return {name: torch.stack([t[name] for t in told]).to(home) for name in told[0]}

@@ -12,9 +12,9 @@ import torch
 
 from backends.engine.cache import EncodedCache, Tensors
 from backends.engine.order import Pick
-from backends.engine.telling import PromptSource, Sizes, leave_out, tell_words
+from backends.engine.telling import PromptSource, Sizes, compose_batch
 from backends.families.protocol import Conditions
-from backends.methods.protocol import Batch, Item
+from backends.methods.protocol import Batch
 
 
 class StoredPrompts:
@@ -34,25 +34,17 @@ class StoredPictures:
     """Latents' moments of all pictures, on the disk.
 
     Args:
-        items: All samples.
         prompts: What the model is told of their captions.
         cache: Where the entries lie.
         keys: The entry of each sample's picture by (sample, role, mirrored).
-        sizes: What it is told of their sizes.
+        sizes: All samples, and what it is told of their sizes.
         device: Where batches are wanted.
     """
 
     def __init__(
-        self,
-        items: Sequence[Item],
-        prompts: PromptSource,
-        *,
-        cache: EncodedCache,
-        keys: dict[tuple[int, str, bool], str],
-        sizes: Sizes,
-        device: torch.device,
+        self, prompts: PromptSource, *, cache: EncodedCache, keys: dict[tuple[int, str, bool], str], sizes: Sizes, device: torch.device
     ) -> None:
-        self._items, self._prompts, self._cache, self._keys, self._sizes, self._device = items, prompts, cache, keys, sizes, device
+        self._prompts, self._cache, self._keys, self._sizes, self._device = prompts, cache, keys, sizes, device
         self._upcoming: Callable[[int], Pick] | None = None
         self._ahead: tuple[Pick, Future[Batch]] | None = None
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
@@ -72,14 +64,9 @@ class StoredPictures:
         return batch
 
     def _read(self, pick: Pick) -> Batch:
-        pairs = list(zip(pick.indices, pick.flips, strict=True))
         moments = {}
-        for role in self._items[pick.indices[0]].pictures:
-            entries: list[Tensors] = [self._cache.read_known(self._keys[i, role, f]) for i, f in pairs]
+        for role in self._sizes.items[pick.indices[0]].pictures:
+            entries: list[Tensors] = [self._cache.read_known(self._keys[i, role, f]) for i, f in pick.views]
             mean, deviation = (torch.stack([entry[part] for entry in entries]) for part in ("mean", "deviation"))
             moments[role] = (mean.to(self._device, non_blocking=True), deviation.to(self._device, non_blocking=True))
-        conditions = {
-            role: {**words, **{name: told.to(self._device) for name, told in self._sizes.tell(role, pick).items()}}
-            for role, words in tell_words(self._items, self._prompts, pick).items()
-        }
-        return Batch(pick.indices, leave_out(moments, pick), conditions)
+        return compose_batch(pick, self._sizes.items, self._prompts, moments, lambda role: self._sizes.tell(role, pick.views))

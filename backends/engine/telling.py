@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import torch
 from backends.contract.buckets import Placement
 from backends.engine.order import Pick
 from backends.families.protocol import Conditions, Family
-from backends.methods.protocol import CAPTION, Item, Shown
+from backends.methods.protocol import CAPTION, Batch, Item, Shown
 
 Placements = Sequence[dict[str, Placement]]  # of each sample, by role; all of one sample have one bucket
 
@@ -31,15 +31,34 @@ class Sizes:
     items: Sequence[Item]
     placements: Placements
 
-    def tell(self, role: str, pick: Pick) -> Conditions:
-        """Of the pictures of a pick in one role, a row a picture."""
-        rows = [self.tell_one(i, role, flipped=f) for i, f in zip(pick.indices, pick.flips, strict=True)]
+    def tell(self, role: str, views: Sequence[tuple[int, bool]]) -> Conditions:
+        """Of samples, upright or mirrored, in one role: a row each."""
+        rows = [self._tell_one(index, role, flipped) for index, flipped in views]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
-    def tell_one(self, index: int, role: str, *, flipped: bool) -> Conditions:
-        """Of one picture, without the batch axis."""
+    def _tell_one(self, index: int, role: str, flipped: bool) -> Conditions:
         shown: Shown = self.items[index].pictures[role]
         return self.family.picture_conditions(shown.width, shown.height, self.placements[index][role], flipped)
+
+
+def compose_batch(
+    pick: Pick, items: Sequence[Item], prompts: PromptSource, moments: dict[str, Any], tell_sizes: Callable[[str], Conditions]
+) -> Batch:
+    """The batch of a pick from its pictures' moments, on their device.
+
+    Args:
+        pick: Which samples.
+        items: All samples.
+        prompts: What the model is told of their captions.
+        moments: Mean and deviation (B, C, h, w) by role.
+        tell_sizes: What it is told of their sizes in a role.
+    """
+    device = next(iter(moments.values()))[0].device
+    conditions = {
+        role: {**words, **{name: told.to(device) for name, told in tell_sizes(role).items()}}
+        for role, words in tell_words(items, prompts, pick).items()
+    }
+    return Batch(pick.indices, leave_out(moments, pick), conditions)
 
 
 def tell_words(items: Sequence[Item], prompts: PromptSource, pick: Pick) -> dict[str, Conditions]:

@@ -11,14 +11,13 @@ from pathlib import Path
 from backends.contract import files
 from backends.contract.adapter_file import AdapterHeader, read_adapter_header
 from backends.contract.errors import DarkroomError
-from backends.contract.rundir import WEIGHTS, complete_checkpoints
+from backends.contract.rundir import LORA, complete_checkpoints
 from backends.engine.recipe import Recipe
 from backends.engine.whole import prune, write_folder
 from backends.external.adapter_copy import copy_adapter, find_not_finite
 from backends.external.tell import Teller
 from backends.external.work import Work
 
-LORA = WEIGHTS[0]
 ROOM = 1.1  # of a file's size must be free before it is copied
 _SAMPLE = re.compile(r"(?P<time>\d+)__(?P<step>\d{9})_(?P<number>\d+)\.png")
 _PNG_END = b"IEND\xaeB`\x82"

@@ -23,13 +23,13 @@ from backends.contract.base_models import resolve_source
 from backends.contract.config import parse_config, read_config_document
 from backends.contract.events import EventWriter, read_events
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import LORA, RunDir, complete_checkpoints
 from backends.engine.recipe import Recipe
 from backends.engine.whole import sweep
 from backends.external.curve import Curve
 from backends.external.document import count_steps, link_pictures, write_document
 from backends.external.drive import Drive
-from backends.external.harvest import LORA, Harvest, restore
+from backends.external.harvest import Harvest, restore
 from backends.external.manifest import Picture, read_pictures
 from backends.external.reasons import explain_failure
 from backends.external.tell import Teller

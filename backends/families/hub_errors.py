@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError
 
 from backends.contract.errors import DarkroomError
-from backends.contract.hub_token import find_token
+from backends.contract.hub_token import explain_gate, find_token
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of whichever client the hub's library uses
 POCKET = "or start from a Pocket model, which came with the studio"
@@ -95,16 +95,13 @@ def _explain_disk(chain: list[BaseException], wanted: Wanted) -> str:
 
 def _explain_access(chain: list[BaseException], wanted: Wanted) -> str:
     """Gated first: it is a kind of not found."""
-    token, page = find_token(), f"https://huggingface.co/{wanted.label}"
+    token = find_token()
     if any(isinstance(e, GatedRepoError) for e in chain):
         if not token:
-            return (
-                f"“{wanted.label}” is gated: its owners ask you to accept their licence first. Open {page}, accept it, and start the "
-                "studio with a token of yours in HF_TOKEN (huggingface.co/settings/tokens, the right to read is enough)."
-            )
+            return explain_gate(wanted.label, wanted.label)
         return (
-            f"“{wanted.label}” is gated, and the token in {token} does not open it. Open {page} with the account of that token and accept "
-            "the licence; a fine-grained token must also have the right to read gated models."
+            f"“{wanted.label}” is gated, and the token in {token} does not open it. Open https://huggingface.co/{wanted.label} with the "
+            "account of that token and accept the licence; a fine-grained token must also have the right to read gated models."
         )
     if any(isinstance(e, RepositoryNotFoundError) for e in chain):
         if not token:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from backends.contract.errors import DarkroomError
-from backends.contract.rundir import WEIGHTS, RunDir
+from backends.contract.rundir import LORA, RunDir
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.output import bar, emit, parse_settings, people, plain_errors
 from studio.workers.compare import ComparisonStore
@@ -24,7 +24,6 @@ from studio.workers.inputs import InputShelf
 from studio.workers.loras import LoraShelf
 
 POLL_S = 0.2
-LORA = WEIGHTS[0]
 _SETTINGS = "base_model, negative_prompt, guidance_scale, num_inference_steps, width, height"
 LorasOption = Annotated[
     list[str],

@@ -9,7 +9,7 @@ import typer
 
 from backends.contract.config import ConfigFaults
 from backends.contract.events import read_events
-from backends.contract.rundir import WEIGHTS, RunDir, complete_checkpoints
+from backends.contract.rundir import LORA, RunDir, complete_checkpoints
 from backends.registry import BACKENDS, REFUSED
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
@@ -17,7 +17,7 @@ from studio.cli.output import emit, escape, parse_settings, people, plain_errors
 from studio.datasets.samples import create_sample_dataset
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
-from studio.runs.launch_preflight import preflight_launch
+from studio.runs.preflight import preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.runs.state import read_job
 from studio.runs.store import RunInfo
@@ -97,7 +97,7 @@ def train(
 def _sentence(value: dict[str, Any]) -> str:
     if value["heldout_loss_ratio"] is None:
         return f"{value['run']} {value['state']} at step {value['steps'] or 0}."
-    what = "LoRA" if str(value["lora"]).endswith(WEIGHTS[0]) else "Model"
+    what = "LoRA" if str(value["lora"]).endswith(LORA) else "Model"
     verdict = {True: "It has learnt.", False: "It has not learnt enough.", None: "It is done."}[value["learned"]]
     return (
         f"{verdict} {value['steps']} steps in {value['seconds']:.0f} s ({value['steps_per_s']:.2f} steps/s). Loss on the pictures "

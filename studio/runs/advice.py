@@ -9,9 +9,9 @@ from typing import Any
 
 from backends.contract.base_models import find_base_model
 from backends.contract.config import plain_number
+from backends.contract.settings.lora import trains_lora
 from studio.runs.command import OWN_TRAINER, trainer_of
-from studio.runs.cost import trains_lora
-from studio.runs.shift import Shift, is_clear_rise, read_shifts
+from studio.runs.shift import Shift, find_best, is_clear_rise, read_shifts
 
 Event = dict[str, Any]
 FALLING, RISING = 0.02, 0.08  # smaller changes are no news: few pictures are held out
@@ -84,8 +84,7 @@ def compute_sentence(events: Sequence[Event]) -> str:
 def _tell_shift(shifts: Sequence[Shift], loss: float) -> str:
     now = shifts[-1]
     if is_clear_rise(shifts):
-        best = min(shifts, key=lambda s: s.change)
-        return f"Rising again: held-out loss is {loss:.3f}; it was lower at step {best.step:,}."
+        return f"Rising again: held-out loss is {loss:.3f}; it was lower at step {find_best(shifts).step:,}."
     if not now.is_clear:
         return f"No clear change yet: since before training the held-out loss {now.words}."
     return f"{'Better' if now.change < 0 else 'Worse'} than before training: the held-out loss {now.words}."
@@ -174,14 +173,12 @@ def _first_look(config: Any) -> str:
 
 def _advise_by_shift(shifts: Sequence[Shift], curve: Curve, events: Sequence[Event], config: Any) -> Advice:
     """For a large base: by how clear the change is, not by how large."""
-    now, best = shifts[-1], min(shifts, key=lambda s: s.change)
+    now = shifts[-1]
     on = "On pictures it never saw the loss"
     if is_clear_rise(shifts):
-        slower = plain_number(float(f"{config.learning_rate / 2:.1e}"))
-        kept = _best_checkpoint(curve, events)
-        where = f" The checkpoint at step {kept:,} may be the better one." if kept and kept != curve.steps[-1] else ""
-        text = f"{on} {now.words} since before training, and was lower at step {best.step:,}: it began to copy, or to forget.{where}"
-        return Advice("less", text, f"Next time: fewer steps, or learning rate {slower}, and more varied pictures.")
+        better, best = _name_better(curve, events), find_best(shifts).step
+        text = f"{on} {now.words} since before training, and was lower at step {best:,}: it began to copy, or to forget.{better}"
+        return Advice("less", text, f"Next time: fewer steps, or learning rate {_slower(config)}, and more varied pictures.")
     if now.is_clear and now.change < 0:
         text = f"{on} {now.words}. A large model knows nearly everything, so a small fall is usual; this one is too clear to be chance."
         return Advice(
@@ -206,11 +203,19 @@ def _is_overfit(curve: Curve, events: Sequence[Event]) -> bool:
 
 def _advise_overfit(curve: Curve, events: Sequence[Event], config: Any) -> Advice:
     turn, up = curve.steps[curve.best], curve.losses[-1] / curve.losses[curve.best] - 1
+    better = _name_better(curve, events)
+    text = f"It began to copy: since step {turn:,} the held-out loss rose by {_percent(up)} while the train loss went on falling.{better}"
+    return Advice("less", text, f"Next time: {turn:,} steps, learning rate {_slower(config)}, and more varied pictures.")
+
+
+def _name_better(curve: Curve, events: Sequence[Event]) -> str:
+    """A sentence about an earlier checkpoint, where there is one."""
     kept = _best_checkpoint(curve, events)
-    where = f" The checkpoint at step {kept:,} may be the better one." if kept and kept != curve.steps[-1] else ""
-    text = f"It began to copy: since step {turn:,} the held-out loss rose by {_percent(up)} while the train loss went on falling.{where}"
-    slower = plain_number(float(f"{config.learning_rate / 2:.1e}"))
-    return Advice("less", text, f"Next time: {turn:,} steps, learning rate {slower}, and more varied pictures.")
+    return f" The checkpoint at step {kept:,} may be the better one." if kept and kept != curve.steps[-1] else ""
+
+
+def _slower(config: Any) -> str:
+    return plain_number(float(f"{config.learning_rate / 2:.1e}"))
 
 
 def _best_checkpoint(curve: Curve, events: Sequence[Event]) -> int | None:

@@ -11,10 +11,10 @@ from backends.contract.base_model_check import check_base_model
 from backends.contract.base_models import FIELD, ModelSource, find_base_model
 from backends.contract.config import Fault
 from backends.contract.errors import DarkroomError
-from backends.contract.hub_token import find_token
+from backends.contract.hub_token import explain_gate, find_token
+from backends.contract.settings.pictures import wants_pairs
 from backends.contract.vae_source import FIELD as VAE_FIELD
 from backends.contract.vae_source import parse_vae_source
-from studio.runs.data_faults import wants_pairs
 
 
 def check_base(config: Any, faults: list[Fault]) -> bool:
@@ -65,8 +65,5 @@ def _out_of_reach(place: str, cache_dir: str | None) -> str:
         )
     known = find_base_model(place)
     if known and known.gated and not find_token() and not os.environ.get("HF_ENDPOINT"):
-        return (
-            f"{known.name} is gated: its owners ask you to accept their licence first. Open https://huggingface.co/{place}, accept it, and "
-            "start the studio with a token of yours in HF_TOKEN (huggingface.co/settings/tokens, the right to read is enough)."
-        )
+        return explain_gate(known.name, place)
     return ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backends.contract.base_models import find_base_model
-from backends.contract.division import trains_all
 from backends.contract.quantized import compute_saved_gb
+from backends.contract.settings.lora import trains_lora
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
     CAUTIOUS_TFLOPS,
@@ -33,11 +33,6 @@ def is_pocket(config: Any) -> bool:
     """Whether the base model is a bundled one."""
     base = find_base_model(config.pretrained_model_name_or_path)
     return bool(base and base.bundled)
-
-
-def trains_lora(config: Any) -> bool:
-    """Whether a LoRA is trained, and not all weights of what predicts."""
-    return not trains_all(config)
 
 
 def count_trained(config: Any) -> int:

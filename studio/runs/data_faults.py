@@ -7,6 +7,7 @@ from typing import Any
 
 from backends.contract.config import Fault
 from backends.contract.errors import DarkroomError
+from backends.contract.settings.pictures import wants_pairs
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.store import DatasetInfo, DatasetStore
 from studio.datasets.trigger import has_trigger_word
@@ -14,12 +15,6 @@ from studio.runs.manifest import describe_broken, find_broken
 from studio.workspace import Workspace
 
 ENLARGED = 0.9  # below this share of the wanted area a picture counts as too small
-
-
-def wants_pairs(kind: Any) -> bool:
-    """Whether a training (its settings, or their class) learns from edit pairs."""
-    settings: Any = kind if isinstance(kind, type) else type(kind)
-    return "edit_prompt_column" in settings.model_fields
 
 
 def find_kind_fault(kind: Any, info: DatasetInfo) -> Fault | None:

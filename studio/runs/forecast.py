@@ -7,6 +7,7 @@ from typing import Any
 
 from backends.contract import schedule
 from backends.contract.base_models import find_base_model
+from backends.contract.settings.pictures import wants_pairs
 from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
     compute_memory_parts,
@@ -32,7 +33,8 @@ class Forecast:
     """A run in figures; memory and disk in 10**9 bytes, `lora_mb` in 10**6.
 
     `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out. `encoded_gb` is what
-    pictures and captions take once encoded; beside `disk_gb`, because every run on the same pictures uses the same.
+    pictures and captions take once encoded; beside `disk_gb`, because every run on the same pictures uses the same. `pieces` is into how
+    many what is trained is divided over GPUs.
     """
 
     num_training: int
@@ -50,6 +52,7 @@ class Forecast:
     basis: str = ""
     checkpoints: int = 0
     encoded_gb: float = 0.0
+    pieces: int = 1
 
 
 def compute_forecast(
@@ -96,7 +99,8 @@ def compute_forecast(
         problem=find_problem(config, hardware, need, (disk / 1e9, free_disk / 1e9), pieces),
         basis=basis,
         checkpoints=saved,
-        encoded_gb=round(count_encoded_bytes(config, num_pictures, pairs=hasattr(config, "edit_prompt_column")) / 1e9, 3),
+        encoded_gb=round(count_encoded_bytes(config, num_pictures, pairs=wants_pairs(config)) / 1e9, 3),
+        pieces=pieces,
     )
 
 

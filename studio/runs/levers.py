@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from backends.contract.base_models import BASE_MODELS
 from backends.contract.division import count_pieces
 from backends.contract.launch import LaunchSettings
-from studio.runs.cost import compute_memory_parts, estimate_step_seconds, trains_lora
+from backends.contract.settings.lora import trains_lora
+from studio.runs.cost import compute_memory_parts, estimate_step_seconds
 from studio.runs.hardware import Hardware
 
 MIN_SAVED_GB = 0.05

@@ -1,9 +1,9 @@
-"""Everything that would stop or spoil a run, found before anything starts, all at once."""
+"""Everything that would stop or spoil a run, here or where else it trains, found before anything starts, all at once."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from studio.runs.extra_packages import find_extra_packages, is_installed
 from studio.runs.forecast import Forecast, compute_forecast
 from studio.runs.gpu_needs import find_gpu_needs
 from studio.runs.hardware import Hardware, probe_hardware
+from studio.runs.launch_checks import check_launch, hardware_for
 from studio.runs.presets import fill_prompts
 from studio.runs.speeds import find_speed
 from studio.workspace import Workspace
@@ -37,19 +38,41 @@ class Preflight:
     warnings: list[Fault] = field(default_factory=list)
 
 
+def preflight_launch(
+    workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch_values: dict[str, Any]
+) -> tuple[Preflight, LaunchSettings]:
+    """Everything that would stop or spoil a run where its launch settings say, all at once.
+
+    Args:
+        workspace: Where data sets and runs lie.
+        dataset_id: The data set to learn from.
+        backend_name: family/method.
+        values: Training settings as they come from a form, a preset or a command line.
+        launch_values: Launch settings, likewise.
+    """
+    try:
+        launch = parse_config(LaunchSettings, launch_values)
+    except ConfigFaults as wrong:
+        found = run_preflight(workspace, dataset_id, backend_name, values)
+        return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
+    found = run_preflight(workspace, dataset_id, backend_name, values, launch)
+    wrong_there = check_launch(found.config, launch) if found.config else []
+    return replace(found, faults=[*found.faults, *wrong_there]), launch
+
+
 def run_preflight(
     workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch: LaunchSettings | None = None
 ) -> Preflight:
-    """Looks at settings, data set, machine and base model together.
+    """Looks at settings, data set, machine and base model together. What this machine lacks is no fault where another one trains.
 
     Args:
         workspace: Where data sets and runs lie.
         dataset_id: The data set to learn from.
         backend_name: family/method.
         values: Settings as they come from a form, a preset or a command line.
-        launch: How several GPUs share it; each keeps the whole model when not given.
+        launch: Where it trains and how GPUs share it; alone on this machine when not given.
     """
-    hardware = probe_hardware()
+    launch = launch or LaunchSettings()
     faults: list[Fault] = []
     warnings: list[Fault] = []
     config: Config | None = None
@@ -60,32 +83,35 @@ def run_preflight(
     except DarkroomError as error:
         faults.append(Fault(field="backend", text=error.text))
     number = check_data(workspace, dataset_id, config, faults, warnings)
-    if config is None:
-        _check_machine_is_free(workspace, faults)
-        return Preflight(None, faults)
-    check_folders(config, faults)
-    if trainer_of(config) == OWN_TRAINER:
-        beyond = set() if hardware.gpus else set(describe_gpu_needs(config).values())  # no package would help
-        faults += [Fault(field=field, text=text) for text, field in describe_missing_packages(config).items() if field not in beyond]
-    else:
-        _check_ai_toolkit(workspace, faults)
-    _check_switches(config, hardware, faults)
-    known = check_base(config, faults)
     forecast = None
-    if number:
-        forecast = forecast_run(workspace, config, number, count_pieces(config, launch or LaunchSettings()))
-        if forecast.problem and known:  # what an unknown model would need is nothing to tell
-            faults.append(Fault(field=_field_of_problem(config, hardware, forecast), text=forecast.problem))
-    _check_memory_now(config, hardware, forecast, warnings)
-    _check_room_for_encoded(forecast, warnings)
-    _check_machine_is_free(workspace, faults)
+    if config is not None:
+        check_folders(config, faults)
+        _check_environment(workspace, config, launch, faults)
+        if launch.is_local:
+            _check_switches(config, launch, faults)
+        known = check_base(config, faults)
+        if number:
+            forecast = forecast_launch(workspace, config, number, launch)
+            faults += _problem_faults(config, launch, forecast, known=known)
+        if launch.is_local:
+            _check_memory_now(config, probe_hardware(), forecast, warnings)
+        _check_room_for_encoded(forecast, warnings)
+    if launch.is_local:
+        _check_machine_is_free(workspace, faults)
     return Preflight(config, faults, forecast, warnings)
 
 
-def forecast_run(workspace: Workspace, config: Config, num_pictures: int, pieces: int = 1) -> Forecast:
-    """The forecast alone, with what past runs on this machine measured; for a form that changes with every key."""
-    known = find_speed(workspace, config)
-    return compute_forecast(config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=known, pieces=pieces)
+def forecast_launch(workspace: Workspace, config: Config, num_pictures: int, launch: LaunchSettings) -> Forecast:
+    """What the run will take where it trains: on this machine with what past runs measured, elsewhere by what is asked for there.
+
+    For a form that changes with every key: it reads nothing but past runs' speeds.
+    """
+    pieces = count_pieces(config, launch)
+    if launch.is_local:
+        known = find_speed(workspace, config)
+        return compute_forecast(config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=known, pieces=pieces)
+    disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
+    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, pieces=pieces)
 
 
 def free_disk(folder: Path) -> float:
@@ -93,41 +119,52 @@ def free_disk(folder: Path) -> float:
     return float(shutil.disk_usage(folder).free)
 
 
-def _check_ai_toolkit(workspace: Workspace, faults: list[Fault]) -> None:
-    """It brings its own packages; whether they are there `setup aitoolkit` has looked."""
-    try:
-        check_run_folder(workspace.runs)
-        find_ai_toolkit(workspace.root)
-    except DarkroomError as error:
-        faults.append(Fault(field="backend", text=error.text))
+def _check_environment(workspace: Workspace, config: Any, launch: LaunchSettings, faults: list[Fault]) -> None:
+    if trainer_of(config) != OWN_TRAINER:  # ai-toolkit brings its own packages; whether they are there `setup aitoolkit` has looked
+        try:
+            check_run_folder(workspace.runs)
+            find_ai_toolkit(workspace.root)
+        except DarkroomError as error:
+            faults.append(Fault(field="backend", text=error.text))
+        return
+    if launch.launcher == "skypilot" or launch.slurm_venv:  # an environment of its own, which the first of them brings up itself
+        return
+    lacks_gpu = launch.is_local and not probe_hardware().gpus
+    beyond = {need.field for need in find_gpu_needs(config)} if lacks_gpu else set()  # no package would help
+    faults += [
+        Fault(field=p.field, text=f"{p.said}, but {p.name} is not installed. {p.way}, or install it (pip install {p.name}).")
+        for p in find_extra_packages(config)
+        if p.needed and not is_installed(p.name) and p.field not in beyond
+    ]
 
 
-def _check_switches(config: Any, hardware: Hardware, faults: list[Fault]) -> None:
-    if not hardware.gpus:
-        faults += [Fault(field=field, text=text) for text, field in describe_gpu_needs(config).items()]
-    if hardware.gpus and config.num_processes > len(hardware.gpus):
-        text = f"GPUs is {config.num_processes}; this machine has {len(hardware.gpus)}. Set it to {len(hardware.gpus)} or less."
+def _check_switches(config: Any, launch: LaunchSettings, faults: list[Fault]) -> None:
+    """What is asked of this machine that it has not; several machines share the processes, so each needs fewer GPUs."""
+    gpus = len(probe_hardware().gpus)
+    if not gpus:
+        faults += [
+            Fault(field=need.field, text=f"{need.said}, which needs a GPU; here there is none. {need.way}.")
+            for need in find_gpu_needs(config)
+        ]
+    elif launch.num_machines == 1 and config.num_processes > gpus:
+        text = f"GPUs is {config.num_processes}; this machine has {gpus}. Set it to {gpus} or less."
         faults.append(Fault(field="num_processes", text=text))
 
 
-def describe_gpu_needs(config: Any) -> dict[str, str]:
-    """What is told on a machine without a GPU of settings that need one: sentence -> field."""
-    return {f"{need.said}, which needs a GPU; here there is none. {need.way}.": need.field for need in find_gpu_needs(config)}
-
-
-def describe_missing_packages(config: Any) -> dict[str, str]:
-    """What is told of packages that are not in this environment: sentence -> field."""
-    return {
-        f"{p.said}, but {p.name} is not installed. {p.way}, or install it (pip install {p.name}).": p.field
-        for p in find_extra_packages(config)
-        if p.needed and not is_installed(p.name)
-    }
-
-
-def _field_of_problem(config: Any, hardware: Hardware, forecast: Forecast) -> str:
-    if find_model_cost(config).needs_gpu_gb and not hardware.gpus:
-        return "pretrained_model_name_or_path"
-    return "train_batch_size" if forecast.memory_need_gb > forecast.memory_total_gb else "checkpointing_steps"
+def _problem_faults(config: Any, launch: LaunchSettings, forecast: Forecast, *, known: bool) -> list[Fault]:
+    """Why it does not fit, at the field that would mend it; of an unknown base model, and of a cluster’s CPUs, nothing is known."""
+    if not forecast.problem:
+        return []
+    if not launch.is_local:
+        has_gpus = hardware_for(config, launch, probe_hardware()).gpus
+        return [Fault(field="gpus_per_machine", text=forecast.problem)] if has_gpus else []
+    if not known:
+        return []
+    if find_model_cost(config).needs_gpu_gb and not probe_hardware().gpus:
+        field = "pretrained_model_name_or_path"
+    else:
+        field = "train_batch_size" if forecast.memory_need_gb > forecast.memory_total_gb else "checkpointing_steps"
+    return [Fault(field=field, text=forecast.problem)]
 
 
 def _check_memory_now(config: Any, hardware: Hardware, forecast: Forecast | None, warnings: list[Fault]) -> None:

@@ -44,7 +44,12 @@ def read_shifts(events: Sequence[Event]) -> list[Shift]:
     return [Shift(step, float(change) / start, float(error) / start) for step, change, error in told if change is not None and error]
 
 
+def find_best(shifts: Sequence[Shift]) -> Shift:
+    """The judgement with the lowest loss."""
+    return min(shifts, key=lambda s: s.change)
+
+
 def is_clear_rise(shifts: Sequence[Shift]) -> bool:
     """Whether the last judgement is clearly worse than the best one."""
-    best = min(shifts, key=lambda s: s.change)
+    best = find_best(shifts)
     return shifts[-1].change - best.change > CLEAR * max(best.error, shifts[-1].error)

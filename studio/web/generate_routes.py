@@ -15,6 +15,7 @@ from backends.contract.base_models import BASE_MODELS, find_base_model
 from backends.contract.draw import KEEP_PICTURE, REFINER_SHARE
 from backends.contract.drawing import FAMILIES, SAMPLERS, describe_base
 from backends.contract.errors import DarkroomError
+from backends.contract.rundir import LORA
 from studio.web.brand import FOREVER
 from studio.web.context import Context
 from studio.web.media_routes import scaled_webp
@@ -128,7 +129,7 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
                 raise DarkroomError(
                     f"“{received.name}” is not a .safetensors file. Other formats can carry programs and are not read.", field="loras"
                 )
-            source = received.path.rename(folder / "lora.safetensors")
+            source = received.path.rename(folder / LORA)
             info = await run_in_threadpool(shelf.add, source, received.name)
         return JSONResponse(_lora(info), headers=_NO_STORE)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.runs.cost import trains_lora
-from studio.runs.data_faults import wants_pairs
+from backends.contract.settings.lora import trains_lora
+from backends.contract.settings.pictures import wants_pairs
 from studio.runs.forecast import Forecast
 from studio.runs.hardware import probe_hardware
 from studio.runs.levers import Lever, find_division, list_levers
@@ -15,11 +15,8 @@ MAX_LEVERS = 6
 SHOWN_GB = 1.0  # less is nothing to think about
 
 
-def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, pieces: int = 1) -> dict[str, Any]:
-    """Rows of (what, figure, reason why it is red), the memory bar, what would need less, and the dock's sentence.
-
-    `pieces` is into how many what is trained is divided over GPUs.
-    """
+def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> dict[str, Any]:
+    """Rows of (what, figure, reason why it is red), the memory bar, what would need less, and the dock's sentence."""
     word = getattr(config, "trigger_word", "")
     lacks_gpu = "needs a GPU" in forecast.problem
     time = "not on this machine" if lacks_gpu else f"about {format_duration(forecast.seconds)}"
@@ -47,7 +44,7 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, 
     if forecast.encoded_gb >= SHOWN_GB:
         rows.append(["Encoded pictures", f"{forecast.encoded_gb:.0f} GB", ""])
     goal = {"style": "this style", "edit": "this edit"}.get(task) or (f"what {word} is" if word else "your subject")
-    memory = f"{forecast.memory_need_gb:.1f} GB of memory" + (" on each GPU" if pieces > 1 else "")
+    memory = f"{forecast.memory_need_gb:.1f} GB of memory" + (" on each GPU" if forecast.pieces > 1 else "")
     return {
         "rows": rows,
         "memory": {
@@ -56,7 +53,7 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str, *, 
             "parts": [[name, round(gb, 2)] for name, gb in forecast.memory_parts],
             "over": over,
         },
-        "levers": describe_levers(config, pieces),
+        "levers": describe_levers(config, forecast.pieces),
         "problem": forecast.problem,
         "basis": "" if lacks_gpu else forecast.basis,
         "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],

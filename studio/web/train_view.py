@@ -10,16 +10,16 @@ from typing import Any
 
 from backends.contract.base_models import BASE_MODELS, BaseModel, find_base_model
 from backends.contract.config import Config, ConfigFaults, Fault, parse_config
-from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
+from backends.contract.settings.pictures import wants_pairs
 from backends.registry import BACKENDS, find_backend
 from studio.runs.base_faults import is_cached
 from studio.runs.command import build_command, format_command
 from studio.runs.control import begin_run
-from studio.runs.data_faults import find_kind_fault, wants_pairs
+from studio.runs.data_faults import find_kind_fault
 from studio.runs.forecast import Forecast
-from studio.runs.launch_preflight import forecast_launch, preflight_launch
+from studio.runs.preflight import forecast_launch, preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
@@ -170,7 +170,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         faults, config, forecast = _forecast(context, asked, backend.config)
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
-        shown |= describe_forecast(forecast, config, base["name"], preset.task, pieces=_count_pieces(config, asked))
+        shown |= describe_forecast(forecast, config, base["name"], preset.task)
         shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
     return shown
 
@@ -200,14 +200,6 @@ def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[
         return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
     return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_pictures - info.num_incomplete, launch)
-
-
-def _count_pieces(config: Config, asked: Asked) -> int:
-    """Into how many pieces what is trained is divided, as far as where it runs can be read from the form."""
-    try:
-        return count_pieces(config, parse_launch(asked.launch))
-    except ConfigFaults:
-        return 1
 
 
 def _list_fields(config: type[Config], asked: Asked) -> list[str]:

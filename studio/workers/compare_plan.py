@@ -13,7 +13,7 @@ from backends.contract.draw import DrawConfig, LoraUse
 from backends.contract.drawing import describe_base
 from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import LORA, RunDir, complete_checkpoints
 from studio.workers.generator import Column, mixing
 from studio.workers.loras import EDITING, kept_step, read_backend, read_settings
 from studio.workers.pairs import SIDES, Pair, choose_pairs, name_sides, read_pairs, size_of
@@ -67,7 +67,7 @@ def is_edit(run: RunDir) -> bool:
 def largest_scale(run: RunDir) -> float:
     """How far its results can be turned up: a LoRA beyond what it learnt, a whole model up to it."""
     steps = complete_checkpoints(run)
-    whole = bool(steps) and not run.weights(steps[-1]).name.startswith("lora.")
+    whole = bool(steps) and run.weights(steps[-1]).name != LORA
     return 1.0 if whole else 1.5
 
 

@@ -14,7 +14,7 @@ from backends.contract import files
 from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.result_file import read_result
-from backends.contract.rundir import RunDir, complete_checkpoints
+from backends.contract.rundir import LORA, RunDir, complete_checkpoints
 from studio.workspace import Workspace, new_id, safe_id
 
 EDITING = "instruct_pix2pix"
@@ -182,6 +182,6 @@ def _read_notes(run: RunDir) -> _Notes:
 def _describe(run: RunDir, step: int | None, notes: _Notes) -> LoraInfo:
     key = f"run:{run.root.name}" + (f"@{step}" if step is not None else "")
     path = run.result if step is None else run.weights(step)
-    kind = "lora" if path.name.startswith("lora.") else "edit" if notes.method == EDITING else "model"
+    kind = "lora" if path.name == LORA else "edit" if notes.method == EDITING else "model"
     kept = step is not None and step == notes.kept
     return LoraInfo(key, notes.name, step, kept, notes.trigger_word, notes.base_model, kind, notes.family)

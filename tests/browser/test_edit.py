@@ -11,12 +11,12 @@ from PIL import Image, ImageChops
 from playwright.sync_api import expect
 
 from studio.workers.history import History
+from tests.browser.press import READY, press, wait_for_picture
 from tests.edit_runs import sample_picture
 from tests.short_runs import train_short
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}}
-READY = "#print[data-state=ready]"
 # Drops a file as a person does: the browser makes the DataTransfer, the page's own listeners take it.
 DROP = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), transfer = new DataTransfer();
@@ -45,11 +45,7 @@ def edit(page, instruction="make the background blue", steps=4, seed=5):
     page.get_by_label("Instruction", exact=True).fill(instruction)
     if page.locator("#g-more").is_hidden():
         page.get_by_role("button", name="Seed, steps, leave out, sampler").click()
-    page.get_by_role("textbox", name="Steps").fill(str(steps))
-    page.get_by_label("Seed", exact=True).fill(str(seed))
-    page.get_by_role("button", name=re.compile("^Edit(,|$)")).click()
-    page.wait_for_selector("#print[data-state=drawing]")
-    page.wait_for_selector(READY, timeout=120_000)
+    press(page, "Edit", steps=steps, seed=seed)
 
 
 def test_a_dropped_picture_is_edited_and_stands_before_and_after_under_one_slider(page, server, edit_run):
@@ -83,8 +79,7 @@ def test_the_same_settings_edit_the_same_pixels_and_an_earlier_edit_brings_them_
     expect(page.get_by_role("slider", name="Keep the picture")).to_have_value("1.5")
     first = history.list(limit=2, edits=True)[1]
     page.get_by_role("button", name=re.compile("^Edit(,|$)")).click()
-    page.wait_for_selector("#print[data-state=drawing]")
-    page.wait_for_selector(READY, timeout=60_000)
+    wait_for_picture(page)
     again = history.list(limit=1, edits=True)[0]
     assert Image.open(history.path(first.id)).tobytes() == Image.open(history.path(again.id)).tobytes()
 

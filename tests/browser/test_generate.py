@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 
 from studio.workers.history import History
 from tests.adapters import write_adapter
+from tests.browser.press import READY, press
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}}
-READY = "#print[data-state=ready]"
 
 
 def open_generate(page, server, run=None):
@@ -24,11 +24,7 @@ def open_generate(page, server, run=None):
 
 def draw(page, prompt="zog on a red background", steps=4, seed=5):
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.get_by_role("textbox", name="Steps").fill(str(steps))
-    page.get_by_label("Seed", exact=True).fill(str(seed))
-    page.get_by_role("button", name=re.compile("^Draw(,|$)")).click()
-    page.wait_for_selector("#print[data-state=drawing]")
-    page.wait_for_selector(READY, timeout=120_000)
+    press(page, "Draw", steps=steps, seed=seed)
 
 
 def test_a_picture_is_drawn_with_the_runs_lora_and_its_settings_stand_under_it(page, server, trained_run):

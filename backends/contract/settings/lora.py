@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from backends.contract.config import Config, setting
 
@@ -64,3 +64,8 @@ class LoraSettings(Config):
     def lora_alpha(self) -> float:
         """Alpha with its default, the rank."""
         return float(self.rank if self.alpha is None else self.alpha)
+
+
+def trains_lora(config: Any) -> bool:
+    """Whether a LoRA is trained, and not all weights of what predicts."""
+    return isinstance(config, LoraSettings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import field_validator
 
 from backends.contract.config import Config, setting
@@ -71,6 +73,11 @@ class CaptionedPictures(PictureLosses, HubPictures, Words):
     max_train_samples: int | None = setting(
         None, "At most this many pictures", "1 to 100,000,000, or empty for all.", group="pictures", ge=1, le=100_000_000
     )
+
+
+def wants_pairs(kind: Any) -> bool:
+    """Whether a training (its settings, or their class) learns from edit pairs."""
+    return issubclass(kind if isinstance(kind, type) else type(kind), EditPairs)
 
 
 class EditPairs(PictureLosses, ShownPictures):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,21 +35,9 @@ LIMIT = 2e-5
 """Largest difference of a gradient's value, relative to the largest value of its tensor: sums that were rounded in another order."""
 
 
-@dataclass
-class Shared:
-    """Three steps by processes that share one model, undisturbed, and its settings."""
-
-    run: RunDir
-    backend: str
-    settings: dict[str, Any]
-
-    @property
-    def ranks(self) -> int:
-        return self.settings["num_processes"]
-
-
 @pytest.fixture(scope="module", params=KINDS)
-def shared(request, toy_base, tmp_path_factory) -> Shared:
+def shared(request, toy_base, tmp_path_factory) -> toy.Trained:
+    """Three steps by processes that share one model."""
     base = toy_base(request.param.partition("/")[0])
     settings = {
         "num_processes": 2,
@@ -63,13 +50,13 @@ def shared(request, toy_base, tmp_path_factory) -> Shared:
     run = toy.make_run(tmp_path_factory.mktemp("divided") / "run", base, request.param, **settings)
     write_launch(run, DIVIDED)
     assert toy.train_ranks(run, ranks=settings["num_processes"]) == [0] * settings["num_processes"], run.log.read_text()
-    return Shared(run, request.param, {"pretrained_model_name_or_path": str(base), **settings})
+    return toy.Trained(run, request.param, {"pretrained_model_name_or_path": str(base), **settings})
 
 
 @pytest.fixture(scope="module")
 def alone(shared, tmp_path_factory) -> RunDir:
     """The same by one process with their batches together."""
-    settings = {**shared.settings, "train_batch_size": 2 * shared.ranks, "max_train_steps": 1, "num_processes": 1}
+    settings = {**shared.settings, "train_batch_size": 2 * shared.settings["num_processes"], "max_train_steps": 1, "num_processes": 1}
     run = toy.make_run(tmp_path_factory.mktemp("alone") / "run", settings.pop("pretrained_model_name_or_path"), shared.backend, **settings)
     run.manifest.write_text(shared.run.manifest.read_text())
     assert toy.train(run) == 0, run.log.read_text()
@@ -83,8 +70,8 @@ def state_of(run: RunDir, step: int) -> dict[str, Any]:
 def test_each_process_keeps_its_share_of_the_numbers(shared):
     told = re.findall(r"this one keeps ([\d,]+) of ([\d,]+) numbers", shared.run.log.read_text())
     own, totals = ([int(numbers[place].replace(",", "")) for numbers in told] for place in (0, 1))
-    assert len(told) == shared.ranks and sum(own) == totals[0] == totals[-1]
-    assert max(own) < 1.15 * totals[0] / shared.ranks
+    assert len(told) == shared.settings["num_processes"] and sum(own) == totals[0] == totals[-1]
+    assert max(own) < 1.15 * totals[0] / shared.settings["num_processes"]
 
 
 def test_it_learns_what_one_process_with_their_batches_together_learns(shared, alone):
@@ -125,10 +112,10 @@ def test_killed_and_resumed_it_ends_bit_for_bit_as_if_it_had_not_been(shared, tm
     run = toy.copy_run(shared.run, tmp_path / "run")
     write_launch(run, DIVIDED)
     micro = 3 * shared.settings.get("gradient_accumulation_steps", 1)
-    codes = toy.train_ranks(run, ranks=shared.ranks, fault=f"step.after_backward=kill9@{micro}#1")
+    codes = toy.train_ranks(run, ranks=shared.settings["num_processes"], fault=f"step.after_backward=kill9@{micro}#1")
     assert codes[1] == -9 and codes[0] != 0
-    codes = toy.train_ranks(run, "--resume", "latest", ranks=shared.ranks, fault="sample.batch=raise@1#0")
-    assert codes == [0] * shared.ranks, run.log.read_text()
+    codes = toy.train_ranks(run, "--resume", "latest", ranks=shared.settings["num_processes"], fault="sample.batch=raise@1#0")
+    assert codes == [0] * shared.settings["num_processes"], run.log.read_text()
     assert toy.difference(run.result, shared.run.result) == 0
     for name in (checkpoints.STATE_TENSORS, shared.run.result.name):
         assert toy.difference(run.checkpoint(3) / name, shared.run.checkpoint(3) / name) == 0
@@ -138,8 +125,8 @@ def test_killed_and_resumed_it_ends_bit_for_bit_as_if_it_had_not_been(shared, tm
 def test_a_whole_model_goes_on_where_a_divided_one_stopped(shared, tmp_path):
     run = toy.copy_run(shared.run, tmp_path / "run")
     shutil.copytree(shared.run.checkpoint(2), run.checkpoint(2))
-    codes = toy.train_ranks(run, "--resume", "latest", ranks=shared.ranks)
-    assert codes == [0] * shared.ranks, run.log.read_text()
+    codes = toy.train_ranks(run, "--resume", "latest", ranks=shared.settings["num_processes"])
+    assert codes == [0] * shared.settings["num_processes"], run.log.read_text()
     ended, other = state_of(run, 3), state_of(shared.run, 3)
     assert all((other[k] - v).abs().max() <= 1e-3 * v.abs().max() for k, v in ended.items() if k.endswith("/exp_avg_sq"))
 

@@ -18,13 +18,7 @@ from tests.backends.engine import toy
 from tests.backends.loaded import NAMES
 
 QUICK = {"max_train_steps": 2, "checkpointing_steps": 100, "held_out_every": 100, "log_every": 100}
-PRIOR = {
-    "with_prior_preservation": True,
-    "class_prompt": "a dog",
-    "instance_prompt": "zog dog",
-    "num_class_images": 2,
-    "sample_batch_size": 1,
-}
+PRIOR = {**toy.PRIOR, "sample_batch_size": 1}
 PRODIGY = {"optimizer": "prodigy", "learning_rate": 1.0, "adam_weight_decay": 0.5, "max_train_steps": 3}
 PRODIGY_GROWN = {**PRODIGY, "max_train_steps": 60}  # until then it stays at the distance that it begins with
 SD15, WHOLE, FLUX, EDIT = "sd15/text_to_image", "sdxl/text_to_image_full", "flux/text_to_image", "sd15/instruct_pix2pix"

@@ -16,8 +16,6 @@ from backends.engine.ground import check_gpus
 from tests.backends import toys
 from tests.backends.engine import toy
 
-PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
-
 
 def refusal(run: RunDir) -> str:
     """The reason that the page shows."""
@@ -72,7 +70,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "fp16 on a CPU": ("flux/text_to_image", {"mixed_precision": "fp16"}, ["fp16", "needs a GPU", "bf16"]),
     "class pictures in fp16 on a CPU": (
         "sd15/dreambooth",
-        {**PRIOR, "prior_generation_precision": "fp16"},
+        {**toy.PRIOR, "prior_generation_precision": "fp16"},
         ["class pictures is fp16", "bf16"],
     ),
     "no words for a subject": ("sd15/dreambooth", {"instance_prompt": " "}, ["has no caption", "Give a prompt"]),
@@ -81,7 +79,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"val_image": "/no/such.png", "sample_prompts": ["x"]},
         ["such.png", "is not there"],
     ),
-    "class pictures in a file": ("sd15/dreambooth", {**PRIOR, "class_data_dir": "/dev/null"}, ["/dev/null", "class pictures"]),
+    "class pictures in a file": ("sd15/dreambooth", {**toy.PRIOR, "class_data_dir": "/dev/null"}, ["/dev/null", "class pictures"]),
     "all held out": ("sd15/text_to_image", {}, ["held out", "Add pictures"]),
 }
 

@@ -10,7 +10,6 @@ import safetensors.torch
 from backends.engine import checkpoint as checkpoints
 from tests.backends.engine import toy
 
-PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "prodigy": ("sdxl/text_to_image", {"optimizer": "prodigy", "learning_rate": 1.0}),
     "schedule_free": ("sdxl/text_to_image", {"optimizer": "schedule_free", "lr_scheduler": "constant_with_warmup", "lr_warmup_steps": 2}),
@@ -21,7 +20,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "lokr": ("sd15/text_to_image", {"lora_variant": "lokr", "lora_layers": "everything"}),
     "text encoders": ("sdxl/dreambooth", {"train_text_encoder": True, "text_encoder_lr": 1e-3}),
     "Flux with its text encoder": ("flux/dreambooth", {"train_text_encoder": True, "text_encoder_lr": 1e-3, "lora_layers": "everything"}),
-    "class": ("sd15/dreambooth", PRIOR),
+    "class": ("sd15/dreambooth", toy.PRIOR),
     "whole": ("sdxl/text_to_image_full", {"use_ema": True, "gradient_accumulation_steps": 2}),
     "whole, schedule_free": ("sd15/text_to_image_full", {"optimizer": "schedule_free"}),
     "edits": ("sdxl/instruct_pix2pix", {"use_ema": True, "conditioning_dropout_prob": 0.2}),

@@ -14,7 +14,7 @@ import torch
 import torch.distributed
 from diffusers import UNet2DConditionModel
 
-from backends.engine.pieces import cut, gather, name_pieces, take_gradients
+from backends.engine.pieces import cut, find_pieces, gather, hand_gradients, name_pieces
 from backends.engine.sharing import Shards
 from tests.backends.engine import toy
 from tests.backends.toys import UNET
@@ -44,7 +44,7 @@ def train(rank: int, folder: Path, *, alone_at: set[int], breaks: bool) -> None:
                 if rank == 0:
                     go_alone(unet, noisy, breaks=breaks)
         unet(noisy, TIMESTEPS, WORDS).sample.square().mean().backward()
-        take_gradients(list(named.values()))
+        hand_gradients(find_pieces(named.values()))
         optimizer.step()
         optimizer.zero_grad()
     whole = gather(dict(named), named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,19 +10,12 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from backends.contract.rundir import RunDir
 from backends.engine import checkpoint as checkpoints
 from backends.engine.order import SampleOrder
 from backends.methods.instruct_pix2pix import drop_parts
 from tests.backends.engine import toy
 
-PRIOR = {
-    "with_prior_preservation": True,
-    "class_prompt": "a dog",
-    "instance_prompt": "zog dog",
-    "num_class_images": 4,
-    "sample_batch_size": 2,
-}
+PRIOR = {**toy.PRIOR, "num_class_images": 4, "sample_batch_size": 2}
 KINDS: dict[str, dict[str, Any]] = {
     "sdxl/text_to_image": {"random_flip": True, "caption_dropout": 0.5, "snr_gamma": 5.0, "noise_offset": 0.1},
     "sd15/text_to_image_full": {"use_ema": True},
@@ -34,22 +26,14 @@ LIMIT = 2e-5
 """Largest difference of a gradient's value, relative to the largest value of its tensor: two sums of four, rounded differently."""
 
 
-@dataclass
-class Pair:
-    """Three steps by two processes, undisturbed, and its settings."""
-
-    run: RunDir
-    backend: str
-    settings: dict[str, Any]
-
-
 @pytest.fixture(scope="module", params=KINDS)
-def pair(request, toy_base, tmp_path_factory) -> Pair:
+def pair(request, toy_base, tmp_path_factory) -> toy.Trained:
+    """Three steps by two processes."""
     base = toy_base(request.param.partition("/")[0])
     settings = {**KINDS[request.param], "max_train_steps": 3, "checkpointing_steps": 1, "max_grad_norm": 0}
     run = toy.make_run(tmp_path_factory.mktemp("pair") / "run", base, request.param, num_processes=2, **settings)
     assert toy.train_ranks(run) == [0, 0], run.log.read_text()
-    return Pair(run, request.param, {"pretrained_model_name_or_path": str(base), **settings})
+    return toy.Trained(run, request.param, {"pretrained_model_name_or_path": str(base), **settings})
 
 
 def test_two_ranks_average_the_gradient_of_one_with_twice_the_batch(pair, tmp_path):

@@ -17,7 +17,7 @@ from backends.contract.rundir import RunDir
 from tests.backends import toys
 from tests.backends.engine import toy
 
-PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 4}
+PRIOR = {**toy.PRIOR, "num_class_images": 4}
 
 
 def train_without_manifest(run: RunDir) -> list[dict]:

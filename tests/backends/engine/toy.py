@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,20 @@ BACKEND = "sdxl/text_to_image"
 CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
+PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
 build_base = toys.build_base
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOAD)
+
+
+@dataclass
+class Trained:
+    """A run that was trained undisturbed, and its settings, the base model's among them."""
+
+    run: RunDir
+    backend: str
+    settings: dict[str, Any]
 
 
 def make_run(

@@ -52,6 +52,16 @@ sys.meta_path.insert(0, Finder())
 sys.path.insert(0, "SOURCE")
 sys.modules["oyaml"] = yaml
 """
+# Its trainer without what it inherits: only what speaks with the database.
+BARE_TRAINER = """
+import types
+from extensions_built_in.sd_trainer.DiffusionTrainer import DiffusionTrainer
+class Base:
+    def __init__(self, *a, **k):
+        self.config, self.accelerator = {"sqlite_db_path": sys.argv[1]}, types.SimpleNamespace(is_main_process=True)
+    def end_step_hook(self): pass
+DiffusionTrainer.__bases__ = (Base,)
+"""
 
 
 def run_there(code: str, *arguments: str, **environment: str) -> str:
@@ -189,12 +199,6 @@ def test_its_trainer_reads_and_writes_our_job_database(tmp_path):
     job.create()
     job.ask_to_save()
     code = """
-import types
-from extensions_built_in.sd_trainer.DiffusionTrainer import DiffusionTrainer
-class Base:
-    def __init__(self, *a, **k):
-        self.config, self.accelerator = {"sqlite_db_path": sys.argv[1]}, types.SimpleNamespace(is_main_process=True)
-DiffusionTrainer.__bases__ = (Base,)
 trainer = DiffusionTrainer(0, None, {"sqlite_db_path": sys.argv[1]})
 print("RESULT", trainer.is_ui_trainer, trainer.should_save(), trainer.should_sample(), trainer.should_stop())
 print(trainer.should_return_to_queue())
@@ -204,7 +208,7 @@ trainer.update_step()
 print(trainer.should_save())
 trainer.update_status("running", "Saving model")
 """
-    out = run_there(code, str(tmp_path / "job.db"), AITK_JOB_ID=ID).partition("RESULT")[2]
+    out = run_there(BARE_TRAINER + code, str(tmp_path / "job.db"), AITK_JOB_ID=ID).partition("RESULT")[2]
     assert out.split() == ["True", "True", "False", "False", "False", "False"]
     state = job.read()
     assert (state.status, state.info, state.is_saving) == ("running", SAVING, True)
@@ -215,13 +219,6 @@ def test_a_stop_asked_for_in_our_database_ends_its_loop(tmp_path):
     job.create()
     job.ask_to_stop()
     code = """
-import types
-from extensions_built_in.sd_trainer.DiffusionTrainer import DiffusionTrainer
-class Base:
-    def __init__(self, *a, **k):
-        self.config, self.accelerator = {"sqlite_db_path": sys.argv[1]}, types.SimpleNamespace(is_main_process=True)
-    def end_step_hook(self): pass
-DiffusionTrainer.__bases__ = (Base,)
 trainer = DiffusionTrainer(0, None, {})
 trainer.step_num = 7
 try:
@@ -229,5 +226,5 @@ try:
 except Exception as error:
     print("RESULT", error)
 """
-    assert run_there(code, str(tmp_path / "job.db"), AITK_JOB_ID=ID).partition("RESULT")[2].strip() == "Job stopped"
+    assert run_there(BARE_TRAINER + code, str(tmp_path / "job.db"), AITK_JOB_ID=ID).partition("RESULT")[2].strip() == "Job stopped"
     assert job.read().status == "stopped"

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.adapters import write_adapter
 from tests.run_folders import finished_run
+from tests.studio.web.drawing import draw
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -24,18 +25,6 @@ def run(client):
         write_adapter(path, len(str(path)))
     context.runs.keep("mix", 80)
     return writer
-
-
-def draw(client, values, strip=False):
-    """A drawing, waited for to its end."""
-    started = client.post("/api/generate", json={"values": values, "strip": strip})
-    assert started.status_code == 200, started.text
-
-    def over():
-        status = client.get(f"/api/generate/jobs/{started.json()['id']}").json()
-        return status if status["state"] != "running" else None
-
-    return wait_until(over)
 
 
 def pixels(client, job, number=0):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.edit_runs import write_edit_run
+from tests.studio.web.drawing import draw
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -28,17 +29,6 @@ def picture(size=(160, 120), colour="#4f9a55"):
     buffer = io.BytesIO()
     Image.new("RGB", size, colour).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def draw(client, values, strip=False):
-    started = client.post("/api/generate", json={"values": values, "strip": strip})
-    assert started.status_code == 200, started.text
-
-    def over():
-        status = client.get(f"/api/generate/jobs/{started.json()['id']}").json()
-        return status if status["state"] != "running" else None
-
-    return wait_until(over)
 
 
 def test_an_uploaded_picture_is_edited_and_edited_again(client, run):
