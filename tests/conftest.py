@@ -111,6 +111,7 @@ def _local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Keeps what shares a server, a worker or a trained LoRA in one process when tests run side by side."""
     for item in items:
