@@ -14,7 +14,7 @@ app: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 demo: $(VENV)/.app
 	$(BIN)/python -m studio demo $(ARGS)

@@ -111,10 +111,16 @@ def _local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """Keeps what shares a server, a worker or a trained LoRA in one process when tests run side by side."""
-    for item in items:
-        place = item.path.relative_to(ROOT).as_posix()
-        shared = place.startswith("tests/browser/") and "test_walk" not in place
-        item.add_marker(pytest.mark.xdist_group("browser" if shared else place))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Side by side, a file's tests run in one process, and those of the browser all in one: they share a server and trained LoRAs.
+
+    (`--dist loadgroup` would do it by marks, but pytest-xdist 3.8 writes them where pytest 9.2 no longer looks.)
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByPlace(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+    return ByPlace(config, log)
