@@ -23,7 +23,7 @@ from backends.engine.recipe import Recipe
 from backends.engine.reporter import Reporter, StepLog
 from backends.engine.sampling import Sampler, SampleSettings, plan_jobs
 from backends.engine.saving import Saver
-from backends.engine.trackers import open_tracker
+from backends.engine.trackers import open_trackers
 from backends.engine.trained import Averaged, MovingAverage, Trained, WholeModule
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
@@ -108,7 +108,7 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
         autocast=a.autocast,
         average=lambda values: a.reduce(values, "mean") if a.num_processes > 1 else values,
         add_up=lambda values: a.reduce(values.to(a.device), "sum").cpu() if a.num_processes > 1 else values,
-        track=open_tracker(a, c, run, ground.reporter),
+        trackers=open_trackers(a, c, run, ground.reporter),
     )
 
 

@@ -24,6 +24,7 @@ from backends.engine.saving import Saver
 from backends.engine.seeds import build_generator, seed_dropout
 from backends.engine.sharing import Sharing
 from backends.engine.sources import Source
+from backends.engine.trackers import Trackers
 from backends.engine.trained import Trained
 from backends.methods.protocol import Batch, Draws, Method, Share
 
@@ -122,7 +123,7 @@ class Training:
     autocast: Callable[[], AbstractContextManager[Any]]
     average: Callable[[torch.Tensor], torch.Tensor]
     add_up: Callable[[torch.Tensor], torch.Tensor]
-    track: Callable[[dict[str, float], int], None]
+    trackers: Trackers
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ def log(t: Training) -> None:
         event = {"t": "step", "step": number, "loss": value if finite else None, "lr": lr, "steps_per_s": round(rate, 4)}
         events.append({**event, "epoch": t.cadence.epoch(number), "memory_mib": round(memory)})
     t.reporter.write_many(events)
-    t.track({"train_loss": losses[-1], "lr": rates[-1]}, t.progress.step)
+    t.trackers.log({"train_loss": losses[-1], "lr": rates[-1]}, t.progress.step)
     _check_numbers(t)
 
 
@@ -250,7 +251,7 @@ def judge(t: Training) -> Judgement | None:
     t.reporter.write(
         "eval", step=t.progress.step, loss=found.loss, se=found.error, n=found.count, change=found.change, change_se=found.change_error
     )
-    t.track({"heldout_loss": found.loss}, t.progress.step)
+    t.trackers.log({"heldout_loss": found.loss}, t.progress.step)
     return found
 
 

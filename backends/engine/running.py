@@ -42,9 +42,9 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
         )
         if ended == "finished":
             publish(config, run, reporter)
+    training.trackers.close()
     if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+        torch.distributed.barrier()  # the group itself goes with the process, see backends.train.leave
     step, total = training.progress.step, training.cadence.total_steps
     early = f"Stopped early at step {step}: the held-out loss had not fallen for {training.cadence.patience} judgements."
     reason = early if ended == "finished" and step < total else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 from accelerate import Accelerator
@@ -16,8 +15,25 @@ PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "comet_ml": "comet_m
 PROJECT = "darkroom"
 
 
-def open_tracker(accelerator: Accelerator, config: Any, run: RunDir, reporter: Reporter) -> Callable[[dict[str, float], int], None]:
-    """A function that takes scalars and a step.
+class Trackers:
+    """What the settings name beside the studio's own events; without an accelerator none."""
+
+    def __init__(self, accelerator: Accelerator | None = None) -> None:
+        self._accelerator = accelerator
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Scalars of a step."""
+        if self._accelerator:
+            self._accelerator.log(values, step=step)
+
+    def close(self) -> None:
+        """Lets each send what it still holds: a process that is ended hard would take it along."""
+        for tracker in self._accelerator.trackers if self._accelerator else ():
+            tracker.finish()
+
+
+def open_trackers(accelerator: Accelerator, config: Any, run: RunDir, reporter: Reporter) -> Trackers:
+    """Those that the settings name.
 
     Raises:
         DarkroomError: When the tracker that the settings name is not installed.
@@ -34,7 +50,7 @@ def open_tracker(accelerator: Accelerator, config: Any, run: RunDir, reporter: R
     if missing:
         reporter.notice(f"Not installed, so left out: {', '.join(missing)}. Tracking with {', '.join(present) or 'none'}.")
     if not present:
-        return lambda values, step: None
+        return Trackers()
     folder = run.root / config.logging_dir
     accelerator.log_with = _known(present)
     accelerator.project_configuration.set_directories(str(run.root))
@@ -43,7 +59,7 @@ def open_tracker(accelerator: Accelerator, config: Any, run: RunDir, reporter: R
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
     accelerator.init_trackers(PROJECT, config=settings)
-    return lambda values, step: accelerator.log(values, step=step)
+    return Trackers(accelerator)
 
 
 def _known(names: list[str]) -> list[Any]:

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import shutil
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,7 @@ def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) 
 
     faults.arm()
     cache.MOST_IN_MEMORY = int(os.environ.get("TOY_MOST_IN_MEMORY", cache.MOST_IN_MEMORY))
-    sys.exit(trainer.main(["--config", config, *arguments]))
+    trainer.leave(trainer.main(["--config", config, *arguments]))
 
 
 def events_of(run: RunDir, kind: str) -> list[dict[str, Any]]:
