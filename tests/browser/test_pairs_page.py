@@ -114,6 +114,7 @@ def test_words_changed_in_another_window_are_shown_and_nothing_is_lost(page, ser
     expect(page.get_by_text("Elsewhere it now reads “from elsewhere”.")).to_be_visible()
     page.get_by_role("button", name="Keep mine").click()
     expect(page.get_by_text("Elsewhere it now reads")).to_have_count(0)
+    expect(page.locator(".pr").first.get_by_text("Saved")).to_be_visible()
     assert texts(server, made)[0] == "mine"
 
 
