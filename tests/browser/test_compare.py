@@ -16,8 +16,10 @@ pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}}
 DRAWN = "#strip[data-state=ready][data-done='9/9']"
 # “Stop” stands there only while it draws; that it stood there stays.
-REMEMBER_STOP = """() => new MutationObserver(() => { window.couldBeStopped ||= !!document.querySelector('#dock #stop')?.checkVisibility(); })
-  .observe(document.querySelector('#strip'), {subtree: true, childList: true})"""
+REMEMBER_STOP = """() => {
+  const look = () => { window.couldBeStopped ||= !!document.querySelector('#dock #stop')?.checkVisibility(); };
+  new MutationObserver(look).observe(document.querySelector('#strip'), {subtree: true, childList: true});
+}"""
 
 
 def open_compare(page, server, run_id):
