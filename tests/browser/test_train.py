@@ -100,23 +100,16 @@ def test_a_base_model_that_needs_more_turns_red_with_the_reason(page, server, zo
     assert runs_of(server, zog) == []
 
 
-def test_search_finds_a_setting_by_its_words_and_opens_its_group(page, server, zog):
-    open_train(page, server, zog)
-    page.locator("#all > .label-wrap").click()
-    page.get_by_label("Find a setting").fill("min-snr")
-    expect(page.locator("#find-note")).to_have_text("1 found")
-    expect(field(page, "snr_gamma")).to_be_visible()
-    expect(page.locator("#all [id^='f-']:visible")).to_have_count(1)
-    page.get_by_label("Find a setting").fill("no such thing")
-    expect(page.locator("#find-note")).to_contain_text("No setting has these words")
-
-
-def test_settings_that_another_task_brings_are_there_after_a_search_and_are_searched(page, server, zog):
+def test_search_finds_a_setting_by_its_words_opens_its_group_and_holds_for_another_task(page, server, zog):
     open_train(page, server, zog)
     page.locator("#all > .label-wrap").click()
     find = page.get_by_label("Find a setting")
     find.fill("min-snr")
     expect(page.locator("#find-note")).to_have_text("1 found")
+    expect(field(page, "snr_gamma")).to_be_visible()
+    expect(page.locator("#all [id^='f-']:visible")).to_have_count(1)
+    find.fill("no such thing")
+    expect(page.locator("#find-note")).to_contain_text("No setting has these words")
     find.fill("")
     expect(page.locator("#find-note")).to_have_text("")
     expect(page.locator("#g-edits")).to_be_hidden()
