@@ -95,6 +95,7 @@ def test_the_facts_of_a_finished_run(client, context):
     assert facts["checkpoints"][1]["loss"] < facts["checkpoints"][0]["loss"]
     assert facts["lora_mb"] == 1.2
     assert (facts["trigger_word"], facts["base_model"], facts["sample_every"]) == ("zog", "Pocket", 40)
+    assert (facts["edits"], facts["draws"]) == (False, {"pairs": 0, "prompts": 3})
 
 
 def test_the_facts_count_what_is_drawn_not_what_was_asked_for(client, context):
