@@ -17,6 +17,7 @@ from backends.contract.methods.text_to_image import (
     Sd15TextToImageConfig,
     TextToImageConfig,
 )
+from backends.contract.settings.pictures import wants_pairs
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 
@@ -124,3 +125,8 @@ def find_backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise DarkroomError(f"There is no training called “{name}”. There is: {', '.join(BACKENDS)}.")
     return BACKENDS[name]
+
+
+def learns_edits(name: str) -> bool:
+    """Whether the training of this name learns from edit pairs; False for one that there is not."""
+    return name in BACKENDS and wants_pairs(BACKENDS[name].config)

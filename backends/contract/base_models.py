@@ -156,6 +156,12 @@ def find_base_model(name: str) -> BaseModel | None:
     return BASE_MODELS.get(name) or next((m for m in BASE_MODELS.values() if m.source == name), None)
 
 
+def is_bundled(name: str) -> bool:
+    """Whether the base model of this key or source came with the studio."""
+    base = find_base_model(name)
+    return bool(base and base.bundled)
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """Where a base model lies: a folder in the diffusers layout, one .safetensors file, or a name of the hub.

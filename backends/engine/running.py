@@ -9,7 +9,7 @@ import diffusers.utils.logging
 import torch.distributed
 import transformers.utils.logging
 
-from backends.contract.base_models import find_base_model
+from backends.contract.base_models import is_bundled
 from backends.contract.rundir import RunDir
 from backends.engine.assembly import assemble
 from backends.engine.ground import StoppedEarlier
@@ -36,10 +36,8 @@ def run_training(run: RunDir, backend: Backend, config: Any, reporter: Reporter,
     ended = train(training)
     training.saver.export(training.progress, training.trained)
     if training.rank == 0:
-        reporter.write(
-            "result",
-            **compute_result(training, run, seconds=time.monotonic() - began, limit=backend.learned_ratio if is_bundled(config) else None),
-        )
+        limit = backend.learned_ratio if is_bundled(config.pretrained_model_name_or_path) else None
+        reporter.write("result", **compute_result(training, run, seconds=time.monotonic() - began, limit=limit))
         if ended == "finished":
             publish(config, run, reporter)
     training.trackers.close()
@@ -71,9 +69,3 @@ def compute_result(training: Training, run: RunDir, *, seconds: float, limit: fl
         "best_step": progress.best[0] if progress.best else None,
         "learned": learned,
     }
-
-
-def is_bundled(config: Any) -> bool:
-    """Whether the run starts from a model that came with the studio."""
-    base = find_base_model(config.pretrained_model_name_or_path)
-    return bool(base and base.bundled)

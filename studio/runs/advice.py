@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from backends.contract.base_models import find_base_model
+from backends.contract.base_models import is_bundled
 from backends.contract.config import plain_number
 from backends.contract.settings.lora import trains_lora
 from studio.runs.command import OWN_TRAINER, trainer_of
@@ -147,8 +147,7 @@ def _is_not_finite(reason: str) -> bool:
 
 def _is_calibrated(config: Any) -> bool:
     """Whether it is known how far the loss falls when something was learnt: of our own trainer, on a bundled base (docs/learning.md)."""
-    base = find_base_model(config.pretrained_model_name_or_path)
-    return trainer_of(config) == OWN_TRAINER and bool(base and base.bundled)
+    return trainer_of(config) == OWN_TRAINER and is_bundled(config.pretrained_model_name_or_path)
 
 
 def _advise_not_learnt(curve: Curve, config: Any) -> Advice:

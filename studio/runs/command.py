@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from backends.contract.base_models import find_base_model
+from backends.contract.base_models import is_bundled
 from backends.contract.config import Config
 from backends.contract.launch import LaunchSettings
 from backends.contract.rundir import RunDir, complete_checkpoints
@@ -143,7 +143,6 @@ def describe_environment(config: Config, cache: Path, hardware: Hardware) -> dic
     environment = {"DARKROOM_CACHE": str(cache), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     if not hardware.gpus:
         environment["ACCELERATE_USE_CPU"] = "true"
-    base = find_base_model(str(getattr(config, "pretrained_model_name_or_path", "")))
-    if base and base.bundled:
+    if is_bundled(str(getattr(config, "pretrained_model_name_or_path", ""))):
         environment["HF_HUB_OFFLINE"] = "1"
     return environment

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.contract.base_models import find_base_model
+from backends.contract.base_models import find_base_model, is_bundled
 from backends.contract.quantized import compute_saved_gb
 from backends.contract.settings.lora import trains_lora
+from backends.contract.settings.pictures import wants_pairs
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
     CAUTIOUS_TFLOPS,
@@ -31,8 +32,7 @@ def find_model_cost(config: Any) -> ModelCost:
 
 def is_pocket(config: Any) -> bool:
     """Whether the base model is a bundled one."""
-    base = find_base_model(config.pretrained_model_name_or_path)
-    return bool(base and base.bundled)
+    return is_bundled(config.pretrained_model_name_or_path)
 
 
 def count_trained(config: Any) -> int:
@@ -152,7 +152,7 @@ def estimate_sample_seconds(config: Any, step_s: float) -> float:
     base = find_base_model(config.pretrained_model_name_or_path)
     steps = config.sample_steps or (base.num_inference_steps if base else 30)
     guided = (config.sample_guidance_scale or (base.guidance_scale if base else 6.0)) > 1
-    passes = 3 if hasattr(config, "num_sample_pairs") else 2 if guided and config.family != "flux" else 1
+    passes = 3 if wants_pairs(config) else 2 if guided and config.family != "flux" else 1
     batch = config.train_batch_size * config.gradient_accumulation_steps * _samples_at_once(config)
     per_picture = step_s / compute_slowdown(config) / max(1, batch)
     return steps * passes * per_picture / 3 * 1.15  # a forward pass is a third of a training step; then the decoder
@@ -162,5 +162,5 @@ def estimate_start_seconds(config: Any, num_pictures: int) -> float:
     """Seconds before the first step: imports, the base model, encoding the pictures, drawing those of a class."""
     encode = 0.06 if is_pocket(config) else 0.35
     load = 12.0 if is_pocket(config) else 40.0 if config.family != "flux" else 150.0
-    halves = 2 if hasattr(config, "num_sample_pairs") else 1
+    halves = 2 if wants_pairs(config) else 1
     return load + num_pictures * halves * encode * _relative_area(config)

@@ -74,7 +74,7 @@ def compute_forecast(
     step_s, basis = estimate_step_seconds(config, hardware)
     if measured_step_s is not None:
         step_s, basis = measured_step_s, "Measured by your earlier runs on this machine."
-    drawn, per_picture = count_samples(config, steps), estimate_sample_seconds(config, step_s)
+    drawn, per_picture = count_samples(config, steps, held_out), estimate_sample_seconds(config, step_s)
     forwards = max(NOISE_LEVELS, JUDGING_SHARE * 3 * config.held_out_every * per_step) if held_out else 0
     judged = (steps // config.held_out_every + 1) * forwards * step_s / compute_slowdown(config) / per_step / 3  # forward: a third
     seconds = estimate_start_seconds(config, num_pictures) + steps * step_s + drawn * per_picture + judged
@@ -142,9 +142,9 @@ def count_checkpoints(config: Any, steps: int) -> int:
     return min(saved, config.checkpoints_total_limit + 1) if config.checkpoints_total_limit else saved
 
 
-def count_samples(config: Any, steps: int) -> int:
-    """Pictures that are drawn while training, those before the first step included."""
-    wanted = len(config.sample_prompts) + getattr(config, "num_sample_pairs", 0)
+def count_samples(config: Any, steps: int, held_out: int) -> int:
+    """Pictures that are drawn while training, those before the first step included; of pairs only those held out."""
+    wanted = len(config.sample_prompts) + min(held_out, getattr(config, "num_sample_pairs", 0))
     return (steps // config.sample_every + 1) * wanted * config.num_sample_seeds if config.sample_every else 0
 
 

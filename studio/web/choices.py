@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from backends.contract.base_models import BaseModel, find_base_model
+from backends.contract.base_models import find_base_model, is_bundled
 from studio.runs.hardware import LARGE_GPU_GB, Hardware, probe_hardware
 from studio.runs.presets import Preset, load_presets
 from studio.web.context import Context
@@ -33,7 +33,7 @@ def presets_for(task: str, base_model: str, presets: Sequence[Preset] | None = N
     """The presets for this task that start from this base model; for a base of one's own those of its likely family."""
     known = load_presets() if presets is None else list(presets)
     fitting = [p for p in known if p.task == task and same_base(p.base_model, base_model)]
-    return fitting or [p for p in known if p.task == task and not _is_bundled(p.base_model)]
+    return fitting or [p for p in known if p.task == task and not is_bundled(p.base_model)]
 
 
 def choose_preset(task: str, base_model: str | None, hardware: Hardware | None = None) -> Preset:
@@ -43,19 +43,14 @@ def choose_preset(task: str, base_model: str | None, hardware: Hardware | None =
     offered = offered or load_presets()
     memory = machine.largest_gpu_gb
     if base_model is None and memory < LARGE_GPU_GB - 0.5:
-        offered = [p for p in offered if _is_bundled(p.base_model)] or offered
+        offered = [p for p in offered if is_bundled(p.base_model)] or offered
     fitting = [p for p in offered if (p.gpu_memory_gb or 0) <= memory + 0.5 and p.gpus <= max(1, len(machine.gpus))]
     if base_model is None and memory >= LARGE_GPU_GB - 0.5:
-        fitting = [p for p in fitting if not _is_bundled(p.base_model)] or fitting
+        fitting = [p for p in fitting if not is_bundled(p.base_model)] or fitting
     if not fitting:
         return min(offered, key=lambda p: p.gpu_memory_gb or 0)
     top = max(p.gpu_memory_gb or 0 for p in fitting)
     return next(p for p in fitting if (p.gpu_memory_gb or 0) == top)
-
-
-def _is_bundled(name: str) -> bool:
-    base: BaseModel | None = find_base_model(name)
-    return bool(base and base.bundled)
 
 
 def compute_sample_prompts(captions: Sequence[str], trigger_word: str, suggested: Sequence[str] = (), limit: int = 5) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from backends.contract import files
 from backends.contract.rundir import RunDir
+from studio.runs.manifest import read_manifest
 
 STANDS_OUT = 1.25  # times the median of all
 AND_BY = 4.0  # median distances from it
@@ -51,8 +51,5 @@ def find_odd(values: dict[str, float]) -> set[str]:
 
 def _read_manifest(run: RunDir) -> dict[str, tuple[int, str]]:
     """Id -> (number among those that are trained on, caption)."""
-    if not run.manifest.is_file():
-        return {}
-    lines = [json.loads(line) for line in run.manifest.read_text("utf-8").splitlines() if line.strip()]
-    training = [line for line in lines if not line.get("held_out")]
-    return {str(line["id"]): (number, str(line.get("caption", ""))) for number, line in enumerate(training)}
+    training = [row for row in read_manifest(run) if not row.get("held_out")]
+    return {str(row["id"]): (number, str(row.get("caption", ""))) for number, row in enumerate(training)}

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from backends.contract import files
+from backends.contract.base_models import is_bundled
 from backends.contract.config import parse_config
 from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
@@ -184,14 +185,15 @@ def _recipes(hardware: Hardware, free: int) -> list[dict[str, Any]]:
         fits = not forecast.problem
         needs = f"needs a GPU with {preset.gpu_memory_gb:g} GB" if preset.gpu_memory_gb else "does not fit here"
         text = f"{_GOALS[preset.task]} in about {format_duration(forecast.seconds)}" if fits else needs
-        found.append({"key": preset.key, "base": describe_base(preset.base_model), "text": text, "fits": fits})
+        base = {"base": describe_base(preset.base_model), "bundled": is_bundled(preset.base_model)}
+        found.append({"key": preset.key, **base, "text": text, "fits": fits})
     return found
 
 
 def _name_trainable(recipes: list[dict[str, Any]]) -> str:
     """“SDXL 1.0 and Flux dev”; “the Pocket models” where only those fit; nothing where none does."""
-    names = list(dict.fromkeys(r["base"] for r in recipes if r["fits"]))
-    large = [name for name in names if not name.startswith("Pocket")]
+    fitting = [r for r in recipes if r["fits"]]
+    large = list(dict.fromkeys(r["base"] for r in fitting if not r["bundled"]))
     if not large:
-        return "the Pocket models" if names else ""
+        return "the Pocket models" if fitting else ""
     return f"{', '.join(large[:-1])} and {large[-1]}" if len(large) > 1 else large[0]

@@ -17,9 +17,11 @@ from backends.contract.base_models import find_base_model
 from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
+from backends.registry import learns_edits
 from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
+from studio.runs.drawn import count_drawn
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.state import read_job, read_run_config
 from studio.web.brand import FOREVER
@@ -192,8 +194,8 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "resolution": config.get("resolution") or (base.resolution if base else 0),
         "trigger_word": config.get("trigger_word", ""),
         "sample_every": config.get("sample_every", 0),
-        "draws": len(run.prompts) + int(config.get("num_sample_pairs") or 0),
-        "edits": "num_sample_pairs" in config,
+        "draws": asdict(count_drawn(root)),
+        "edits": learns_edits(run.backend),
         "what": "LoRA" if "rank" in config else "model",
         "seeds": config.get("num_sample_seeds", 1),
         "seconds": run.seconds,
@@ -209,12 +211,13 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
     }
 
 
-def _where(root: RunDir) -> dict[str, str] | None:
-    """Which job of a cluster or a cloud the run is; None for one of this machine."""
+def _where(root: RunDir) -> dict[str, Any] | None:
+    """Which job of a cluster or a cloud the run is; None for one of this machine. A `hopeless` one cannot begin as it waits."""
     job = read_job(root)
     if not job:
         return None
-    return {"job": str(job.get("id", "")), **{key: str(job.get(key, "")) for key in ("launcher", "nodes", "partition", "words", "silence")}}
+    told = {key: str(job.get(key, "")) for key in ("launcher", "nodes", "partition", "words", "silence")}
+    return {"job": str(job.get("id", "")), "hopeless": bool(job.get("hopeless")), **told}
 
 
 def _brief(run: Any) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from backends.contract.rundir import RunDir
+from studio.runs.manifest import read_manifest
 from studio.workers.closeness import compute_features
 
 MOST = 200  # pictures of the data set that are looked at
@@ -16,10 +16,7 @@ MOST = 200  # pictures of the data set that are looked at
 
 def manifest_files(run: RunDir) -> list[Path]:
     """The training pictures of a run, in the manifest's order; those held out are left out."""
-    if not run.manifest.is_file():
-        return []
-    lines = [json.loads(line) for line in run.manifest.read_text("utf-8").splitlines() if line.strip()]
-    return [Path(line["file"]) for line in lines if not line.get("held_out")]
+    return [Path(row["file"]) for row in read_manifest(run) if not row.get("held_out")]
 
 
 def find_nearest(run: RunDir, run_id: str, step: int) -> dict[str, dict[str, Any]]:

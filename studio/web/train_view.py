@@ -68,7 +68,7 @@ def describe_preset(preset: Preset) -> str:
     return "\n".join([preset.name, preset.sentence, f"{memory}   {minutes}", f"on {preset.minutes_on}"])
 
 
-def describe_base(name: str) -> dict[str, str]:
+def describe_base(name: str) -> dict[str, Any]:
     """The base model's card: one line with size, place and licence, a sentence, and the address of the licence."""
     base = find_base_model(name)
     if base is None:
@@ -78,12 +78,14 @@ def describe_base(name: str) -> dict[str, str]:
             "name": name or "your base model",
             "sentence": "A base model of your own, in the diffusers layout.",
             "licence": "",
+            "bundled": False,
         }
         return {**own, "line": f"{place} Look at its licence yourself."}
     here = "came with the studio" if base.bundled else "on this machine" if _is_here(base) else "downloaded when the run starts"
     size = f"{base.size_gb * 1000:.0f} MB" if base.size_gb < 1 else f"{base.size_gb:g} GB"
     line = f"{size}, {here}. {base.licence}{'' if base.licence.endswith('License') else ' licence'}."
-    return {"key": base.key, "name": base.name, "line": line, "sentence": base.sentence, "licence": base.licence_url}
+    told = {"key": base.key, "name": base.name, "bundled": base.bundled}
+    return {**told, "line": line, "sentence": base.sentence, "licence": base.licence_url}
 
 
 def _is_here(base: BaseModel) -> bool:

@@ -14,8 +14,9 @@ from backends.contract.drawing import describe_base
 from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.rundir import LORA, RunDir, complete_checkpoints
+from backends.registry import learns_edits
 from studio.workers.generator import Column, mixing
-from studio.workers.loras import EDITING, kept_step, read_backend, read_settings
+from studio.workers.loras import kept_step, read_backend, read_settings
 from studio.workers.pairs import SIDES, Pair, choose_pairs, name_sides, read_pairs, size_of
 
 MAX_PROMPTS, MAX_COLUMNS = 16, 40
@@ -59,11 +60,6 @@ class Plan:
         return [strip.step for strip in self.strips if strip.step != BASE]
 
 
-def is_edit(run: RunDir) -> bool:
-    """Whether the run learns to edit pictures."""
-    return read_backend(run).endswith(f"/{EDITING}")
-
-
 def largest_scale(run: RunDir) -> float:
     """How far its results can be turned up: a LoRA beyond what it learnt, a whole model up to it."""
     steps = complete_checkpoints(run)
@@ -77,7 +73,7 @@ def choose_defaults(run: RunDir) -> dict[str, Any]:
     A run on edits has ids of held-out pairs for prompts.
     """
     settings = read_settings(run)
-    edits = is_edit(run)
+    edits = learns_edits(read_backend(run))
     pairs = [pair.id for pair in read_pairs(run)][: min(MAX_PROMPTS, int(settings.get("num_sample_pairs") or AT_FIRST_PAIRS))]
     return {"prompts": pairs if edits else _default_prompts(run, settings), "edits": edits} | {
         "steps": complete_checkpoints(run), "seed": settings.get("sample_seed", 42), "scale": 1.0, "largest_scale": largest_scale(run)

@@ -15,9 +15,9 @@ from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.result_file import read_result
 from backends.contract.rundir import LORA, RunDir, complete_checkpoints
+from backends.registry import learns_edits
 from studio.workspace import Workspace, new_id, safe_id
 
-EDITING = "instruct_pix2pix"
 _KEY = re.compile(r"(?:(run):([a-z0-9_-]+)(?:@(\d{1,9}))?|(file):([a-z0-9_-]+))")
 
 
@@ -154,7 +154,7 @@ class _Notes:
     trigger_word: str
     base_model: str
     family: str
-    method: str
+    edits: bool
     kept: int | None
 
 
@@ -174,14 +174,14 @@ def _read_notes(run: RunDir) -> _Notes:
     settings = document["config"] if isinstance(document["config"], dict) else {}
     info: Any = files.read_json(run.info)
     name = str(info.get("name") or run.root.name) if isinstance(info, dict) else run.root.name
-    family, _, method = str(document["backend"]).partition("/")
+    backend = str(document["backend"])
     trigger, base = str(settings.get("trigger_word") or ""), str(settings.get("pretrained_model_name_or_path") or "")
-    return _Notes(name, trigger, base, family, method, kept_step(run))
+    return _Notes(name, trigger, base, backend.partition("/")[0], learns_edits(backend), kept_step(run))
 
 
 def _describe(run: RunDir, step: int | None, notes: _Notes) -> LoraInfo:
     key = f"run:{run.root.name}" + (f"@{step}" if step is not None else "")
     path = run.result if step is None else run.weights(step)
-    kind = "lora" if path.name == LORA else "edit" if notes.method == EDITING else "model"
+    kind = "lora" if path.name == LORA else "edit" if notes.edits else "model"
     kept = step is not None and step == notes.kept
     return LoraInfo(key, notes.name, step, kept, notes.trigger_word, notes.base_model, kind, notes.family)

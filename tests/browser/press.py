@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-READY = "#print[data-state=ready]"
+PRINT = "#print"
+READY = f"{PRINT}[data-state=ready]"
 
 
 def press(page: Any, button: str, *, steps: int, seed: int) -> None:
     """Sets what every drawing has, presses the button that begins so, and waits for the picture."""
     page.get_by_role("textbox", name="Steps").fill(str(steps))
     page.get_by_label("Seed", exact=True).fill(str(seed))
-    page.get_by_role("button", name=re.compile(f"^{button}(,|$)")).click()
-    wait_for_picture(page)
+    with ending(page):
+        page.get_by_role("button", name=re.compile(f"^{button}(,|$)")).click()
 
 
-def wait_for_picture(page: Any) -> None:
-    """Until what was begun is drawn."""
-    page.wait_for_selector("#print[data-state=drawing]")
-    page.wait_for_selector(READY, timeout=120_000)
+@contextmanager
+def ending(page: Any) -> Iterator[None]:
+    """Begins a drawing inside and waits for its end. The page counts its ends: “drawing” may be over before anybody looks."""
+    before = int(page.locator(PRINT).get_attribute("data-ended") or 0)
+    yield
+    page.wait_for_selector(f"{READY}[data-ended='{before + 1}']", timeout=120_000)

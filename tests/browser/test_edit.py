@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import expect
 
 from studio.workers.history import History
-from tests.browser.press import READY, press, wait_for_picture
+from tests.browser.press import READY, ending, press
 from tests.edit_runs import sample_picture
 from tests.short_runs import train_short
 
@@ -78,8 +78,8 @@ def test_the_same_settings_edit_the_same_pixels_and_an_earlier_edit_brings_them_
     expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
     expect(page.get_by_role("slider", name="Keep the picture")).to_have_value("1.5")
     first = history.list(limit=2, edits=True)[1]
-    page.get_by_role("button", name=re.compile("^Edit(,|$)")).click()
-    wait_for_picture(page)
+    with ending(page):
+        page.get_by_role("button", name=re.compile("^Edit(,|$)")).click()
     again = history.list(limit=1, edits=True)[0]
     assert Image.open(history.path(first.id)).tobytes() == Image.open(history.path(again.id)).tobytes()
 
@@ -166,11 +166,7 @@ def test_a_lora_of_each_family_is_the_base_at_scale_0_and_changes_the_picture_at
         if not on:
             page.get_by_role("switch", name=f"zog-{family} on").click()
         page.get_by_label("Prompt", exact=True).fill("zog on a red background")
-        page.get_by_role("textbox", name="Steps").fill("4")
-        page.get_by_label("Seed", exact=True).fill("3")
-        page.get_by_role("button", name=re.compile("^Draw(,|$)")).click()
-        page.wait_for_selector("#print[data-state=drawing]")
-        page.wait_for_selector(READY, timeout=120_000)
+        press(page, "Draw", steps=4, seed=3)
         drawn.append(Image.open(history.path(history.list(limit=1, edits=False)[0].id)).convert("RGB"))
     newest = history.list(limit=1)[0].settings
     assert newest["base_model"] == {"sd15": "pocket-sd15", "flux": "pocket-flux"}[family]
@@ -215,8 +211,7 @@ def test_pairs_of_a_run_are_compared_with_what_they_were_and_should_become(page,
     expect(page.locator("#cmp-pairs button")).to_have_count(4)
     page.locator("#cmp-pairs button.on").first.click()
     page.locator("#cmp-apply").click()
-    page.wait_for_selector("#strip[data-state=drawing]")
-    page.wait_for_selector("#strip[data-state=ready]", timeout=180_000)
+    page.wait_for_selector("#strip[data-state=ready]:not([data-done=''])", timeout=180_000)  # empty until something was begun
     expect(page.locator("#strip .d-cell img")).to_have_count(8)
     page.locator("[data-cell='0/0']").click()
     page.locator("[data-cell='0/3']").click()

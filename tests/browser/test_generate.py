@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
@@ -62,7 +64,12 @@ def test_scale_0_equals_the_base(page, server, trained_run):
     assert Image.open(history.path(with_zero.id)).tobytes() == Image.open(history.path(base.id)).tobytes()
 
 
-def test_a_strip_shows_seven_scales_and_a_click_uses_one(page, server, trained_run):
+def test_a_strip_goes_on_when_one_of_it_is_deleted_meanwhile_shows_seven_scales_and_a_click_uses_one(page, server, trained_run):
+    def deleted(route):
+        httpx.delete(route.request.url).raise_for_status()
+        route.continue_()
+
+    page.route("**/api/generate/history/*", deleted, times=1)
     open_generate(page, server, trained_run)
     page.get_by_label("Prompt", exact=True).fill("zog on a green background")
     page.get_by_role("textbox", name="Steps").fill("4")
@@ -81,7 +88,9 @@ def test_an_earlier_picture_brings_its_settings_back(page, server, trained_run):
     open_generate(page, server, trained_run)
     draw(page, prompt="a fish", seed=21)
     draw(page, prompt="a tree", seed=22)
-    page.get_by_role("button", name="a fish", exact=True).first.click()
+    fish = page.get_by_role("button", name="a fish", exact=True).first
+    fish.click()
+    expect(fish).to_be_focused()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a fish")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("21")
     expect(page.locator("#print .d-tray img")).to_have_attribute("alt", "a fish, seed 21")
@@ -119,6 +128,15 @@ def test_the_trigger_word_is_inserted_by_a_click(page, server, trained_run):
     page.get_by_label("Prompt", exact=True).fill("a beach with")
     page.get_by_role("button", name="Insert zog into the prompt").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a beach with zog")
+
+
+def test_a_run_newly_named_by_the_address_brings_its_proposed_lora_in_place_of_an_older_checkpoint(page, server, trained_run):
+    proposed, other = [lora["key"] for lora in httpx.get(f"{server.address}/api/loras").json() if lora["run"] == trained_run.id][:2]
+    draft = {"prompt": "zog", "values": {}, "mix": [{"key": other, "weight": 1, "on": True}], "run": "another"}
+    page.add_init_script(f"sessionStorage['darkroom:generate'] ||= {json.dumps(json.dumps(draft))}")
+    open_generate(page, server, trained_run)
+    expect(page.locator("#print .lo")).to_have_count(1)
+    expect(page.locator("#print .lo")).to_have_attribute("data-key", proposed)
 
 
 def test_other_checkpoints_and_files_can_be_mixed_in(page, server, trained_run, tmp_path):

@@ -91,11 +91,15 @@ def test_a_cloud_shows_the_task_and_how_to_start_it_where_sky_is_missing(page, a
 
 
 @pytest.mark.parametrize("page", [{}, {"color_scheme": "dark"}, PHONE, {**PHONE, "color_scheme": "dark"}], indirect=True)
-@pytest.mark.parametrize("place", ["This machine", "Slurm cluster", "Cloud"])
-def test_nothing_stands_in_anybodys_way(page, app, place):
+@pytest.mark.parametrize(
+    ("place", "by", "command"),
+    [("This machine", "local", "accelerate launch"), ("Slurm cluster", "slurm", "job.sbatch"), ("Cloud", "skypilot", "sky launch")],
+)
+def test_nothing_stands_in_anybodys_way(page, app, place, by, command):
     open_section(page, app)
     choose(page, place)
-    page.wait_for_function("place => document.querySelector('#launch').dataset.by", arg=place)
+    page.wait_for_selector(f"#launch[data-by={by}]")
+    expect(page.locator("#launch-card code").first).to_contain_text(command)
     serious = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
     assert not serious, [(v["id"], [n["target"] for n in v["nodes"]]) for v in serious]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -287,6 +287,7 @@ def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_od
     page.get_by_role("button", name="All 14").click()
     for column, first in (("Before training", "1.png"), ("Now", "11.png"), ("Picture", "1.png")):
         table.get_by_role("button", name=column).click()
+        expect(table.get_by_role("button", name=column)).to_be_focused()
         found = shown()
         key = ["Picture", "Before training", "Over the run", "Now"].index(column)
         expected = sorted(values, key=lambda v: int(v[0][:-4]) if key == 0 else -v[key])

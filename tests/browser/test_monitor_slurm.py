@@ -90,6 +90,7 @@ def test_a_job_that_waits_says_why_and_is_cancelled_from_the_page(page, login_no
     open_monitor(page, login_node, run.id)
     expect(page.locator("#monitor .d-head .d-state")).to_have_text("in the queue")
     expect(page.locator("#monitor .place")).to_contain_text("Its time limit is longer than its partition allows.")
+    expect(page.locator("#dock")).to_contain_text("As it is asked for, it cannot begin.")
     expect(page.locator("#monitor .phases .now")).to_contain_text("Wait in the queue")
     expect(page.get_by_role("button", name="Sample now")).to_have_count(0)
     page.get_by_role("button", name="Take it out").click()

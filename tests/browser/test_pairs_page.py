@@ -112,7 +112,9 @@ def test_words_changed_in_another_window_are_shown_and_nothing_is_lost(page, ser
     page.locator(FIELDS).nth(0).fill("mine")
     page.locator(FIELDS).nth(1).click()
     expect(page.get_by_text("Elsewhere it now reads “from elsewhere”.")).to_be_visible()
-    page.get_by_role("button", name="Keep mine").click()
+    with page.expect_response(lambda response: response.request.method == "PUT") as saved:
+        page.get_by_role("button", name="Keep mine").click()
+    assert saved.value.ok
     expect(page.get_by_text("Elsewhere it now reads")).to_have_count(0)
     assert texts(server, made)[0] == "mine"
 

@@ -26,6 +26,19 @@ def zog(server):
     store.delete(info.id)
 
 
+@pytest.fixture
+def own(server):
+    """A data set of this test's own, so that what is started with it counts nowhere else; its run does not outlive the test."""
+    store = DatasetStore(server.workspace)
+    info = create_sample_dataset(store, "zog")
+    yield info.id
+    for run in runs_of(server, info.id):
+        stop_run(server.workspace, run.id)
+        folder = RunDir(server.workspace.run(run.id))
+        wait_until(lambda folder=folder: read_state(folder).state not in ACTIVE)
+    store.delete(info.id)
+
+
 def open_train(page, server, dataset, more=""):
     page.goto(f"{server.address}/train?dataset={dataset}{more}")
     page.wait_for_selector("#forecast[data-state=ready]")
@@ -87,14 +100,24 @@ def test_a_base_model_that_needs_more_turns_red_with_the_reason(page, server, zo
     assert runs_of(server, zog) == []
 
 
-def test_search_finds_a_setting_by_its_words_and_opens_its_group(page, server, zog):
+def test_search_finds_a_setting_by_its_words_opens_its_group_and_holds_for_another_task(page, server, zog):
     open_train(page, server, zog)
     page.locator("#all > .label-wrap").click()
-    page.get_by_label("Find a setting").fill("min-snr")
+    find = page.get_by_label("Find a setting")
+    find.fill("min-snr")
     expect(page.locator("#find-note")).to_have_text("1 found")
     expect(field(page, "snr_gamma")).to_be_visible()
     expect(page.locator("#all [id^='f-']:visible")).to_have_count(1)
-    page.get_by_label("Find a setting").fill("no such thing")
+    find.fill("no such thing")
+    expect(page.locator("#find-note")).to_contain_text("No setting has these words")
+    find.fill("")
+    expect(page.locator("#find-note")).to_have_text("")
+    expect(page.locator("#g-edits")).to_be_hidden()
+    page.locator("#task label", has_text="An edit").click()
+    expect(page.locator("#g-edits")).to_be_visible()
+    find.fill("pairs drawn as samples")
+    expect(page.locator("#find-note")).to_have_text("1 found")
+    page.locator("#task label", has_text="A style").click()
     expect(page.locator("#find-note")).to_contain_text("No setting has these words")
 
 
@@ -133,19 +156,16 @@ def test_a_preset_that_there_is_not_is_told(page, server, zog):
     expect(page.locator("#in-the-way")).to_contain_text("Did you mean text_to_image/pocket_subject")
 
 
-def test_a_double_click_starts_exactly_one_run_and_leads_to_its_monitor(page, server, zog):
-    open_train(page, server, zog)
+def test_a_double_click_starts_exactly_one_run_and_leads_to_its_monitor(page, server, own):
+    open_train(page, server, own)
     field(page, "max_train_steps").fill("2000")
     expect(fact(page, "2,000")).to_be_visible()
     page.locator("#start").dblclick()
     page.wait_for_url(re.compile(r"/monitor\?.*run="))
-    runs = runs_of(server, zog)
+    runs = runs_of(server, own)
     assert len(runs) == 1
     assert f"run={runs[0].id}" in page.url
-    assert f"dataset={zog}" in page.url
-    stop_run(server.workspace, runs[0].id)
-    folder = RunDir(server.workspace.run(runs[0].id))
-    wait_until(lambda: read_state(folder).state not in ACTIVE)
+    assert f"dataset={own}" in page.url
 
 
 @pytest.mark.parametrize("address", ["/train", "/train?dataset=none"])

@@ -1,5 +1,5 @@
 // The pictures of a data set as a grid of thumbnails. Beyond LONG pictures only the rows in view are in the page.
-import {h, fill, icon} from './core.js';
+import {h, refill, rebuild, icon} from './core.js';
 
 const LONG = 300,
   OVERSCAN = 4;
@@ -34,7 +34,7 @@ export function makeGrid({items, small, onpick}) {
     const img = small(it);
     const b = h(
       'button.ct' + (state === 'none' ? '.wait' : '') + (it.fresh ? '.fresh' : ''),
-      {type: 'button', data: {index: i}, tabIndex: i === current ? 0 : -1, aria: i === current ? {current: 'true'} : {}},
+      {type: 'button', data: {index: i, again: 'picture ' + i}, tabIndex: i === current ? 0 : -1, aria: i === current ? {current: 'true'} : {}},
       img,
       h('span', h('span.d-vh', 'Picture '), frame(i), h('span.d-vh', words), mark && icon(mark, 's')),
     );
@@ -59,15 +59,13 @@ export function makeGrid({items, small, onpick}) {
       wanted = new Set(want);
     if (force) cells.clear();
     for (const i of [...cells.keys()]) if (!wanted.has(i)) cells.delete(i);
-    const focused = box.contains(document.activeElement) ? +document.activeElement.dataset.index : -1;
-    fill(
+    refill(
       box,
       want.map((i) => {
         if (!cells.has(i)) cells.set(i, cell(i));
         return cells.get(i);
       }),
     );
-    if (focused >= 0 && cells.has(focused)) cells.get(focused).focus({preventScroll: true});
   }
   function measure() {
     columns = getComputedStyle(box).gridTemplateColumns.split(' ').length || 3;
@@ -81,9 +79,7 @@ export function makeGrid({items, small, onpick}) {
     now._img.replaceWith(old._img);
     now._img = old._img; // the picture stays: no flicker, no new request
     cells.set(i, now);
-    const had = old === document.activeElement;
-    old.replaceWith(now);
-    if (had) now.focus({preventScroll: true});
+    rebuild(box, () => old.replaceWith(now));
   }
   function setCurrent(i, {focus = false} = {}) {
     const old = current;

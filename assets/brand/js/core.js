@@ -36,6 +36,18 @@ export const icon = (name, cls = '') =>
 export const num = (text) => h('span.d-num', String(text));
 export const fill = (el, ...kids) => (el.replaceChildren(...kids.flat(9).filter((kid) => kid != null && kid !== false)), el);
 
+/* What a person may be in is rebuilt without throwing them out: whoever had the focus has it again afterwards, in the same element where it
+   is still there, else in the one of the same name: `data-again`, or its id, or where it leads and what it is called. */
+const named = (el) => el.dataset.again || el.id || [el.getAttribute('href'), el.getAttribute('aria-label') || el.textContent].join(' ');
+export function rebuild(root, change) {
+  const had = root.contains(document.activeElement) ? document.activeElement : null, name = had && named(had);
+  change();
+  if (!had || document.activeElement === had) return;
+  const again = had.isConnected ? had : [...root.querySelectorAll(had.tagName)].find((el) => named(el) === name);
+  again?.focus({preventScroll: true});
+}
+export const refill = (el, ...kids) => (rebuild(el, () => fill(el, ...kids)), el);
+
 /* The ring that shows how far a job is: in the dock, in a card. */
 export function ring(part, r = 10.5, box = 26, w = 3) {
   const length = 2 * Math.PI * r, c = box / 2;

@@ -1,7 +1,7 @@
 // Drawing from words: prompt, print, mixer, strip over the scale, earlier pictures.
 import {h, icon, fill, api, query, toast, about} from './core.js';
 import {readyOf} from './drawjob.js';
-import {makeMixer} from './mixer.js';
+import {makeMixer, beginMix, propose, edits} from './mixer.js';
 import {makeSettings, pickKnown} from './settings.js';
 import {makeStrip, makeEarlier, outputUrl} from './earlier.js';
 
@@ -27,22 +27,18 @@ export function makeDrawing(d, job, {edit}) {
   function restore() {
     let draft = null;
     try { draft = JSON.parse(sessionStorage[DRAFT] || 'null'); } catch { /* broken: begin anew */ }
-    const run = query.get('run'), wanted = propose(run), own = (strip?.pictures || []).map((p) => p.id), drawn = earlier.items().filter((o) => !own.includes(o.id));      // a strip's last picture is nobody's choice
+    const run = query.get('run'), wanted = propose(d.loras), own = (strip?.pictures || []).map((p) => p.id), drawn = earlier.items().filter((o) => !own.includes(o.id));      // a strip's last picture is nobody's choice
     const newest = drawn.find((o) => run && (o.settings.loras || []).some((l) => l.key === wanted)) || drawn[0] || earlier.items()[0];
     const s = draft?.values || newest?.settings || {}, base = d.loras.find((l) => l.key === wanted)?.base_model;
     settings.set({...EMPTY, base_model: settings.has(base) ? base : d.bases[0].key, ...pickKnown(s)});
     prompt.value = draft?.prompt ?? newest?.settings.prompt ?? '';
-    let mix = (draft?.mix || newest?.settings.loras || []).filter((m) => d.loras.some((l) => l.key === m.key && l.kind !== 'edit'));
-    const fresh = wanted && run && draft?.run !== run && !mix.some((m) => m.key.startsWith(`run:${run}`));
-    if (fresh || (!mix.length && wanted)) mix = [{key: wanted, weight: 1, on: true}];
+    const {fresh, mix} = beginMix(d.loras, {draft, newest});
     if (fresh && settings.has(base) && base !== settings.values().base_model) settings.set({...EMPTY, base_model: base});
     mixer.set(mix, d.loras);
     const l = d.loras.find((x) => x.key === wanted);
     if (!prompt.value && l?.trigger_word) prompt.value = l.trigger_word + ' ';
     display(newest || null);
   }
-  /* The kept checkpoint of this run, or its finished result; without a run that of the newest. */
-  function propose(run) { return (d.loras.find((l) => l.run && l.run === run && l.kind !== 'edit') || (run ? null : d.loras.find((l) => l.kind !== 'edit')))?.key || null; }
   function grow() { prompt.style.height = 'auto'; prompt.style.height = Math.min(180, prompt.scrollHeight) + 'px'; }
   function changed(name) {
     if (name === 'base_model' || !name) mixer.complain();
@@ -83,7 +79,8 @@ export function makeDrawing(d, job, {edit}) {
       if (strip && end.id === strip.id) strip = end;
       if (end.state === 'failed' || end.state === 'interrupted') complain({message: end.reason, field: fieldOf(end.reason)});
       const first = mixer.first(), id = end.strip ? end.pictures.find((p) => p.ready && p.label === (first ? first.weight.toFixed(2) : ''))?.id : readyOf(end).at(-1);
-      if (id) display(earlier.find(id)); else show(shown);
+      const o = id && earlier.find(id);
+      if (o) display(o); else show(shown);
     },
     paint,
   });
@@ -114,7 +111,7 @@ export function makeDrawing(d, job, {edit}) {
     picture.src = outputUrl(o.id, 768); picture.alt = `${s.prompt || 'without words'}, seed ${s.seed}`;
     fill(caption, joined([`seed ${s.seed}`, `${s.width} × ${s.height} px`, `${s.num_inference_steps} steps`, mixed, s.refiner && `refined, ${Math.round(s.refiner_share * 100)} %`, took(o)]));
     fill(tools, h('button.d-btn.sm', {type: 'button', onclick: () => { settings.roll(); save(); start(false); }}, icon('dice', 's'), ' New seed'), h('a.d-btn.sm', {href: outputUrl(o.id), download: `darkroom-${o.id}.png`, id: 'save'}, icon('down2', 's'), ' Save'), h('button.d-btn.sm', {type: 'button', id: 'use-settings', onclick: () => use(o, true)}, icon('undo', 's'), ' Use its settings'),
-      d.loras.some((l) => l.kind === 'edit') && h('button.d-btn.sm', {type: 'button', id: 'edit-this', onclick: () => edit((editing) => editing.takeDrawn(o.id))}, icon('edit', 's'), ' Edit it'),
+      d.loras.some(edits) && h('button.d-btn.sm', {type: 'button', id: 'edit-this', onclick: () => edit((editing) => editing.takeDrawn(o.id))}, icon('edit', 's'), ' Edit it'),
       h('button.d-btn.sm.ico.quiet', {type: 'button', aria: {label: 'Delete this picture'}, onclick: () => earlier.remove(o)}, icon('trash', 's')));
   }
   /* About how long: from the last picture of this size, by steps. */

@@ -11,7 +11,8 @@ export const readyOf = (job) => job.pictures.filter((p) => p.ready).map((p) => p
    {picture(output, job), end(job, shown), paint()}. */
 export function makeJob(el, first) {
   const kinds = {}, kindOf = (j) => (j.edits ? 'edit' : 'words');
-  let job = first?.state === 'running' ? first : null, timer, away = false, asking = false, stopping = false;
+  let job = first?.state === 'running' ? first : null, timer, away = false, asking = false, stopping = false, turn = 0, ended = 0;
+  const told = new Set(job ? readyOf(job) : []);            // pictures that need not be asked for: the page has them, had them, or they were deleted
 
   async function start(values, strip) {
     if (asking || job) return null;
@@ -21,30 +22,42 @@ export function makeJob(el, first) {
   async function halt() {
     if (!job) return;
     stopping = true; paint();
-    try { await api(`/generate/jobs/${job.id}/stop`, {}); } catch (e) { toast(e.message); }
+    try { await api(`/generate/jobs/${job.id}/stop`, {}); } catch (e) { stopping = false; toast(e.message); }
     poll();
   }
   async function poll() {
     clearTimeout(timer);
-    if (!job) return;
-    if (document.visibilityState === 'visible') {
-      try {
-        const before = readyOf(job), mine = kinds[kindOf(job)];
-        job = await api(`/generate/jobs/${job.id}`);
-        away = false;
-        for (const id of readyOf(job)) if (!before.includes(id) || !mine?.knows(id)) mine?.picture(await api(`/generate/history/${id}`), job);
-        if (job.state !== 'running') {
-          const end = job;
-          job = null; stopping = false;
-          if (end.notices?.length) toast(end.notices.at(-1));
-          mine?.end(end);
-        }
-      } catch (e) { if (e.status === 404) { job = null; stopping = false; } else away = true; }
+    const mine = ++turn;                                    // one at a time: Stop asks at once, and then the one before gives way
+    if (job && document.visibilityState === 'visible') {
+      let now;
+      try { now = await api(`/generate/jobs/${job.id}`); away = false; } catch (e) { now = e.status === 404 ? null : job; away = !!now; }
+      if (mine !== turn) return;
+      job = now;
+      if (job && !away) away = !(await gather(kinds[kindOf(job)]));
+      if (mine !== turn) return;
+      if (!job) over();
+      else if (!away && job.state !== 'running') { const end = job; over(); if (end.notices?.length) toast(end.notices.at(-1)); kinds[kindOf(end)]?.end(end); }
       paint();
     }
     if (job) timer = setTimeout(poll, 400);
   }
-  function paint() { for (const k of Object.values(kinds)) k.paint(); ready(el, job ? 'drawing' : 'ready'); }
+  /* What has come since. A picture that was deleted meanwhile is passed over; false where the server does not answer. */
+  async function gather(kind) {
+    for (const id of readyOf(job)) {
+      if (told.has(id)) continue;
+      try { if (!kind?.knows(id)) kind?.picture(await api(`/generate/history/${id}`), job); } catch (e) { if (!e.status) return false; }
+      told.add(id);
+    }
+    return true;
+  }
+  function over() { job = null; stopping = false; ended += 1; }
+  /* `data-ended` counts the drawings that came to their end on this page: it stays, where “drawing” passes. */
+  function paint() {
+    for (const k of Object.values(kinds)) k.paint();
+    const block = el.closest('.block');
+    if (block) block.dataset.ended = ended;
+    ready(el, job ? 'drawing' : 'ready');
+  }
   addEventListener('keydown', (e) => { if (e.key === 'Escape' && job && !document.querySelector('dialog[open]') && !typing(e)) halt(); });
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && job && poll());
 

@@ -1,5 +1,5 @@
 // A strip over one setting, and the earlier pictures or edits with all their settings.
-import {h, icon, fill, api, ask, toast} from './core.js';
+import {h, icon, refill, api, ask, toast} from './core.js';
 
 export const outputUrl = (id, width) => `/media/output/${id}.png` + (width ? `?w=${width}` : '');
 export const inputUrl = (id, width) => `/media/input/${id}.png` + (width ? `?w=${width}` : '');
@@ -17,7 +17,7 @@ export function makeStrip({id, title, word, onStart, onUse}) {
     if (!strip || sign === drawn) return;
     drawn = sign;
     row.style.setProperty('--n', values.length);
-    fill(row, strip.pictures.map((p, i) => h('button.ks' + (Math.abs(values[i] - value) < 0.001 ? '.on' : ''), {type: 'button', disabled: !p.ready, data: {weight: p.label}, aria: {label: `Use ${word} ${p.label}`}, onclick: () => onUse(p, values[i])},
+    refill(row, strip.pictures.map((p, i) => h('button.ks' + (Math.abs(values[i] - value) < 0.001 ? '.on' : ''), {type: 'button', disabled: !p.ready, data: {weight: p.label}, aria: {label: `Use ${word} ${p.label}`}, onclick: () => onUse(p, values[i])},
       p.ready ? h('img', {src: outputUrl(p.id, 384), alt: '', decoding: 'async'}) : h('span.d-ph' + (strip.state === 'running' ? '' : '.still')), h('span.d-num', p.label))));
   }};
 }
@@ -43,7 +43,7 @@ export function makeEarlier({onUse, onGone, edits = false}) {
     if (sign === drawn) return;
     drawn = sign;
     const nodes = new Map([...grid.children].map((n) => [n.dataset.id, n]));
-    fill(grid, items.map((o) => {
+    refill(grid, items.map((o) => {
       const text = o.settings.prompt || 'without words', node = nodes.get(o.id) || h('div.hw', {data: {id: o.id}}, h('button.hi', {type: 'button', title: text, onclick: () => onUse(o)}, face(o), h('span', text)),
         h('button.d-btn.sm.ico.del', {type: 'button', aria: {label: `Delete “${text}”`}, onclick: () => remove(o)}, icon('trash', 's')));
       node.querySelector('.hi').classList.toggle('on', o.id === id);

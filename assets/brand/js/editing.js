@@ -2,7 +2,7 @@
 import {h, icon, fill, api, read, query, toast, about} from './core.js';
 import {readyOf} from './drawjob.js';
 import {calm, joined, took} from './drawing.js';
-import {makeMixer} from './mixer.js';
+import {makeMixer, beginMix, edits} from './mixer.js';
 import {makeSettings, pickKnown} from './settings.js';
 import {makeStrip, makeEarlier, outputUrl, inputUrl} from './earlier.js';
 import {makeSlide} from './slide.js';
@@ -15,7 +15,7 @@ export function makeEditing(d, job) {
   const progress = job.makeProgress(), slide = makeSlide('Slide between before and after', 'before'), caption = h('p.cap.d-num'), tools = h('div.d-row.wrap.tools'), wrongImage = h('p.d-err', {id: 'e-image', role: 'alert', hidden: true});
   const file = h('input.d-vh', {type: 'file', id: 'pick-image', accept: 'image/*', tabIndex: -1, aria: {label: 'Choose a picture to edit'}, onchange: () => { const f = file.files[0]; file.value = ''; if (f) take(f); }});
   const offered = h('div.offer'), zone = h('div.d-dropzone.none', h('div', icon('pic', 'l'), h('p', h('b.d-strong', 'Drop a picture here')), h('p.d-sub', 'or choose one: PNG, JPEG, WebP, BMP, TIFF or GIF'), h('button.d-btn', {type: 'button', id: 'choose-image', onclick: () => file.click()}, 'Choose a picture'), offered)), source = h('div.src');
-  const mixer = makeMixer({onChange: changed, onWord: () => {}, id: 'model', title: 'Model', label: 'Models that edit', fits: (l) => l.kind === 'edit', none: 'No model here edits yet. Train one on pairs of pictures (task “An edit”), or add a file.'}), settings = makeSettings(() => d, changed, {id: 'g', edits: true});
+  const mixer = makeMixer({onChange: changed, onWord: () => {}, id: 'model', title: 'Model', label: 'Models that edit', fits: edits, none: 'No model here edits yet. Train one on pairs of pictures (task “An edit”), or add a file.'}), settings = makeSettings(() => d, changed, {id: 'g', edits: true});
   const keeps = makeStrip({id: 'keeps', title: 'Strip over “Keep the picture”', word: 'value', onStart: () => start(true), onUse: useKeep}), earlier = makeEarlier({edits: true, onUse: (o) => use(o, true), onGone: (id) => { if (shown?.id === id) use(earlier.items()[0] || null, false); }});
   const el = h('div.way', h('div.gn', h('div', h('div.pb', h('div.pt', h('label.d-vh', {htmlFor: 'instruction'}, 'Instruction'), prompt), progress.stop, go), wrong, progress.el, h('div.d-tray.et', slide.pane, zone), caption),
     h('aside.d-stack.es', {aria: {label: 'Edit settings'}}, h('section', h('h2.d-lab', 'Picture to edit'), source, wrongImage, file), settings.el, mixer.el, tools)), keeps.el, earlier.el);
@@ -28,11 +28,8 @@ export function makeEditing(d, job) {
   function restore() {
     let draft = null;
     try { draft = JSON.parse(sessionStorage[DRAFT] || 'null'); } catch { /* broken: begin anew */ }
-    const run = query.get('run'), wanted = (d.loras.find((l) => l.run === run && l.kind === 'edit') || d.loras.find((l) => l.kind === 'edit'))?.key, own = (strip?.pictures || []).map((p) => p.id), newest = earlier.items().find((o) => !own.includes(o.id)) || earlier.items()[0];
-    const s = draft?.values || newest?.settings || {};
-    let mix = (draft?.mix || newest?.settings.loras || []).filter((m) => d.loras.some((l) => l.key === m.key));
-    const fresh = wanted && run && draft?.run !== run && !mix.some((m) => m.key === wanted);
-    if (wanted && (fresh || !mix.length)) mix = [{key: wanted, weight: 1, on: true}];
+    const own = (strip?.pictures || []).map((p) => p.id), newest = earlier.items().find((o) => !own.includes(o.id)) || earlier.items()[0];
+    const s = draft?.values || newest?.settings || {}, {fresh, mix} = beginMix(d.loras, {fits: edits, always: true, draft, newest});
     const base = d.loras.find((l) => l.key === mix[0]?.key)?.base_model || d.bases[0].key;
     settings.set({...EMPTY, ...suiting(base), base_model: base, ...(fresh ? {} : pickKnown(s))});
     mixer.set(mix, d.loras);
@@ -104,7 +101,8 @@ export function makeEditing(d, job) {
       if (strip && end.id === strip.id) strip = end;
       if (end.state === 'failed' || end.state === 'interrupted') complain({message: end.reason, field: fieldOf(end.reason)});
       const id = end.strip ? end.pictures.find((p) => p.ready && +p.label === +settings.values().image_guidance_scale)?.id : readyOf(end).at(-1);
-      if (id) display(earlier.find(id)); else show(shown);
+      const o = id && earlier.find(id);
+      if (o) display(o); else show(shown);
     },
     paint,
   });

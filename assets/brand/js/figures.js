@@ -1,6 +1,6 @@
 // What stands beside the tray: figures, progress, the sentence, phases before the first step, checkpoints, advice.
 import {h, fill, icon, clock, size} from './core.js';
-import {span, count, sampleUrl} from './run.js';
+import {span, count, sampleUrl, draws} from './run.js';
 import {lossText} from './curve.js';
 
 const PHASES = [['queued', 'Wait in the queue'], ['starting', 'Start the trainer'], ['loading', 'Load the base model'], ['drawing', 'Draw pictures of the class'], ['caching', 'Prepare the pictures'], ['sampling', 'Draw the first samples'], ['training', 'Train']];
@@ -32,7 +32,7 @@ export function makeFigures(run) {
       m.lora_mb ? stat(size(m.lora_mb * 1e6).split(' ')[0], size(m.lora_mb * 1e6).split(' ')[1], `size of the ${m.what}`) : m.seconds ? stat(span(m.seconds), '', 'trained') : null);
   }
   function steps() {
-    const list = PHASES.filter(([k]) => (k !== 'queued' || run.meta.where) && (k !== 'drawing' || run.phase?.phase === 'drawing') && (k !== 'sampling' || (run.meta.sample_every && run.meta.draws))), waits = run.meta.state === 'queued', p = waits ? null : run.phase;
+    const list = PHASES.filter(([k]) => (k !== 'queued' || run.meta.where) && (k !== 'drawing' || run.phase?.phase === 'drawing') && (k !== 'sampling' || (run.meta.sample_every && draws(run)))), waits = run.meta.state === 'queued', p = waits ? null : run.phase;
     const at = Math.max(0, list.findIndex(([k]) => k === (p?.phase || (['queued', 'starting'].includes(run.meta.state) ? run.meta.state : 'training')))), sign = JSON.stringify([p, at]);
     if (sign === listed) return;
     listed = sign;

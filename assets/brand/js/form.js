@@ -28,13 +28,25 @@ export async function prerender(all) {
   await Promise.all([...all.querySelectorAll('.fold')].map((a) => open(a, '[id^="f-"]')));
   for (const a of turned.reverse()) bar(a).click();
 }
+let words = []; // what is searched for: kept, as another recipe or task changes which fields there are
 /* Search over titles, help and names; opens what has a hit, hides what has none. */
 export function filter(text) {
-  const words = String(text || '')
+  words = String(text || '')
     .trim()
     .toLowerCase()
     .split(/\s+/)
     .filter(Boolean);
+  sift();
+  for (const a of document.querySelectorAll('#all .fold')) {
+    const some = a.querySelector('[id^="f-"]:not(.nohit,.notours)'),
+      b = a.querySelector('.label-wrap');
+    if (words.length ? some && !b.classList.contains('open') : b.classList.contains('open') && a.dataset.found) {
+      b.click();
+      a.dataset.found = words.length ? '1' : '';
+    }
+  }
+}
+function sift() {
   let hits = 0;
   for (const f of document.querySelectorAll('#all [id^="f-"]')) {
     const all = `${f.textContent} ${f.id.slice(2)} ${f.id.slice(2).replaceAll('_', ' ')}`.toLowerCase(),
@@ -42,15 +54,8 @@ export function filter(text) {
     f.classList.toggle('nohit', !hit);
     hits += hit && !f.classList.contains('notours');
   }
-  for (const a of document.querySelectorAll('#all .fold')) {
-    const some = a.querySelector('[id^="f-"]:not(.nohit,.notours)'),
-      b = a.querySelector('.label-wrap');
-    a.classList.toggle('nohit', !some);
-    if (words.length ? some && !b.classList.contains('open') : b.classList.contains('open') && a.dataset.found) {
-      b.click();
-      a.dataset.found = words.length ? '1' : '';
-    }
-  }
+  for (const a of document.querySelectorAll('#all .fold'))
+    a.classList.toggle('nohit', words.length > 0 && !a.querySelector('[id^="f-"]:not(.nohit,.notours)'));
   const note = document.querySelector('#find-note p');
   if (note) note.textContent = !words.length ? '' : hits ? `${hits} found` : 'No setting has these words. Try “rate”, “memory” or “save”.';
 }
@@ -75,6 +80,7 @@ export function dress({why = {}, changed = {}, only}) {
     a.classList.toggle('notours', !!known && !a.querySelector('[id^="f-"]:not(.notours)'));
     if (label) n ? label.setAttribute('data-chg', `${n} changed`) : label.removeAttribute('data-chg');
   }
+  sift();
 }
 const say = (was) =>
   was === true ? 'it on' : was === false ? 'it off' : was === '' ? 'it empty' : String(was).includes('\n') ? 'other lines' : `${was}`;

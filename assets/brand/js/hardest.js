@@ -1,5 +1,5 @@
 // How well each training picture is learnt: a table that can be sorted, the hardest first. It finds the mislabelled one.
-import {h, fill, api, href, plural} from './core.js';
+import {h, fill, refill, api, href, plural} from './core.js';
 import {count} from './run.js';
 
 const COLUMNS = [['name', 'Picture'], ['start', 'Before training'], ['mean', 'Over the run'], ['now', 'Now']];
@@ -13,15 +13,15 @@ export function makeHardest(run) {
 
   const sort = (key) => { down = key === by ? !down : key !== 'name'; by = key; draw(); };
   function heads() {
-    fill(head, h('th', {scope: 'col'}, h('span.d-vh', 'Thumbnail')), COLUMNS.map(([key, text]) => h('th', {scope: 'col', class: key === 'name' ? 'l' : '', aria: {sort: key === by ? (down ? 'descending' : 'ascending') : 'none'}},
-      h('button', {type: 'button', onclick: () => sort(key)}, text, h('i', {aria: {hidden: 'true'}}, key === by ? (down ? '↓' : '↑') : '')))));
+    refill(head, h('th', {scope: 'col'}, h('span.d-vh', 'Thumbnail')), COLUMNS.map(([key, text]) => h('th', {scope: 'col', class: key === 'name' ? 'l' : '', aria: {sort: key === by ? (down ? 'descending' : 'ascending') : 'none'}},
+      h('button', {type: 'button', data: {again: key}, onclick: () => sort(key)}, text, h('i', {aria: {hidden: 'true'}}, key === by ? (down ? '↓' : '↑') : '')))));
   }
   function draw() {
     heads();
     title.textContent = `How well each ${run.meta?.edits ? 'pair' : 'picture'} is learnt`;
     const order = [...rows].sort((a, b) => (by === 'name' ? a.name.localeCompare(b.name, 'en', {numeric: true}) : a[by] - b[by]) * (down ? -1 : 1));
     const shown = everything ? order : order.slice(0, SHOWN);
-    fill(body, shown.map((r) => h('tr' + (r.odd ? '.odd' : ''), h('td', r.src && h('img', {src: r.src, alt: '', width: 40, height: 40, loading: 'lazy', decoding: 'async'})),
+    refill(body, shown.map((r) => h('tr' + (r.odd ? '.odd' : ''), h('td', r.src && h('img', {src: r.src, alt: '', width: 40, height: 40, loading: 'lazy', decoding: 'async'})),
       h('th.l', {scope: 'row'}, r.link ? h('a', {href: href(run.meta?.edits ? 'dataset' : 'captions', {dataset: run.meta?.dataset, run: null, picture: r.link})}, r.name) : r.name, r.caption && h('small', r.caption)),
       COLUMNS.slice(1).map(([key]) => h('td.d-num', r[key].toFixed(3))))));
     all.hidden = rows.length <= SHOWN;

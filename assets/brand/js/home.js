@@ -1,5 +1,5 @@
 // Home: recent work as large cards, or the two ways to begin.
-import {h, icon, fill, api, ready, href, base, toast, plural, about, note} from './core.js';
+import {h, icon, fill, refill, api, ready, href, base, toast, plural, about, note} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, keepRefused} from './upload.js';
 
 const SAMPLES = [1, 2, 3, 4, 5, 6].map((n) => `img/zog_0${n}.webp`);
@@ -10,8 +10,8 @@ const link = (work, page) => href(page, {dataset: work.id, run: work.run});
 
 export async function mount(el) {
   const cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), h('b', 'Drop to begin a data set'), h('span', 'Pictures, folders or a ZIP')));
-  const page = h('div');
-  let id = null, drawProgress = () => {};
+  const page = h('div'), lost = h('div', {hidden: true, style: {'margin-bottom': '24px'}}, note('', 'Reconnecting.', 'Darkroom does not answer. Below stands how things were last.'));
+  let id = null, shown = '', timer, drawProgress = () => {};
   const queue = createQueue({
     dataset: (name, files) => (id ? id : createDataset(name, '', files).then((made) => (id = made.id))),
     outcome() {}, change: (q) => drawProgress(q),
@@ -23,18 +23,26 @@ export async function mount(el) {
   });
   const pick = pickers(queue.add);
   dropAnywhere(queue.add, (over) => { cover.hidden = !over; });
-  fill(el, pick.files, pick.folder, page, cover);
+  fill(el, pick.files, pick.folder, lost, page, cover);
 
   async function load() {
+    clearTimeout(timer);
     let data;
     try { data = await api('/home'); } catch (error) {
+      if (shown) { lost.hidden = false; ready(el, 'away'); return later(); }            // what is shown stays
       fill(page, note('bad', 'Home cannot be shown.', error.message, h('button.d-btn.sm', {type: 'button', onclick: load}, 'Try again')));
       ready(el, 'failed');
       return;
     }
-    if (data.works.length) recent(data); else first(data);
+    lost.hidden = true;
+    const now = JSON.stringify(data);
+    if (now !== shown) { shown = now; if (data.works.length) recent(data); else first(data); }
     ready(el);
-    if (data.works.some((w) => w.live)) setTimeout(() => el.isConnected && document.visibilityState === 'visible' ? load() : addEventListener('visibilitychange', load, {once: true}), 4000);
+    if (data.works.some((w) => w.live)) later();
+  }
+  function later() {
+    const again = () => el.isConnected && load();
+    timer = setTimeout(() => (document.visibilityState === 'visible' ? again() : document.addEventListener('visibilitychange', again, {once: true})), 4000);
   }
 
   /* First visit ------------------------------------------------------------ */
@@ -74,7 +82,7 @@ export async function mount(el) {
     const live = data.works.filter((w) => w.live).length, you = data.works.filter((w) => !w.live && w.state.kind).length;
     const hero = data.works.find((w) => w.run && w.strip.length), cards = data.works.filter((w) => w !== hero);
     const sentence = [live ? (live === 1 ? 'One model is in the tray.' : `${live} models are in the tray.`) : '', you ? (you === 1 ? 'One thing waits for you.' : `${you} things wait for you.`) : ''].filter(Boolean).join(' ') || 'Go on where you left off.';
-    fill(page, h('header.d-head', h('div', h('h1', 'Recent work'), h('p', {role: 'status'}, sentence)),
+    refill(page, h('header.d-head', h('div', h('h1', 'Recent work'), h('p', {role: 'status'}, sentence)),
       h('div.d-tools', h('a.d-btn', {href: href('dataset', {dataset: null, run: null})}, icon('plus', 's'), 'New data set'))),
     hero && heroOf(hero),
     cards.length > 0 && h('section' + (hero ? '.d-sec' : ''), {aria: {label: 'Recent work'}}, h('div.wks', cards.map(card))),

@@ -1,14 +1,32 @@
 // The mixer: one slider a LoRA from -2 to 2 with 1 marked, a whole model's from 0 to 1; on and off, its trigger word by click, more to add.
-import {h, icon, fill, read, toast, plural} from './core.js';
+import {h, icon, fill, read, query, toast, plural} from './core.js';
 import {count} from './run.js';
 
 const LIMIT = 8;
 const KINDS = {model: 'whole model', edit: 'edits'};
 const show2 = (v) => (v < 0 ? '−' : '') + Math.abs(v).toFixed(2);
 
+const draws = (l) => l.kind !== 'edit';
+export const edits = (l) => l.kind === 'edit';
+
+/* Key of the result to begin with: of the run in the address its kept checkpoint, else its finished file; without a run the newest,
+   with `always` also where that run has none. */
+export function propose(loras, {fits = draws, always = false} = {}) {
+  const run = query.get('run'), ours = loras.filter(fits);
+  return ((run && ours.find((l) => l.run === run)) || (run && !always ? null : ours[0]))?.key || null;
+}
+/* The mix to begin with: this tab's draft, else the newest picture's, of results that there still are. Where the address newly names
+   a run (`fresh`), what it proposes takes their place, also that of another checkpoint of it. */
+export function beginMix(loras, {fits = draws, always = false, draft, newest}) {
+  const run = query.get('run'), wanted = propose(loras, {fits, always}), ours = loras.filter(fits), own = ours.find((l) => l.key === wanted)?.run;
+  const known = (draft?.mix || newest?.settings.loras || []).filter((m) => ours.some((l) => l.key === m.key));
+  const fresh = !!run && own === run && draft?.run !== run && !known.some((m) => m.key === wanted);
+  return {fresh, mix: wanted && (fresh || !known.length) ? [{key: wanted, weight: 1, on: true}] : known};
+}
+
 /* `mix` is [{key, weight, on}]; `all` the results there are, of which `fits(result)` are offered. onChange() after every change,
    onWord(word) for a trigger word. */
-export function makeMixer({onChange, onWord, id = 'lora', title = 'LoRAs', label = 'LoRA mixer', fits = (l) => l.kind !== 'edit', none = 'No LoRA yet: this draws with the base model alone. Train one, or add a file.'}) {
+export function makeMixer({onChange, onWord, id = 'lora', title = 'LoRAs', label = 'LoRA mixer', fits = draws, none = 'No LoRA yet: this draws with the base model alone. Train one, or add a file.'}) {
   let mix = [], all = [], open = false;
   const list = h('div.los'), sum = h('p.d-small.d-sub'), fault = h('div.faults', {role: 'alert'}), menu = h('div.lmenu', {hidden: true}), file = h('input', {type: 'file', accept: '.safetensors', hidden: true, id: id + '-file'});
   const add = h('button.d-btn.sm.quiet.d-push', {type: 'button', id: id + '-add', aria: {expanded: 'false', controls: id + '-menu'}, onclick: () => turn(!open)}, icon('plus', 's'), ' Add');

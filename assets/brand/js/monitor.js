@@ -1,6 +1,6 @@
 // The Monitor page: which of its faces is shown (none, before the first step, live, ended, wrong), and the dock.
 import {h, icon, fill, api, ready, query, href, ring, toast, plural, keys} from './core.js';
-import {openRun, on, span, count} from './run.js';
+import {openRun, on, span, count, draws} from './run.js';
 import {crumb} from './rail.js';
 import {makeTray} from './tray.js';
 import {makeCurve} from './curve.js';
@@ -120,18 +120,18 @@ function makeDock(run, log) {
     const where = h('b', `Step ${count(s.step ?? m.step ?? 0)} of ${count(m.total)}.`), keep = {run: run.id, dataset: m.dataset || null};
     light.hidden = !busy;
     if (busy) fill(light, ring(Math.min(1, (s.step || 0) / (m.total || 1))));
-    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), /Take it out/.test(m.where?.words || '') ? ' As it is asked for, it cannot begin.' : ' You can close this page; the run begins by itself.');
+    if (m.state === 'queued') fill(words, h('b', 'In the queue.'), m.where?.hopeless ? ' As it is asked for, it cannot begin.' : ' You can close this page; the run begins by itself.');
     else if (m.state === 'stopping') fill(words, where, ' It saves this step, then stops.');
     else if (busy && s.step == null) fill(words, h('b', doing(run.phase) || 'Starting the trainer', '.'), ' You can close this page; the run goes on.');
     else if (busy) fill(words, where, left == null ? ' ' : ` Done at about ${new Date(Date.now() + left * 1000).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})}. `, 'Stopping saves this step first, so you can go on later.');
-    else if (m.state === 'finished') fill(words, h('b', `${plural(m.checkpoints.length, 'checkpoint')}, ${plural(m.draws, m.edits ? 'pair' : 'prompt')}.`), ' Compare them side by side, then keep the best.');
+    else if (m.state === 'finished') fill(words, h('b', [plural(m.checkpoints.length, 'checkpoint'), m.draws.pairs && plural(m.draws.pairs, 'pair'), m.draws.prompts && plural(m.draws.prompts, 'prompt')].filter(Boolean).join(', '), '.'), ' Compare them side by side, then keep the best.');
     else fill(words, h('b', last ? `It can go on from step ${count(last)}.` : 'It can start again.'), last ? ' The steps before are not done again.' : ' Nothing had been saved before it ended.');
     const sign = [m.state, last, m.lora_mb, m.sample_every, asked].join();
     if (sign === drawn) return;
     drawn = sign;
     const stopping = m.state === 'stopping', download = m.lora_mb && h('a.d-btn.big', {href: `/api/runs/${encodeURIComponent(run.id)}/lora`, download: run.id + '.safetensors', id: 'download'}, icon('down2', 's'), ' Download');
     if (m.state === 'queued') fill(buttons, button('Take it out', '.big', act('stop'), 'stop', 'stop'));
-    else if (busy) fill(buttons, m.draws ? button('Sample now', '.big', act('sample', 'Samples are drawn after this step.'), 'strip', 'sample-now') : null, button(stopping ? 'Stopping' : 'Stop and save', '.big', act('stop'), 'stop', 'stop'));
+    else if (busy) fill(buttons, draws(run) ? button('Sample now', '.big', act('sample', 'Samples are drawn after this step.'), 'strip', 'sample-now') : null, button(stopping ? 'Stopping' : 'Stop and save', '.big', act('stop'), 'stop', 'stop'));
     else if (m.state === 'finished') fill(buttons, link('Train again', '.big.d-hide-m', href('train', {...keep, run: null}), 'again'), download, link('Compare', '.pri', href('compare', keep), 'compare'));
     else fill(buttons, link('Change settings', '.big', href('train', {...keep, run: null}), 'settings'), last ? link('Compare', '.big.d-hide-m', href('compare', keep), 'compare') : null, download, button('Resume', '.pri', act('resume', last ? `It goes on from step ${count(last)}.` : 'It starts again.'), null, 'resume'));
     for (const b of buttons.querySelectorAll('button')) b.disabled = stopping;

@@ -121,4 +121,7 @@ export function span(sec) {
   if (sec < 3600) return Math.floor(sec / 60) + ' min' + (sec % 60 ? ` ${sec % 60} s` : '');
   return Math.floor(sec / 3600) + ' h' + (Math.floor(sec / 60) % 60 ? ` ${Math.floor(sec / 60) % 60} min` : '');
 }
+/* How many rows of samples the run draws, and the words of one: a pair's instruction is known when its first sample is. */
+export const draws = (s) => s.meta.draws.pairs + s.meta.draws.prompts;
+export const textOf = (s, row, sample) => sample?.text ?? s.meta.prompts[row - s.meta.draws.pairs] ?? '';
 export const count = (n) => Number(n).toLocaleString('en');

@@ -115,7 +115,7 @@ function around(v) {
     );
   if (code && v.command) code.textContent = v.command;
   if (v.base) {
-    const ours = v.base.key.startsWith('pocket-');
+    const ours = v.base.bundled;
     $('#base')?.style.setProperty('--base-picture', ours ? `url(${base}img/base-${v.base.key}.webp)` : 'none');
     $('#base')?.classList.toggle('plain', !ours);
   }

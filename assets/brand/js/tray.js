@@ -1,6 +1,6 @@
 // The tray: the latest sample large, and a scrubber. Dragging cross-fades neighbouring samples, so the picture develops.
 import {h, fill, drag} from './core.js';
-import {samplesOf, sampleUrl, count} from './run.js';
+import {samplesOf, sampleUrl, count, textOf} from './run.js';
 
 const WIDTH = 744;      // twice the size shown: the server enlarges small pictures better than the browser does
 
@@ -15,7 +15,7 @@ export function makeTray(run) {
   const mine = () => samplesOf(run, row);
   const total = () => Math.max(1, run.meta.total || 0, run.status.step || 0, mine().at(-1)?.step || 0);
   const url = (s) => sampleUrl(run, s, WIDTH);
-  const text = (s) => run.meta.prompts[s.prompt] ?? s.text ?? '';
+  const text = (s) => textOf(run, s.prompt, s);
 
   /* The old picture stays until the new one is there: no blank moment. */
   function load(img, address, alt) {

@@ -1,6 +1,6 @@
 // The sample wall (a row a prompt, a column a step, the nearest picture of the data set last), the other runs, the log.
-import {h, icon, fill, api} from './core.js';
-import {sampleUrl, count, BUSY} from './run.js';
+import {h, icon, fill, refill, api} from './core.js';
+import {sampleUrl, count, draws, textOf, BUSY} from './run.js';
 
 const SIDE = ' minmax(72px,124px) ';
 const MOST = 12;        // columns shown before "all"
@@ -18,19 +18,19 @@ export function makeWall(run, onPick) {
     return [...new Set(Array.from({length: MOST}, (_, i) => steps[Math.round((i / (MOST - 1)) * (steps.length - 1))]))];
   }
   function rows() {
-    const keys = new Set(run.meta.prompts.flatMap((_, p) => Array.from({length: run.meta.seeds || 1}, (_, s) => `p${p}_s${s}`)));
+    const keys = new Set(run.meta.prompts.flatMap((_, p) => Array.from({length: run.meta.seeds || 1}, (_, s) => `p${run.meta.draws.pairs + p}_s${s}`)));
     for (const x of run.samples.values()) keys.add(x.row);
     return [...keys].sort((a, b) => a.localeCompare(b, 'en', {numeric: true}));
   }
   const label = (key) => {
-    const [p, seed] = /p(\d+)_s(\d+)/.exec(key).slice(1).map(Number), any = [...run.samples.values()].find((x) => x.row === key), word = run.meta.trigger_word, text = run.meta.prompts[p] ?? any?.text ?? '';
+    const [p, seed] = /p(\d+)_s(\d+)/.exec(key).slice(1).map(Number), any = [...run.samples.values()].find((x) => x.row === key), word = run.meta.trigger_word, text = textOf(run, p, any);
     const plain = word && !text.toLowerCase().includes(word.toLowerCase());
     return h('span.q', text, (plain || seed > 0) && h('small', seed > 0 ? `another seed` : 'no trigger word: shows what is forgotten'));
   };
   function cell(x) {
     const id = x.row + '/' + x.step + '/' + x.time;
     if (!cells.has(id)) {
-      const text = run.meta.prompts[x.prompt] ?? x.text ?? '';
+      const text = textOf(run, x.prompt, x);
       cells.set(id, h('button.cell', {type: 'button', aria: {label: `Show ${text}, ${x.step ? 'step ' + count(x.step) : 'before training'}`}, onclick: () => onPick(x.row, x.step)},
         h('img', {loading: 'lazy', decoding: 'async', width: 96, height: 96, src: sampleUrl(run, x, 240), alt: ''})));
     }
@@ -40,7 +40,7 @@ export function makeWall(run, onPick) {
   function show() {
     if (!run.meta) return;
     const steps = [...new Set([...run.samples.values()].map((x) => x.step))].sort((a, b) => a - b), every = run.meta.sample_every;
-    el.hidden = !steps.length && !(run.busy() && every && run.meta.draws);
+    el.hidden = !steps.length && !(run.busy() && every && draws(run));
     if (el.hidden) return;
     const next = steps.length ? (Math.floor(steps.at(-1) / every) + 1) * every : 0, open = run.busy() && every > 0 && next <= run.meta.total;
     const cols = columns(steps), edits = [...run.samples.values()].some((x) => x.before);
@@ -65,7 +65,7 @@ export function makeWall(run, onPick) {
       if (edits) kids.push(side(any, 'target'));
       if (has) kids.push(near[key] ? h('div.near', h('img', {loading: 'lazy', decoding: 'async', width: 104, height: 104, src: near[key].src, alt: 'Nearest picture of the data set', title: `Nearest in the data set; mean difference ${near[key].distance} of 255`})) : h('span'));
     }
-    fill(wall, kids);                                   // old <img> nodes are moved, not made again: no reload, no flicker
+    refill(wall, kids);                                 // old <img> nodes are moved, not made again: no reload, no flicker
     if (atEnd) scroll.scrollLeft = scroll.scrollWidth;
   }
   /* Asked once for each new sample of the last column: a column's samples come one by one. */
@@ -90,7 +90,7 @@ export function makeOthers(run) {
     const sign = JSON.stringify(run.meta.others);
     if (sign === drawn) return;
     drawn = sign; el.hidden = !run.meta.others.length;
-    fill(list, run.meta.others.map((o) => h('div', o.sample ? h('img.ot', {src: o.sample + '?w=96', alt: '', loading: 'lazy', width: 44, height: 44}) : h('span.ot.d-ph.still'),
+    refill(list, run.meta.others.map((o) => h('div', o.sample ? h('img.ot', {src: o.sample + '?w=96', alt: '', loading: 'lazy', width: 44, height: 44}) : h('span.ot.d-ph.still'),
       h('div.bd', h('b', o.name), h('p', line(o))),
       h('a.d-btn.sm.quiet', {href: '/monitor?' + new URLSearchParams({...(o.dataset ? {dataset: o.dataset} : {}), run: o.id}), aria: {label: 'Open ' + o.name}}, 'Open'))));
   }

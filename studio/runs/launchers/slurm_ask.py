@@ -26,17 +26,20 @@ REASONS = {
     "JobHeldAdmin": "It is held back by the cluster’s administrator; only they can let it go.",
     "PartitionDown": "Its partition is switched off at the moment.",
     "PartitionInactive": "Its partition takes no jobs at the moment.",
-    "PartitionNodeLimit": "It asks for more machines than its partition gives. Take it out; a new run may ask for fewer.",
-    "PartitionTimeLimit": "Its time limit is longer than its partition allows. Take it out; a new run may have a shorter one.",
     "ReqNodeNotAvail": "The machines it asks for are not available now: down, or kept for other work.",
     "NodeDown": "A machine it needs is down.",
-    "BadConstraints": "No machine of the cluster can meet what it asks for. Take it out; a new run may ask for less.",
     "Licenses": "It waits for a licence.",
     "Reservation": "It waits for its reservation.",
-    "InvalidAccount": "Its account is not valid on this cluster. Take it out; a new run may name another.",
-    "InvalidQOS": "Its quality of service is not valid. Take it out; a new run may name another.",
     "Cleaning": "Slurm clears up after an earlier try.",
     "Prolog": "Its machine is being prepared.",
+}
+# Those for which a job never begins as it was handed in.
+NEVER = {
+    "PartitionNodeLimit": "It asks for more machines than its partition gives. Take it out; a new run may ask for fewer.",
+    "PartitionTimeLimit": "Its time limit is longer than its partition allows. Take it out; a new run may have a shorter one.",
+    "BadConstraints": "No machine of the cluster can meet what it asks for. Take it out; a new run may ask for less.",
+    "InvalidAccount": "Its account is not valid on this cluster. Take it out; a new run may name another.",
+    "InvalidQOS": "Its quality of service is not valid. Take it out; a new run may name another.",
 }
 
 
@@ -114,12 +117,21 @@ def cancel(job_id: str, *, only_waiting: bool = False) -> None:
 
 def explain_reason(code: str) -> str:
     """Why a job waits, in plain words."""
-    key = code.split(",")[0].strip("() ")
-    if key in REASONS:
-        return REASONS[key]
+    key = _name_reason(code)
+    if key in REASONS or key in NEVER:
+        return REASONS.get(key) or NEVER[key]
     if re.match(r"(QOS|Assoc|MaxMem|MaxCpu|Max)", key):
         return f"A limit of your account or queue is reached ({key}); it begins when other jobs of yours have ended."
     return f"Slurm says: {key}."
+
+
+def never_begins(code: str) -> bool:
+    """Whether a job that waits for this reason cannot begin as it was handed in."""
+    return _name_reason(code) in NEVER
+
+
+def _name_reason(code: str) -> str:
+    return code.split(",")[0].strip("() ")
 
 
 def _remembered(job_id: str) -> Job:

@@ -112,6 +112,7 @@ class SlurmFollower(Supervisor):
         words = slurm_ask.explain_reason(job.reason) if job.waits else f"on {job.nodes}" if job.nodes else ""
         value: dict[str, Any] = {"launcher": "slurm", "id": self.record.get("job_id", ""), "state": job.state, "nodes": job.nodes}
         value |= {"phase": "queued" if job.waits else "running", "words": words, "partition": job.partition, "silence": silence}
+        value["hopeless"] = job.waits and slurm_ask.never_begins(job.reason)
         if files.read_json(self.run.job) != value:
             files.write_json(self.run.job, value)
 

@@ -9,7 +9,7 @@ import pytest
 from backends.contract.launch import LaunchSettings
 from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import RunDir
-from studio.runs.launchers.slurm_ask import explain_reason
+from studio.runs.launchers.slurm_ask import explain_reason, never_begins
 from studio.runs.launchers.slurm_script import format_script, read_seconds
 
 SDXL = TextToImageConfig(pretrained_model_name_or_path="sdxl", num_processes=16, mixed_precision="bf16")
@@ -78,3 +78,11 @@ def test_slurms_lengths_of_time(limit, seconds):
 )
 def test_reasons_are_told_in_plain_words(code, words):
     assert words in explain_reason(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "never"), [("PartitionTimeLimit", True), ("(BadConstraints)", True), ("Resources", False), ("New", False)]
+)
+def test_a_job_that_cannot_begin_is_told_from_one_that_waits(code, never):
+    assert never_begins(code) is never
+    assert ("Take it out" in explain_reason(code)) is never

@@ -8,7 +8,9 @@ import os
 import pytest
 from PIL import Image
 
+from backends.contract import files
 from studio.web.monitor_routes import LARGE, LOG_LINES
+from tests.edit_runs import write_edit_run
 from tests.run_folders import RunWriter, finished_run
 
 
@@ -93,6 +95,20 @@ def test_the_facts_of_a_finished_run(client, context):
     assert facts["checkpoints"][1]["loss"] < facts["checkpoints"][0]["loss"]
     assert facts["lora_mb"] == 1.2
     assert (facts["trigger_word"], facts["base_model"], facts["sample_every"]) == ("zog", "Pocket", 40)
+    assert (facts["edits"], facts["draws"]) == (False, {"pairs": 0, "prompts": 3})
+
+
+def test_the_facts_count_what_is_drawn_not_what_was_asked_for(client, context):
+    write_edit_run(context.workspace, "facts-of-edits", pairs=1)  # its settings ask for two
+    facts = client.get("/api/runs/facts-of-edits").json()
+    assert (facts["edits"], facts["draws"]) == (True, {"pairs": 1, "prompts": 0})
+
+
+@pytest.mark.parametrize("hopeless", [True, False])
+def test_a_job_that_cannot_begin_is_flagged_whatever_its_words_are(client, writer, hopeless):
+    files.write_json(writer.run.process, {**files.read_json(writer.run.process), "launched_by": "slurm", "job_id": "7"})
+    files.write_json(writer.run.job, {"launcher": "slurm", "id": "7", "phase": "queued", "words": "Any words.", "hopeless": hopeless})
+    assert client.get(f"/api/runs/{writer.run_id}").json()["where"]["hopeless"] is hopeless
 
 
 def test_other_runs_are_listed_with_a_sample_that_exists(client, context, writer):
