@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from backends.contract.events import read_events
 from backends.contract.rundir import RunDir
 from backends.registry import BACKENDS, find_backend
 from tests.backends import toys
+from tests.ports import free_port
 
 BACKEND = "sdxl/text_to_image"
 CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
@@ -124,10 +124,7 @@ def train_ranks(run: RunDir, *arguments: str, ranks: int = 2, fault: str = "") -
 
 def describe_ranks(ranks: int) -> list[dict[str, str]]:
     """The environment of each rank, as torchrun gives it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "true"}
     shared |= {"LOCAL_WORLD_SIZE": str(ranks), "GLOO_SOCKET_IFNAME": "lo"}
     return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
 
