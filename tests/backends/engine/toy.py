@@ -30,6 +30,8 @@ CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
 PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
+# Who runs the tests may have a token for the hub. A trainer is forked off a parent with an environment of its own, so that it is told.
+NO_TOKEN = {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_TOKEN_PATH": os.devnull}
 build_base = toys.build_base
 
 _context = multiprocessing.get_context("forkserver")
@@ -87,7 +89,7 @@ def copy_run(run: RunDir, root: Path) -> RunDir:
 
 def start(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> Any:
     """A trainer process on the run; `exitcode` as everywhere (-9 after signal 9)."""
-    environment = {"OMP_NUM_THREADS": "1", "DARKROOM_FAULT": fault, "HF_HUB_OFFLINE": "1", **environment}
+    environment = {"OMP_NUM_THREADS": "1", "DARKROOM_FAULT": fault, "HF_HUB_OFFLINE": "1", **NO_TOKEN, **environment}
     return start_process(_be_trainer, str(run.config), list(arguments), environment)
 
 
