@@ -3,7 +3,8 @@
 The loss that a step happens to have for a picture says little, because it depends on the noise level that was drawn. Here every
 picture is asked the same question: the same four levels and the same noise. A picture whose caption speaks of something else is
 hard from the start and longer than the rest, until it is learnt by heart like them; so the mean over all askings tells it apart,
-and the last one alone does not.
+and the last one alone does not. One that shows something else than its caption may be easy all along, but little of it is learnt:
+there the mean against the start tells.
 """
 
 from __future__ import annotations

@@ -10,12 +10,15 @@ from typing import Any
 from backends.contract import files
 from backends.contract.rundir import RunDir
 
-STANDS_OUT = 1.25  # times the median over the run
+STANDS_OUT = 1.25  # times the median of all
 AND_BY = 4.0  # median distances from it
 
 
 def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """`step` and a row a picture: name, caption, start, mean, now, `src` of its thumbnail, `odd` where it stands out.
+    """`step` and a row a picture: name, caption, start, mean, now, `left` (mean over start), `src` of its thumbnail, `odd`.
+
+    `odd` is “hard” where it is far harder than the others: mostly its caption speaks of something else. It is “unlearnt” where far less
+    of it was learnt: mostly it shows something else, which may well be easy. Else it is empty.
 
     Args:
         run: The run's folder.
@@ -23,26 +26,27 @@ def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, s
         known: Id in the manifest -> id and name in the data set, of what it still has; only that is linked.
     """
     document = files.read_json(run.picture_losses) or {}
-    rows = document.get("pictures", [])
+    rows = [{**row, "left": row["mean"] / row["start"] if row["start"] > 0 else 1.0} for row in document.get("pictures", [])]
     told = _read_manifest(run)
-    odd = find_odd({row["id"]: row["mean"] for row in rows})
+    hard, unlearnt = (find_odd({row["id"]: row[name] for row in rows}) for name in ("mean", "left"))
     described = []
     for row in rows:
         identity = row["id"].partition("+")[0]
         number, caption = told.get(identity, (None, ""))
         src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None else ""
         own, name = known.get(identity, ("", row["name"]))
-        described.append({**row, "name": name, "caption": caption, "src": src, "odd": row["id"] in odd, "link": own})
+        odd = "hard" if row["id"] in hard else "unlearnt" if row["id"] in unlearnt else ""
+        described.append({**row, "name": name, "caption": caption, "src": src, "odd": odd, "link": own})
     return {"step": document.get("step", 0), "pictures": described}
 
 
-def find_odd(means: dict[str, float]) -> set[str]:
-    """Those that are far harder than the others: by a quarter, and by four times the usual distance from the middle."""
-    if len(means) < 4:
+def find_odd(values: dict[str, float]) -> set[str]:
+    """Those that are far above the others: by a quarter, and by four times the usual distance from the middle."""
+    if len(values) < 4:
         return set()
-    middle = statistics.median(means.values())
-    usual = statistics.median(abs(value - middle) for value in means.values())
-    return {key for key, value in means.items() if value > STANDS_OUT * middle and value - middle > AND_BY * usual}
+    middle = statistics.median(values.values())
+    usual = statistics.median(abs(value - middle) for value in values.values())
+    return {key for key, value in values.items() if value > STANDS_OUT * middle and value - middle > AND_BY * usual}
 
 
 def _read_manifest(run: RunDir) -> dict[str, tuple[int, str]]:

@@ -7,6 +7,7 @@ limits were taken: seed 0 of each training, and whatever further seeds were run 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ import safetensors.torch
 from backends.contract.rundir import RunDir
 from backends.registry import BACKENDS
 from docs.tools.calibrate import FIGURES, SEEDS, list_trials
+from studio.web.hardest import describe_pictures
 from tests.adapters import write_whole
 from tests.edit_proof import Edit, edit_held_out
-from tests.learning import PRESETS, Trial, fingerprint, launch, prepare, subject_of, train_warm
+from tests.learning import PRESETS, Trial, fingerprint, launch, manifest_lines, prepare, subject_of, train_warm
 
 CLEAR = 0.04  # between the limit and the nearest run that was calibrated
-EDITS = "sd15/instruct_pix2pix"
+EDITS, ASKED = "sd15/instruct_pix2pix", "sdxl/text_to_image"
 # An edit is done when the background's mean colour is this near to the wanted one, of 441 (the VAE alone: up to 6), and the subject has
 # changed by this much at most, of 255 (the VAE alone: 17 on average; another subject in its place: 89).
 NEAR, STAYS, ENOUGH = 30, 65, 16
@@ -40,7 +42,7 @@ def trained(cache, tmp_path_factory):
     def train(backend: str, *, wrong: bool) -> tuple[RunDir, dict]:
         if (backend, wrong) not in made:
             trial = Trial(subject_of(backend), 0, wrong, backend)
-            run = prepare(trial, tmp_path_factory.mktemp("runs") / trial.name, **trial.short)
+            run = prepare(trial, tmp_path_factory.mktemp("runs") / trial.name, **trial.short, debug_loss=backend == ASKED)
             made[backend, wrong] = run, (train_warm if wrong else launch)(run, cache=cache)
         return made[backend, wrong]
 
@@ -97,3 +99,19 @@ def edit_all(weights: Path) -> list[Edit]:
 def count_done(edits: list[Edit]) -> int:
     assert len(edits) == 20
     return sum(edit.background <= NEAR and edit.subject <= STAYS for edit in edits)
+
+
+@pytest.mark.slow
+def test_a_picture_of_something_else_and_a_caption_of_something_else_stand_out_among_twelve(trained, cache, tmp_path):
+    trial = Trial("zog", 0, backend=ASKED)
+    run = prepare(trial, tmp_path / "run", **trial.short, debug_loss=True)
+    lines = manifest_lines(trial)
+    lines[5] |= {key: manifest_lines(replace(trial, wrong=True))[5][key] for key in ("id", "file")}
+    lines[2]["caption"] = "a red house on a blue background"
+    run.manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    train_warm(run, cache=cache)
+    rows = describe_pictures(run, "run", {})["pictures"]
+    assert {row["id"]: row["odd"] for row in rows if row["odd"]} == {lines[5]["id"]: "unlearnt", lines[2]["id"]: "hard"}, rows
+    faultless, _ = trained(ASKED, wrong=False)
+    rows = describe_pictures(faultless, "run", {})["pictures"]
+    assert len(rows) == 12 and not any(row["odd"] for row in rows), rows

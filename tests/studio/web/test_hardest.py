@@ -15,7 +15,7 @@ ALIKE = {f"p{n}": 0.20 + 0.01 * (n % 3) for n in range(9)}
 
 
 @pytest.mark.parametrize(
-    ("means", "odd"),
+    ("values", "odd"),
     [
         (ALIKE, set()),
         ({**ALIKE, "wrong": 0.31}, {"wrong"}),
@@ -25,8 +25,8 @@ ALIKE = {f"p{n}": 0.20 + 0.01 * (n % 3) for n in range(9)}
         ({"a": 0.1, "b": 0.1, "c": 0.9}, set()),  # too few to tell
     ],
 )
-def test_one_stands_out_where_it_is_far_from_what_is_usual(means, odd):
-    assert find_odd(means) == odd
+def test_one_stands_out_where_it_is_far_from_what_is_usual(values, odd):
+    assert find_odd(values) == odd
 
 
 def test_the_route_gives_names_captions_thumbnails_and_the_odd_one(client, context):
@@ -38,9 +38,22 @@ def test_the_route_gives_names_captions_thumbnails_and_the_odd_one(client, conte
     files.write_json(writer.run.picture_losses, {"step": 200, "asked": 5, "pictures": asked})
     told = client.get("/api/runs/with-a-table/pictures").json()
     assert told["step"] == 200
-    assert [(p["name"], p["caption"], p["odd"]) for p in told["pictures"]] == [(f"{n}.png", f"caption {n}", n == 3) for n in range(1, 6)]
+    assert [(p["name"], p["caption"], p["odd"]) for p in told["pictures"]] == [
+        (f"{n}.png", f"caption {n}", "hard" if n == 3 else "") for n in range(1, 6)
+    ]
     assert [p["src"] for p in told["pictures"]] == [f"/media/run/with-a-table/picture/{n}.webp" for n in range(5)]
     assert not any(p["link"] for p in told["pictures"])  # its data set is gone
+
+
+def test_an_easy_picture_of_which_nothing_was_learnt_stands_out_too(tmp_path):
+    """As a flat drawing does among photographs of the subject: its loss is the lowest of all, and stays where it was."""
+    run = RunDir(tmp_path)
+    rows = [{"id": f"{n}", "name": f"{n}.png", "start": 0.40 + n / 50, "mean": 0.24 + n / 70, "now": 0.15} for n in range(8)]
+    files.write_json(
+        run.picture_losses, {"step": 60, "pictures": [*rows, {"id": "x", "name": "x.png", "start": 0.23, "mean": 0.22, "now": 0.21}]}
+    )
+    told = describe_pictures(run, "run", {})["pictures"]
+    assert {row["name"]: row["odd"] for row in told if row["odd"]} == {"x.png": "unlearnt"}
 
 
 def test_a_run_that_was_not_asked_has_no_table(client, context):
