@@ -8,7 +8,6 @@ at in a process of its own for each way: tensors alive between two steps, and th
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import multiprocessing
 import os
@@ -23,21 +22,26 @@ os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 import torch  # noqa: E402
 
-from backends.engine.reporter import compute_memory_mib  # noqa: E402
+from bench.memory import count_alive, forget_peak, read_peak_mib  # noqa: E402
 from bench.trainings import Case, build_ours, run_ours  # noqa: E402
 from bench.turns import Loop, summarize, take_turns  # noqa: E402
 
 TRAININGS = ["sd15/text_to_image", "sd15/instruct_pix2pix", "sdxl/text_to_image", "sdxl/instruct_pix2pix", "flux/text_to_image"]
 WAYS = {"kept": True, "anew": False}
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def build_loops(training: str, batch_size: int, folder: Path) -> dict[str, Loop]:
+    """Our trainer twice, once in each way."""
+    loops: dict[str, Loop] = {}
+    for way, kept in WAYS.items():
+        loops[way] = partial(run_ours, build_ours(make_case(training, batch_size, folder / way), cache_latents=kept))
+    return loops
 
 
 def compare(training: str, batch_size: int, folder: Path, *, steps: int, rounds: int) -> dict[str, object]:
     """Milliseconds a step of both ways, and kept as a ratio of anew."""
-    loops: dict[str, Loop] = {}
-    for way, kept in WAYS.items():
-        loops[way] = partial(run_ours, build_ours(make_case(training, batch_size, folder / way), cache_latents=kept))
-    return summarize(take_turns(loops, steps=steps, rounds=rounds, warm_up=3))
+    found = take_turns(build_loops(training, batch_size, folder), steps=steps, rounds=rounds, warm_up=3)
+    return dict(summarize(found))
 
 
 def weigh(training: str, batch_size: int, folder: Path, *, kept: bool, steps: int) -> dict[str, float]:
@@ -59,29 +63,6 @@ def make_case(training: str, batch_size: int, folder: Path) -> Case:
     """On the bundled base, with all layers of a LoRA."""
     folder.mkdir(parents=True, exist_ok=True)
     return Case(training, batch_size, "everything", folder)
-
-
-def count_alive() -> int:
-    """Bytes of all tensors that something holds, each storage once."""
-    gc.collect()
-    found = (item for item in gc.get_objects() if issubclass(type(item), torch.Tensor))
-    storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in found if not t.is_meta)}
-    return sum(storages.values())
-
-
-def forget_peak() -> None:
-    """Begins the peak of this process's memory anew, where the system can (Linux)."""
-    gc.collect()
-    if RESET.exists():
-        RESET.write_text("5")
-
-
-def read_peak_mib() -> float:
-    """The peak since then, or of the whole process where the system cannot."""
-    if RESET.exists():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return compute_memory_mib(torch.device("cpu"))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from backends.contract.base_models import parse_source
@@ -60,6 +61,10 @@ SCRIPTS = {
 """The script of each training; there is none for pictures with captions on Flux."""
 
 
+class ScriptEndedError(RuntimeError):
+    """A script that gave up before its steps were done."""
+
+
 class _End(BaseException):
     """Ends the script's thread."""
 
@@ -85,18 +90,26 @@ class DiffusersScript:
         self._thread = threading.Thread(target=self._work, daemon=True, name="diffusers script")
 
     def run(self, steps: int) -> None:
-        """So many optimizer steps; the first call includes the script's start."""
+        """So many optimizer steps; the first call includes the script's start.
+
+        Raises:
+            torch.OutOfMemoryError: When the script found no room.
+            ScriptEndedError: When it ended for another reason.
+        """
         self._go.put(steps)
         if not self._thread.is_alive():
             self._thread.start()
         fault = self._rested.get()
+        if isinstance(fault, torch.OutOfMemoryError):
+            raise fault
         if fault is not None:
-            raise RuntimeError(f"The script ended early: {fault}") from fault
+            raise ScriptEndedError(f"The script ended early: {fault}") from fault
 
     def close(self) -> None:
         """Ends the script where it stands."""
         self._go.put(0)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _work(self) -> None:
         hook = register_optimizer_step_post_hook(self._after_step)
@@ -128,16 +141,22 @@ class DiffusersScript:
 
 
 def find_script(training: str) -> Path | None:
-    """The script of a training where the environment names a checkout of diffusers or that very script, else None."""
+    """The script of a training where the environment names a checkout of diffusers or that very script, else None.
+
+    Raises:
+        SystemExit: When it is not there, or of a version that cannot be run here: before anything is measured.
+    """
     given, script = os.environ.get(CHECKOUT), SCRIPTS.get(training)
     if not given or not script:
         return None
     path = Path(given)
-    if path.is_file():
-        return path if path.name == Path(script.place).name else None
-    path = path / "examples" / script.place
+    if not path.is_file():
+        path = path / "examples" / script.place
+    elif path.name != Path(script.place).name:
+        return None
     if not path.is_file():
         raise SystemExit(f"{CHECKOUT} is {given}; there is no {path}. Give a checkout of diffusers or one of its scripts.")
+    _change(path, script)
     return path
 
 
@@ -181,21 +200,26 @@ def count_words(case: Case) -> int:
 
 
 def _copy_changed(path: Path, script: Script, work: Path) -> Path:
-    """The script, or a copy beside the run's files in which some lines are others.
+    """The script, or a copy beside the run's files in which some lines are others."""
+    if not script.changes:
+        return path
+    changed = work / path.name
+    changed.write_text(_change(path, script), "utf-8")
+    return changed
+
+
+def _change(path: Path, script: Script) -> str:
+    """The script's text with its other lines.
 
     Raises:
         SystemExit: When a line is not there: the script is of another version.
     """
-    if not script.changes:
-        return path
     text = path.read_text("utf-8")
     for old, new in script.changes:
         if old not in text:
             raise SystemExit(f"{path} has no line “{old.strip()}”, so that it cannot train the bundled base.")
         text = text.replace(old, new)
-    changed = work / path.name
-    changed.write_text(text, "utf-8")
-    return changed
+    return text
 
 
 def _load(path: Path) -> ModuleType:

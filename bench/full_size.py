@@ -1,16 +1,15 @@
 """A step at full size on a GPU, with random weights and nothing fetched: `python -m bench.full_size`.
 
-SDXL LoRA and Flux LoRA (bf16 and nf4) at 1024 px, InstructPix2Pix on SD 1.5 and SDXL: steps a second, peak memory, ours as a share
-of the bare loop's speed, and how much of the card's peak the step uses (MFU). With a checkout of diffusers in DIFFUSERS_SCRIPT its
-script runs in the same process; it reads a folder, so that the weights are written to the disk first (Flux: 24 GB). One after
-the other, each alone in the GPU's memory. Without a GPU `--count` says what a step takes, and `--sizes small` tries the way itself
-with tiny models; its times say nothing.
+SDXL LoRA and Flux LoRA (bf16 and nf4) at 1024 px, InstructPix2Pix on SD 1.5 and SDXL: steps a second, peak memory of the steps and
+from building on, ours as a share of the bare loop's speed, and how much of the card's peak the step uses (MFU). With a checkout of
+diffusers in DIFFUSERS_SCRIPT its script runs in the same process; it reads a folder, so that the weights are written to the disk
+first (Flux: 24 GB). One after the other, each alone in the GPU's memory: so here nothing takes turns. Without a GPU `--count` says what
+a step takes, and `--sizes small` tries the way itself with tiny models; its times say nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import platform
 import re
@@ -24,21 +23,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from backends.contract.errors import DarkroomError
 from backends.contract.quantized import check_quantization
-from backends.engine.reporter import compute_memory_mib
 from backends.families.flux import Flux
 from backends.families.protocol import LoadOptions
 from backends.families.quantizing import store_small
 from backends.families.sd15 import Sd15
 from backends.families.sdxl import Sdxl
 from bench.bare import BareLoop
-from bench.diffusers_script import LAYERS, DiffusersScript, find_script
-from bench.random_models import META, Sizes, build_random
+from bench.counting import count_pictures, count_step, count_words
+from bench.diffusers_script import LAYERS, DiffusersScript, ScriptEndedError, find_script
+from bench.memory import forget_peak, read_peak_mib
+from bench.random_models import Sizes, build_random
 from bench.trainings import Case, build_ours, run_ours
-from bench.turns import Loop, Spent, measure
+from bench.turns import Loop, measure
 
 NO_GPU = "Not measured: this machine has no CUDA GPU. `--sizes small` only tries the way."
 # Dense bf16 with float32 sums, TFLOP/s, from the makers' data sheets; the first name found in the card's own counts.
@@ -104,12 +103,14 @@ class Machine:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def clear(self) -> None:
-        """Gives memory back and counts its peak anew."""
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device)
+
+@dataclass(frozen=True)
+class Measured:
+    """One loop: seconds a step by the clock, median of the rounds; MiB at most during steps, and from building to their end."""
+
+    seconds: float
+    steps_mib: float
+    whole_mib: float
 
 
 class _Ready:
@@ -174,80 +175,87 @@ def build_bare_loop(machine: Machine, case: Case, job: Job, *, checkpointing: bo
     return loop.run
 
 
-def count_flops(case: Case, sizes: Sizes | None = None) -> int:
-    """Operations of one step's forward and backward pass, counted on empty tensors: what a step needs, whatever stores or repeats."""
-    loop = BareLoop(build_random(case.backend.family, device=META, dtype=torch.float32, sizes=sizes), case, device=META)
-    with FlopCounterMode(display=False) as counter:
-        loop.find_gradients()
-    return counter.get_total_flops()
-
-
-def count_encoding(case: Case, sizes: Sizes | None = None) -> int:
-    """Operations that encoding the pictures of one step takes, which a run spares that keeps them encoded."""
-    vae = build_random(case.backend.family, device=META, dtype=torch.float32, sizes=sizes).vae
-    pictures = case.batch_size * (2 if case.backend.method == "instruct_pix2pix" else 1)
-    with FlopCounterMode(display=False) as counter:
-        vae.encode(torch.empty(pictures, 3, case.resolution, case.resolution, device=META))
-    return counter.get_total_flops()
-
-
-def count_job(job: Job, sizes: Sizes | None = None) -> dict[str, Any]:
+def count_job(job: Job) -> dict[str, Any]:
     """What a step of one picture or pair takes at full size, by counting; needs no GPU."""
     case = make_case(job, 1, Path())
-    step, encoding = count_flops(case, sizes), count_encoding(case, sizes)
-    told = {"job": job.name, "px": job.resolution, "tflop a step": round(step / 1e12, 2), "to encode": round(encoding / 1e12, 2)}
-    return told | {"a step that encodes / one that does not": round(1 + encoding / step, 2)}
+    step, pictures, words = count_step(case), count_pictures(case), count_words(case)
+    told: dict[str, Any] = {"job": job.name, "px": job.resolution, "tflop a step": round(step / 1e12, 2)}
+    told |= {"to encode pictures": round(pictures / 1e12, 2), "to encode captions": round(words / 1e12, 2)}
+    return told | {"a step that encodes both / one that does not": round(1 + (pictures + words) / step, 2)}
 
 
-def time_alone(machine: Machine, build: Callable[[], Loop], *, steps: int, rounds: int) -> tuple[list[Spent], float]:
-    """What a step costs in each round, and the peak memory in MiB; everything is freed afterwards."""
-    machine.clear()
+def time_alone(machine: Machine, build: Callable[[], Loop], *, steps: int, rounds: int) -> Measured:
+    """What a step costs, and memory."""
+    forget_peak(machine.device)  # and what an earlier loop has left, or the fault that ended it
     loop = build()
     loop(3)  # kernels are chosen, memory is asked for
-    found = [measure(loop, steps, machine.finish) for _ in range(rounds)]
-    memory = compute_memory_mib(machine.device)
-    del loop
-    machine.clear()
-    return found, memory
+    building = read_peak_mib(machine.device)
+    forget_peak(machine.device)  # loading and encoding are no part of a step
+    loop(1)
+    found = [measure(loop, steps, machine.finish).wall / 1000 for _ in range(rounds)]
+    stepping = read_peak_mib(machine.device)
+    return Measured(statistics.median(found), stepping, max(building, stepping))
 
 
 def measure_job(machine: Machine, case: Case, job: Job, *, steps: int, rounds: int, checkpointing: bool = False) -> dict[str, Any]:
-    """Our step, the bare loop's and the script's, one after the other."""
-    builds: dict[str, Callable[[], Loop]] = {
-        "ours": lambda: build_our_loop(machine, case, job, gradient_checkpointing=checkpointing),
-        "bare": lambda: build_bare_loop(machine, case, job, checkpointing=checkpointing),
+    """Our step, the bare loop's and the script's, one after the other; one that finds no room leaves the others' figures."""
+    alone: dict[str, Callable[[], Measured]] = {
+        name: partial(time_alone, machine, build, steps=steps, rounds=rounds)
+        for name, build in {
+            "ours": lambda: build_our_loop(machine, case, job, gradient_checkpointing=checkpointing),
+            "bare": lambda: build_bare_loop(machine, case, job, checkpointing=checkpointing),
+        }.items()
     }
-    told: dict[str, Any] = {"machine": machine.name, "job": job.name, "batch": case.batch_size, "px": case.resolution}
-    told |= {"dtype": str(machine.dtype).removeprefix("torch."), "gradient_checkpointing": checkpointing}
-    seconds: dict[str, float] = {}
-    for name, build in builds.items():
-        spent, memory = time_alone(machine, build, steps=steps, rounds=rounds)
-        seconds[name] = statistics.median(s.wall for s in spent) / 1000
-        told |= {f"{name} steps/s": round(1 / seconds[name], 4), f"{name} peak MiB": round(memory)}
     script = find_script(case.training)
     if script and job.quantize == "none":
-        seconds["script"] = time_script(machine, case, script, steps=steps, rounds=rounds)
-        told["script steps/s"] = round(1 / seconds["script"], 4)
+        alone["script"] = partial(time_script, machine, case, script, steps=steps, rounds=rounds, checkpointing=checkpointing)
+    told: dict[str, Any] = {"machine": machine.name, "job": job.name, "batch": case.batch_size, "px": case.resolution}
+    told |= {"dtype": str(machine.dtype).removeprefix("torch."), "gradient_checkpointing": checkpointing}
+    seconds, found = time_each(alone)
+    return told | found | compare(seconds, count_step(case, machine.sizes.get(case.backend.family)), machine.peak_tflops)
+
+
+def time_each(alone: dict[str, Callable[[], Measured]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds a step of the loops that could be measured, and what is told of each, or why it could not."""
+    seconds: dict[str, float] = {}
+    told: dict[str, Any] = {}
+    for name, time_it in alone.items():
+        try:
+            found = time_it()
+        except (torch.OutOfMemoryError, DarkroomError, ScriptEndedError) as error:
+            told[f"{name} not measured"] = (str(error) or type(error).__name__).splitlines()[0]
+            continue
+        seconds[name] = found.seconds
+        told |= {f"{name} steps/s": round(1 / found.seconds, 4), f"{name} peak MiB, steps": round(found.steps_mib)}
+        told[f"{name} peak MiB, building included"] = round(found.whole_mib)
+    return seconds, told
+
+
+def compare(seconds: dict[str, float], flops: int, peak_tflops: float | None) -> dict[str, float]:
+    """Ratios of the loops that were measured, what a step takes, and the share of the card's peak."""
+    told = {"tflop a step": round(flops / 1e12, 4)}
+    if {"ours", "bare"} <= seconds.keys():
+        told["share of the bare loop's speed"] = round(seconds["bare"] / seconds["ours"], 3)
+    if {"ours", "script"} <= seconds.keys():
         told["ours/script"] = round(seconds["ours"] / seconds["script"], 3)
-    told["share of the bare loop's speed"] = round(seconds["bare"] / seconds["ours"], 3)
-    flops = count_flops(case, machine.sizes.get(case.backend.family))
-    told["tflop a step"] = round(flops / 1e12, 4)
-    if machine.peak_tflops:
-        told["mfu"] = round(flops / seconds["ours"] / 1e12 / machine.peak_tflops, 4)
+    if peak_tflops and "ours" in seconds:
+        told["mfu"] = round(flops / seconds["ours"] / 1e12 / peak_tflops, 4)
     return told
 
 
-def time_script(machine: Machine, case: Case, path: Path, *, steps: int, rounds: int) -> float:
-    """Seconds a step of the diffusers script, on a random base that is written to the disk for it."""
+def time_script(machine: Machine, case: Case, path: Path, *, steps: int, rounds: int, checkpointing: bool) -> Measured:
+    """The diffusers script, on a random base that is written to the disk for it."""
     options = LoadOptions("", torch.device("cpu"), machine.dtype, trains_denoiser=not case.trains_lora)
     base = case.folder / "base"
     make_base(replace(machine, device=torch.device("cpu")), case.backend.family, "none", options).save_pretrained(base)
-    precision = {torch.float32: "no", torch.bfloat16: "bf16"}[machine.dtype]
-    script = DiffusersScript(path, replace(case, base=str(base)), mixed_precision=precision)
-    spent, _ = time_alone(machine, lambda: script.run, steps=steps, rounds=rounds)
-    script.close()
-    machine.clear()
-    return statistics.median(s.wall for s in spent) / 1000
+    told: dict[str, Any] = {"mixed_precision": {torch.float32: "no", torch.bfloat16: "bf16"}[machine.dtype]}
+    if checkpointing:
+        told["gradient_checkpointing"] = True
+    script = DiffusersScript(path, replace(case, base=str(base)), **told)
+    try:
+        return time_alone(machine, lambda: script.run, steps=steps, rounds=rounds)
+    finally:
+        script.close()
 
 
 def choose_machine(sizes: str, peak_tflops: float | None) -> Machine:
@@ -292,6 +300,8 @@ def main() -> None:
             sys.stdout.write(json.dumps(count_job(job)) + "\n")
         return
     machine = choose_machine(given.sizes, given.peak_tflops)
+    for name in given.job:
+        find_script(JOBS[name].training)  # a wrong checkout is told now, not after the first measurement
     for job in (JOBS[name] for name in given.job):
         for batch_size in given.batch or job.batches:
             with tempfile.TemporaryDirectory() as folder:
@@ -309,17 +319,12 @@ def make_case(job: Job, batch_size: int, folder: Path, *, small: bool = False) -
 
 
 def try_job(machine: Machine, case: Case, job: Job, *, steps: int, rounds: int, checkpointing: bool) -> dict[str, Any]:
-    """The measurement, or why there is none: it found no room, or this machine cannot store the base so."""
-    told = {"machine": machine.name, "job": job.name, "batch": case.batch_size}
+    """The measurement, or why there is none: this machine cannot store the base so."""
     try:
-        if job.quantize != "none":
-            check_quantization(job.quantize, machine.device.type)
-        return measure_job(machine, case, job, steps=steps, rounds=rounds, checkpointing=checkpointing)
-    except torch.OutOfMemoryError as error:
-        machine.clear()
-        return told | {"not measured": str(error).splitlines()[0]}
+        check_quantization(job.quantize, machine.device.type)
     except DarkroomError as error:
-        return told | {"not measured": str(error)}
+        return {"machine": machine.name, "job": job.name, "batch": case.batch_size, "not measured": str(error)}
+    return measure_job(machine, case, job, steps=steps, rounds=rounds, checkpointing=checkpointing)
 
 
 if __name__ == "__main__":

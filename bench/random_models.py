@@ -1,7 +1,7 @@
 """Base models of the published sizes with random numbers, from the shipped configs: nothing is fetched, and a step costs the same.
 
-Flux's text encoders take no part in a step, since what they say is encoded once; a small T5 of the same width stands in for the
-real one, whose config is not shipped.
+Text encoders take no part in a step where what they say is kept: on Flux a small T5 of the same width stands in for the published
+one, whose config is not shipped. `outline_encoders` has that one too, to count with.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ Sizes = dict[str, dict[str, Any]]
 
 META = torch.device("meta")
 FLUX_WORDS = 512  # tokens that T5 reads
+ENCODERS = {"sd15": ("text_encoder",), "sdxl": ("text_encoder", "text_encoder_2"), "flux": ("text_encoder",)}
+"""Those whose configs are shipped."""
 T5 = {"d_kv": 64, "d_ff": 1024, "num_layers": 1, "num_heads": 4, "feed_forward_proj": "gated-gelu", "decoder_start_token_id": 0}
+
+# The encoder of google/t5-v1_1-xxl, which Flux reads with.
+T5_XXL = {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_layers": 24, "num_heads": 64, "feed_forward_proj": "gated-gelu"}
 
 
 def build_random(family: str, *, device: torch.device, dtype: torch.dtype, sizes: Sizes | None = None) -> Any:
@@ -75,7 +80,7 @@ def fill(module: torch.nn.Module) -> None:
 
 
 def _build_encoders(family: str, changes: Sizes, parts: dict[str, Any], *, device: torch.device) -> dict[str, Any]:
-    names = {"sd15": ("text_encoder",), "sdxl": ("text_encoder", "text_encoder_2"), "flux": ("text_encoder",)}[family]
+    names = ENCODERS[family]
     folder = CONFIGS / ("sd15" if family == "flux" else family)
     if device == META:
         return dict.fromkeys((*names, "text_encoder_2") if family == "flux" else names)
@@ -88,6 +93,20 @@ def _build_encoders(family: str, changes: Sizes, parts: dict[str, Any], *, devic
         width = parts["transformer"].config.joint_attention_dim
         built["text_encoder_2"] = T5EncoderModel(T5Config(**T5, d_model=width, vocab_size=len(parts["tokenizer_2"]))).eval()
     return built
+
+
+def outline_encoders(family: str) -> list[tuple[Any, int]]:
+    """The published text encoders of a family as shapes alone, each with the number of tokens that it reads."""
+    folder = CONFIGS / ("sd15" if family == "flux" else family)
+    found: list[tuple[Any, int]] = []
+    with init_empty_weights(include_buffers=True):
+        for name in ENCODERS[family]:
+            config = _read(folder / name, {})
+            kind = getattr(transformers, config["architectures"][0])
+            found.append((kind(kind.config_class(**config)).eval(), config["max_position_embeddings"]))
+        if family == "flux":
+            found.append((T5EncoderModel(T5Config(**T5_XXL)).eval(), FLUX_WORDS))
+    return found
 
 
 def _nowhere(device: torch.device) -> Any:

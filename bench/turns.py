@@ -28,20 +28,32 @@ def measure(loop: Loop, steps: int, finish: Callable[[], None] = lambda: None) -
     return Spent(1000 * (time.process_time() - cpu) / steps, 1000 * (time.perf_counter() - wall) / steps)
 
 
-def take_turns(loops: dict[str, Loop], *, steps: int, rounds: int, warm_up: int) -> dict[str, list[Spent]]:
-    """Each loop's cost in each round; every other round goes backwards, so that none always follows the same one."""
+def take_turns(
+    loops: dict[str, Loop], *, steps: int, rounds: int, warm_up: int, between: Callable[[], object] = lambda: None
+) -> dict[str, list[Spent]]:
+    """Each loop's cost in each round; every other round goes backwards, so that none always follows the same one.
+
+    Args:
+        loops: By name; the first is ours.
+        steps: Of each in a turn.
+        rounds: How often all take their turn.
+        warm_up: Steps of each beforehand.
+        between: What is done before each turn and costs nobody anything.
+    """
     for loop in loops.values():
+        between()
         loop(warm_up)
     found: dict[str, list[Spent]] = {name: [] for name in loops}
     for number in range(rounds):
         names = list(loops) if number % 2 == 0 else list(loops)[::-1]
         for name in names:
+            between()
             found[name].append(measure(loops[name], steps))
     return found
 
 
-def summarize(found: dict[str, list[Spent]]) -> dict[str, list[float] | float]:
-    """Milliseconds of each loop and the first one's ratio to each other, as least, median and most of the rounds.
+def summarize(found: dict[str, list[Spent]], *, digits: int = 1) -> dict[str, list[float] | float]:
+    """Milliseconds, to so many digits, of each loop and the first one's ratio to each other, as least, median and most of the rounds.
 
     By CPU time, `…, all rounds` is the ratio of what all rounds cost together, `…, least` that of the least ones: the one nearest to
     what an idle machine would say, since neighbours only ever add.
@@ -49,8 +61,8 @@ def summarize(found: dict[str, list[Spent]]) -> dict[str, list[float] | float]:
     first, *others = found
     told: dict[str, list[float] | float] = {}
     for name, spent in found.items():
-        told[f"{name} cpu ms"] = spread([s.cpu for s in spent])
-        told[f"{name} wall ms"] = spread([s.wall for s in spent])
+        told[f"{name} cpu ms"] = spread([s.cpu for s in spent], digits)
+        told[f"{name} wall ms"] = spread([s.wall for s in spent], digits)
     for name in others:
         pairs = list(zip(found[first], found[name], strict=True))
         told[f"{first}/{name}"] = spread([a.cpu / b.cpu for a, b in pairs], digits=3)

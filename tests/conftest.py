@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from studio.workspace import Workspace, open_workspace
+from docs.tools import serve
+from docs.tools.serve import APP, BROWSER_ARGUMENTS, ROOT, Server, stop_server
 from tests.browser.find_chromium import find_chromium
 from tests.slurm.cluster import Cluster, find_missing
 
-ROOT = Path(__file__).resolve().parents[1]
-BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+__all__ = ["ROOT", "Server", "start_server", "stop_server"]
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running app: its address and the workspace that it serves."""
-
-    address: str
-    workspace: Workspace
-    process: subprocess.Popen
-
-
-def start_server(folder: Path, *flags: str, program: tuple[str, ...] = (str(ROOT / "app.py"),)) -> Server:
-    """`python app.py` on a free port with its workspace in `folder`; waits for the line that says it is ready."""
-    workspace = open_workspace(folder / "workspace")
-    log = (folder / "server.log").open("wb")
-    command = [sys.executable, *program, "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
-    assert process.stdout is not None
-    line = process.stdout.readline().decode()
-    assert "http://" in line, (folder / "server.log").read_text("utf-8", "replace")
-    return Server(line[line.index("http://") :].split()[0], workspace, process)
-
-
-def stop_server(server: Server) -> None:
-    server.process.terminate()
-    try:
-        server.process.wait(15)
-    except subprocess.TimeoutExpired:
-        server.process.kill()
-        server.process.wait()
+def start_server(folder: Path, *flags: str, program: tuple[str, ...] = APP) -> Server:
+    """`python app.py` with its workspace in a folder of `folder`."""
+    return serve.start_server(folder / "workspace", *flags, program=program)
 
 
 @pytest.fixture(scope="session")

@@ -20,13 +20,21 @@ WORK = ROOT / "build" / "screenshots"
 SAMPLES = ROOT / "assets" / "samples"
 LIVE_STEPS = 450
 EDIT_STEPS = 300
+FAILED = ("failed", "interrupted", "crashed", "stopped")
 
 
 def studio(*arguments: str, state: str = "full") -> dict:
-    """One command of `python -m studio` with its JSON answer."""
+    """One command of `python -m studio` with its JSON answer.
+
+    Raises:
+        SystemExit: When the command or the run that it started failed: `ids.json` would keep it for good.
+    """
     command = [sys.executable, "-m", "studio", *arguments, "--workspace", str(WORK / state), "--json"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    return json.loads(done.stdout)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    answer: dict = {} if done.returncode else json.loads(done.stdout)
+    if done.returncode or answer.get("state") in FAILED:
+        raise SystemExit(f"“python -m studio {' '.join(arguments)}” ended with code {done.returncode}: {done.stdout.strip()}")
+    return answer
 
 
 def make_data() -> dict[str, str]:

@@ -19,16 +19,26 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from docs.tools.example_work import WORK, make_data, start_live, studio
-from docs.tools.serve import BROWSER_ARGUMENTS, ROOT, serve
+from docs.tools.serve import BROWSER_ARGUMENTS, ROOT, serving
 from tests.browser.find_chromium import find_chromium
 
 OUT = ROOT / "docs" / "screenshots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
-PAGES = ("home", "dataset", "captions", "check", "train", "monitor", "compare", "generate")
-# What says that a page's own data has been drawn.
-READY = """() => {
-    const blocks = [...document.querySelectorAll('[data-state]')];
-    return blocks.length && !blocks.some((e) => ['loading', 'busy'].includes(e.dataset.state))
+# Each page's own block, which says by its data-state when its data has been drawn.
+PAGES = {
+    "home": "#home",
+    "dataset": "#light",
+    "captions": "#notebook",
+    "check": "#report",
+    "train": "#forecast",
+    "monitor": "#monitor",
+    "compare": "#strip",
+    "generate": "#print",
+}
+READY = """(own) => {
+    const block = document.querySelector(own);
+    return ['ready', 'empty'].includes(block?.dataset.state)
+        && ![...document.querySelectorAll('[data-state]')].some((e) => ['running', 'drawing', 'saving'].includes(e.dataset.state))
         && [...document.images].every((i) => i.complete || i.loading === 'lazy');
 }"""
 
@@ -110,7 +120,7 @@ def photograph(browser: Browser, address: str, shot: Shot, *, dark: bool, size: 
     view: Page = context.new_page()
     view.goto(f"{address}/{'' if shot.page == 'home' else shot.page}{shot.query}")
     view.locator("h1:visible").first.wait_for()
-    view.wait_for_function(READY)
+    view.wait_for_function(READY, arg=PAGES[shot.page])
     if shot.prepare:
         shot.prepare(view)
     with contextlib.suppress(Exception):  # noqa: BLE001  the fonts' promise may end with the page; the picture is taken all the same
@@ -147,12 +157,12 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=BROWSER_ARGUMENTS)
         for state, shots in (("full", list_shots(ids)), ("empty", [Shot(page, "-empty") for page in PAGES])):
-            with serve(WORK / state) as address:
-                photograph_all(browser, address, wanted(shots))
+            with serving(WORK / state) as server:
+                photograph_all(browser, server.address, wanted(shots))
         if wanted([Shot("monitor", "-live")]):
             run_id = start_live(ids["dataset"])
-            with serve(WORK / "live") as address:
-                photograph_all(browser, address, [Shot("monitor", "-live", f"?run={run_id}")])
+            with serving(WORK / "live") as server:
+                photograph_all(browser, server.address, [Shot("monitor", "-live", f"?run={run_id}")])
             studio("runs", "stop", run_id, state="live")
         browser.close()
     total = sum(p.stat().st_size for p in OUT.glob("*.webp"))

@@ -1,18 +1,19 @@
-"""A real server on a free port for the tools that photograph and measure the pages."""
+"""A real server, and how the browser in front of it is started: for the pages' photographs, for measuring and for the tests."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from studio.workspace import Workspace, open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+APP = (str(ROOT / "app.py"),)
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,30 +23,50 @@ BROWSER_ARGUMENTS = [
 ]
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@dataclass(frozen=True)
+class Server:
+    """A running app: its address and the workspace that it serves."""
+
+    address: str
+    workspace: Workspace
+    process: subprocess.Popen[bytes]
+
+
+def start_server(folder: Path, *flags: str, program: tuple[str, ...] = APP) -> Server:
+    """`python app.py` on the workspace in `folder`, on a port that the system chooses; waits for the line that says it is ready.
+
+    Raises:
+        RuntimeError: When it did not start; shows what it said.
+    """
+    workspace = open_workspace(folder)
+    command = [sys.executable, *program, "--port", "0", "--no-browser", "--workspace", str(workspace.root), *flags]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        if "http://" not in line:
+            process.kill()
+            process.wait()
+            log.seek(0)
+            raise RuntimeError(f"The app did not start.\n{line}{log.read().decode('utf-8', 'replace')}")
+    return Server(line[line.index("http://") :].split()[0], workspace, process)
+
+
+def stop_server(server: Server) -> None:
+    """Ends it, by force where it does not listen."""
+    server.process.terminate()
+    try:
+        server.process.wait(15)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
 
 
 @contextlib.contextmanager
-def serve(workspace: Path) -> Iterator[str]:
-    """The address of a server on `workspace`; it ends with the block."""
-    port = free_port()
-    command = [sys.executable, "app.py", "--port", str(port), "--workspace", str(workspace), "--no-browser"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
+def serving(folder: Path) -> Iterator[Server]:
+    """A server on the workspace in `folder`; it ends with the block."""
+    server = start_server(folder)
     try:
-        while True:
-            try:
-                httpx.get(address, timeout=30)
-                break
-            except httpx.TransportError:
-                if process.poll() is not None:
-                    raise SystemExit(f"The app ended with code {process.returncode}.") from None
-                time.sleep(0.1)
-        yield address
+        yield server
     finally:
-        process.terminate()
-        process.wait()
+        stop_server(server)

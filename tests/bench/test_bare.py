@@ -6,10 +6,10 @@ import signal
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.bare import BareLoop, load_pipeline
 from bench.trainings import Case, build_ours, run_ours
+from tests.bench.counting import count_operations
 
 
 @pytest.fixture
@@ -21,12 +21,6 @@ def make_case(tmp_path, toy_base, monkeypatch):
         return Case(training, 2, "everything", tmp_path, base=str(toy_base(family)), resolution=64, rank=2, **changes)
 
     return make
-
-
-def count_operations(loop) -> int:
-    with FlopCounterMode(display=False) as counter:
-        loop(1)
-    return counter.get_total_flops()
 
 
 TRAININGS = ["sd15/instruct_pix2pix", "sdxl/text_to_image", "sdxl/text_to_image_full", "sdxl/dreambooth", "flux/dreambooth"]

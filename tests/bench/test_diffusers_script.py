@@ -6,58 +6,11 @@ import json
 import sys
 
 import pytest
-
-from bench.diffusers_script import CHECKOUT, SCRIPTS, DiffusersScript, find_script
-from bench.trainings import SAMPLES, Case
-
-PROGRAM = """
-import argparse
-import json
-from pathlib import Path
-
 import torch
 
-{constant}
-
-
-def parse_args():
-    parser = argparse.ArgumentParser()
-    for name in {names!r}:
-        parser.add_argument("--" + name)
-    return parser.parse_args()
-
-
-def main({parameter}):
-    args = globals()["args"]
-    Path(args.output_dir).mkdir()
-    (Path(args.output_dir) / "told.json").write_text(json.dumps(vars(args)))
-    weight = torch.nn.Parameter(torch.ones(1))
-    optimizer = torch.optim.AdamW([weight])
-    for step in range({steps}):
-        weight.sum().backward()
-        optimizer.step()
-        (Path(args.output_dir) / "steps").write_text(str(step + 1))
-"""
-ALWAYS = [
-    "pretrained_model_name_or_path",
-    "output_dir",
-    "resolution",
-    "train_batch_size",
-    "learning_rate",
-    "lr_scheduler",
-    "max_train_steps",
-    "checkpointing_steps",
-    "seed",
-    "cache_dir",
-    "train_data_dir",
-]
-PAIRED = ["original_image_column", "edit_prompt_column", "edited_image_column", "conditioning_dropout_prob"]
-
-
-def write_program(folder, names, *, constant="", parameter="", steps=100):
-    path = folder / "program.py"
-    path.write_text(PROGRAM.format(names=[*ALWAYS, *names], constant=constant, parameter=parameter, steps=steps))
-    return path
+from bench.diffusers_script import CHECKOUT, SCRIPTS, DiffusersScript, ScriptEndedError, find_script
+from bench.trainings import SAMPLES, Case
+from tests.bench.program import PAIRED, write_program
 
 
 def steps_of(case) -> int:
@@ -104,17 +57,26 @@ def test_what_a_script_takes_for_granted_is_changed_in_a_copy(tmp_path):
     assert all((tmp_path / "script" / "data" / row["after_image_file_name"]).is_file() for row in rows)
 
 
-def test_a_script_of_another_version_is_refused(tmp_path):
-    case = Case("sd15/instruct_pix2pix", 4, "attention", tmp_path)
+def test_a_script_of_another_version_is_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv(CHECKOUT, str(write_program(tmp_path, PAIRED, name="train_instruct_pix2pix.py")))
     with pytest.raises(SystemExit, match="in_channels = 8"):
-        DiffusersScript(write_program(tmp_path, PAIRED), case)
+        find_script("sd15/instruct_pix2pix")
 
 
 def test_a_script_that_ends_early_says_so(tmp_path):
     case = Case("sdxl/text_to_image_full", 4, "attention", tmp_path)
     script = DiffusersScript(write_program(tmp_path, ["caption_column"], steps=2), case)
-    with pytest.raises(RuntimeError, match="all its steps are done"):
+    with pytest.raises(ScriptEndedError, match="all its steps are done"):
         script.run(5)
+    script.close()
+
+
+def test_a_script_without_room_is_told_from_one_that_fails(tmp_path):
+    case = Case("sdxl/text_to_image_full", 4, "attention", tmp_path)
+    script = DiffusersScript(write_program(tmp_path, ["caption_column"], steps=1, ending="raise torch.OutOfMemoryError('no room')"), case)
+    script.run(1)
+    with pytest.raises(torch.OutOfMemoryError, match="no room"):
+        script.run(1)
 
 
 def test_scripts_are_found_in_a_checkout_or_by_their_own_name(tmp_path, monkeypatch):
@@ -122,7 +84,7 @@ def test_scripts_are_found_in_a_checkout_or_by_their_own_name(tmp_path, monkeypa
     assert find_script("sdxl/dreambooth") is None
     place = tmp_path / "examples" / SCRIPTS["sdxl/dreambooth"].place
     place.parent.mkdir(parents=True)
-    place.touch()
+    place.write_text("")
     monkeypatch.setenv(CHECKOUT, str(tmp_path))
     assert find_script("sdxl/dreambooth") == place
     assert find_script("flux/text_to_image") is None

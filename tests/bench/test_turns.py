@@ -12,6 +12,13 @@ def test_loops_take_turns_and_every_other_round_goes_backwards():
     assert {name: len(spent) for name, spent in found.items()} == {"ours": 3, "bare": 3}
 
 
+def test_what_is_done_between_turns_is_done_before_each_and_not_measured():
+    called = []
+    loops = {name: lambda steps, name=name: called.append(name) for name in ("ours", "load")}
+    take_turns(loops, steps=1, rounds=1, warm_up=1, between=lambda: called.append("tidy"))
+    assert called == ["tidy", "ours", "tidy", "load", "tidy", "ours", "tidy", "load"]
+
+
 def test_a_ratio_is_taken_within_a_round():
     ours = [Spent(10, 20), Spent(40, 60), Spent(90, 30)]
     bare = [Spent(10, 10), Spent(20, 20), Spent(30, 30)]

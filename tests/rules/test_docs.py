@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import typer.main
 
 from backends.contract.launch import LaunchSettings
 from backends.registry import BACKENDS, REFUSED
+from docs.tools import calibrate
 from studio.cli.root import app
 from studio.runs.cost import compute_memory_parts
 from studio.runs.hardware import Gpu, Hardware
@@ -147,6 +149,11 @@ def test_the_guide_tells_what_each_way_to_need_less_memory_saves():
             if change != "rank":
                 told = next(cells for title, cells in rows.items() if title.startswith(LEVERS.get(change, value)))
                 assert told[column].strip().startswith(f"{lever.saves_gb:.1f} GB less"), lever
+
+
+def test_the_page_of_learning_says_what_its_figures_say():
+    """`make calibrate ARGS=--write` writes it anew."""
+    assert read(calibrate.OUT) == calibrate.describe(json.loads(read(calibrate.FIGURES)))
 
 
 def test_each_decision_has_a_number_of_its_own():

@@ -5,7 +5,6 @@ It needs Debian's packages (`apt-get install slurm-wlm munge`) and touches nothi
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import os
 import secrets
@@ -14,6 +13,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.ports import free_ports
 from tests.waiting import wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
@@ -70,7 +70,7 @@ class Cluster:
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o600)
         host = socket.gethostname().split(".")[0]
-        text = CONFIGURATION.format(host=host, user=getpass.getuser(), folder=self.folder, ports=_free_ports())
+        text = CONFIGURATION.format(host=host, user=getpass.getuser(), folder=self.folder, ports=free_ports(3))
         (self.folder / "slurm.conf").write_text(text)
         names = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munged.pid", "log-file": "munged.log"}
         flags = [f"--{flag}={self.folder / name}" for flag, name in {**names, "seed-file": "munged.seed"}.items()]
@@ -119,11 +119,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_ports() -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(3)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from backends.registry import find_backend
 from studio.runs.command import build_command, build_environment, place_of
 from studio.runs.hardware import describe_hardware
 from tests.backends.engine import toy
+from tests.ports import free_port
 from tests.rules.source import ROOT
 from tests.waiting import wait_until
 
@@ -62,14 +62,8 @@ def started(run: RunDir, launch: LaunchSettings, *ranks: int) -> Iterator[list[N
 def finish(nodes: list[Node], limit_s: float = 240) -> None:
     """Waits for all of them; where one does not end or ends badly, what each of them said is the message."""
     with suppress(AssertionError):
-        wait_until(lambda: all(node.process.poll() is not None for node in nodes), limit_s)
+        wait_until(lambda: all(node.process.poll() is not None for node in nodes), limit_s=limit_s)
     assert [node.process.poll() for node in nodes] == [0] * len(nodes), "\n----\n".join(node.said() for node in nodes)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_two_machines_with_a_process_each_equal_one_machine_with_two(base, tmp_path):

@@ -194,6 +194,8 @@ def test_switches_that_this_machine_cannot_do_say_so(base, tmp_path):
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_done_is_refused_before_it_costs_time(base, tmp_path, settings, words):
+    if "mixed_precision" in settings and torch.cuda.is_available():
+        pytest.skip("a GPU can do this")
     package = {"use_8bit_adam": "bitsandbytes", "report_to": "comet_ml"}.get(next(iter(settings)))
     if package and importlib.util.find_spec(package):
         pytest.skip(f"{package} is installed here")

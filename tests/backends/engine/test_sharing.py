@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +17,7 @@ from backends.engine.pieces import cut, find_pieces, gather, hand_gradients, nam
 from backends.engine.sharing import Shards
 from tests.backends.engine import toy
 from tests.backends.toys import UNET
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 TIMESTEPS, WORDS = torch.tensor([3, 5]), torch.full((2, 5, 16), 0.1)
@@ -70,8 +70,8 @@ def go_alone(unet: Any, noisy: torch.Tensor, *, breaks: bool) -> None:
     hook.remove()
 
 
-def be_rank(rank: int, port: str, folder: Path, asked: dict[str, Any]) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, RANK=str(rank), WORLD_SIZE="2", GLOO_SOCKET_IFNAME="lo")
+def be_rank(rank: int, port: int, folder: Path, asked: dict[str, Any]) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2", GLOO_SOCKET_IFNAME="lo")
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo")
     train(rank, folder, **asked)
@@ -79,9 +79,7 @@ def be_rank(rank: int, port: str, folder: Path, asked: dict[str, Any]) -> None:
 
 
 def run_two(folder: Path, **asked: Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = free_port()
     ranks = [toy.start_process(be_rank, rank, port, folder, asked) for rank in (0, 1)]
     for process in ranks:
         process.join(toy.DEADLINE_S)

@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,15 @@ from backends.contract.events import read_events
 from backends.contract.rundir import RunDir
 from backends.registry import BACKENDS, find_backend
 from tests.backends import toys
+from tests.ports import free_port
 
 BACKEND = "sdxl/text_to_image"
 CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
 PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
 DEADLINE_S = 120
 PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
+# Who runs the tests may have a token for the hub. A trainer is forked off a parent with an environment of its own, so that it is told.
+NO_TOKEN = {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_TOKEN_PATH": os.devnull}
 build_base = toys.build_base
 
 _context = multiprocessing.get_context("forkserver")
@@ -86,7 +88,7 @@ def copy_run(run: RunDir, root: Path) -> RunDir:
 
 def start(run: RunDir, *arguments: str, fault: str = "", **environment: str) -> Any:
     """A trainer process on the run; `exitcode` as everywhere (-9 after signal 9)."""
-    environment = {"OMP_NUM_THREADS": "1", "DARKROOM_FAULT": fault, "HF_HUB_OFFLINE": "1", **environment}
+    environment = {"OMP_NUM_THREADS": "1", "DARKROOM_FAULT": fault, "HF_HUB_OFFLINE": "1", **NO_TOKEN, **environment}
     return start_process(_be_trainer, str(run.config), list(arguments), environment)
 
 
@@ -123,10 +125,7 @@ def train_ranks(run: RunDir, *arguments: str, ranks: int = 2, fault: str = "") -
 
 def describe_ranks(ranks: int) -> list[dict[str, str]]:
     """The environment of each rank, as torchrun gives it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "true"}
     shared |= {"LOCAL_WORLD_SIZE": str(ranks), "GLOO_SOCKET_IFNAME": "lo"}
     return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
 

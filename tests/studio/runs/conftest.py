@@ -21,22 +21,16 @@ from studio.datasets.store import DatasetStore
 from studio.runs.processes import TOKEN, find_members, identify
 from studio.runs.state import RunState, read_process, read_state
 from studio.workspace import Workspace, open_workspace
+from tests.waiting import wait_until
 
 TOY = Path(__file__).with_name("toy_trainer.py")
-
-
-def wait_for(condition: Callable[[], object], what: str = "", limit_s: float = 30.0) -> None:
-    """Comes back when the condition holds; fails where it never does."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what or condition}"
 
 
 def kill(*pids: int) -> None:
     """Ends processes by force and comes back when they are gone: a signal takes its time on a busy machine."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not any(identify(pid) for pid in pids), f"the end of {pids}")
+    wait_until(lambda: not any(identify(pid) for pid in pids), f"the end of {pids}")
 
 
 def toy_command(run: RunDir) -> list[str]:
@@ -85,14 +79,14 @@ def _end(run: RunDir) -> None:
             continue
 
 
-def wait_for_state(run: RunDir, *states: str, limit_s: float = 30.0) -> RunState:
+def wait_for_state(run: RunDir, *states: str, limit_s: float = 120.0) -> RunState:
     """The run's state once it is one of these."""
-    wait_for(lambda: read_state(run).state in states, f"{states}, is {read_state(run)}", limit_s)
+    wait_until(lambda: read_state(run).state in states, lambda: f"{states}, is {read_state(run)}", limit_s=limit_s)
     return read_state(run)
 
 
 def wait_for_step(run: RunDir, step: int) -> None:
-    wait_for(lambda: read_state(run).step >= step, f"step {step}, is {read_state(run)}")
+    wait_until(lambda: read_state(run).step >= step, lambda: f"step {step}, is {read_state(run)}")
 
 
 @pytest.fixture

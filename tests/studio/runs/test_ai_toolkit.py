@@ -32,7 +32,8 @@ from studio.runs.processes import find_members
 from studio.runs.state import read_process, read_state
 from studio.runs.store import RunStore
 from tests.conftest import ROOT
-from tests.studio.runs.conftest import processes_of, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import processes_of, wait_for_state, wait_for_step
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 STAND_IN = ROOT / "tests" / "backends" / "external" / "stand_in"
@@ -144,8 +145,8 @@ def test_progress_is_seen_while_it_trains(workspace, begin):
     assert info.state == "running"
     assert 5 <= info.step < 1000
     assert info.max_steps == 1000
-    wait_for(lambda: complete_checkpoints(run) == [20], "a checkpoint while it trains")
-    wait_for(lambda: run.sample(20, 1).is_file(), "a sample while it trains")
+    wait_until(lambda: complete_checkpoints(run) == [20], "a checkpoint while it trains")
+    wait_until(lambda: run.sample(20, 1).is_file(), "a sample while it trains")
 
 
 def test_stop_saves_first_and_resume_goes_on_to_the_end(workspace, begin, monkeypatch):
@@ -171,7 +172,7 @@ def test_stop_saves_first_and_resume_goes_on_to_the_end(workspace, begin, monkey
 
 def test_stop_before_the_first_step_ends_it_at_once(workspace, begin):
     run = begin("step=30")
-    wait_for(lambda: programs_of(run), "the program")
+    wait_until(lambda: programs_of(run), "the program")
     stop_run(workspace, run.root.name)
     assert wait_for_state(run, *ENDED, limit_s=25).state == "stopped"
     assert processes_of(run) == []
@@ -179,7 +180,7 @@ def test_stop_before_the_first_step_ends_it_at_once(workspace, begin):
 
 def test_a_version_that_only_hears_signals_is_interrupted(workspace, begin):
     run = begin("interrupt_only step=0.1", max_train_steps=1000)
-    wait_for(lambda: complete_checkpoints(run), "a checkpoint")
+    wait_until(lambda: complete_checkpoints(run), "a checkpoint")
     stop_run(workspace, run.root.name)
     state = wait_for_state(run, *ENDED, limit_s=25)
     assert state.state == "stopped"
@@ -202,7 +203,7 @@ def test_a_new_app_takes_over_a_run_that_trains(workspace, begin):
     wait_for_step(run, 3)
     before = read_process(run)
     os.kill(int(before["supervisor"]["pid"]), signal.SIGKILL)
-    wait_for(lambda: not psutil.pid_exists(int(before["supervisor"]["pid"])), "the supervisor's end")
+    wait_until(lambda: not psutil.pid_exists(int(before["supervisor"]["pid"])), "the supervisor's end")
     assert reconcile(workspace)[run.root.name] in ("running", "starting")
     assert read_process(run)["launcher"] == before["launcher"]
     state = wait_for_state(run, *ENDED)
@@ -212,7 +213,7 @@ def test_a_new_app_takes_over_a_run_that_trains(workspace, begin):
 
 def test_the_death_of_its_driver_leaves_no_program_behind_and_can_be_resumed(workspace, begin, monkeypatch):
     run = begin("step=0.1")
-    wait_for(lambda: complete_checkpoints(run), "a checkpoint")
+    wait_until(lambda: complete_checkpoints(run), "a checkpoint")
     assert programs_of(run)
     os.kill(int(read_process(run)["launcher"]["pid"]), signal.SIGKILL)
     state = wait_for_state(run, *ENDED)
@@ -228,7 +229,7 @@ def test_when_supervisor_and_driver_die_together_the_program_dies_too(workspace,
     process = read_process(run)
     os.kill(int(process["supervisor"]["pid"]), signal.SIGKILL)
     os.kill(int(process["launcher"]["pid"]), signal.SIGKILL)
-    wait_for(lambda: not find_members(int(process["session"]), str(process["token"])), "everything's end")
+    wait_until(lambda: not find_members(int(process["session"]), str(process["token"])), "everything's end")
     assert reconcile(workspace)[run.root.name] == "interrupted"
 
 
@@ -281,7 +282,7 @@ def test_samples_can_be_asked_for_between_their_steps(workspace, begin):
     run = begin("step=0.1", sample_every=1000, max_train_steps=200)
     wait_for_step(run, 5)
     request_sample(workspace, run.root.name)
-    wait_for(lambda: len(events_of(run, "sample")) > len(PROMPTS), "samples between")
+    wait_until(lambda: len(events_of(run, "sample")) > len(PROMPTS), "samples between")
     assert not run.sample_request.exists()
     assert events_of(run, "sample")[-1]["step"] >= 5
 
@@ -305,7 +306,7 @@ def test_the_token_is_in_no_argument_no_file_and_no_log(begin, monkeypatch):
     token = "hf_" + "Zq7" * 11
     monkeypatch.setenv("HF_TOKEN", token)
     run = begin("step=0.1", sample_prompts=["zog with ${HF_TOKEN} on it"])
-    wait_for(lambda: programs_of(run), "the program")
+    wait_until(lambda: programs_of(run), "the program")
     assert all(token not in part for pid in processes_of(run) for part in _command_of(pid))
     assert wait_for_state(run, *ENDED).state == "finished"
     found = [p for p in run.root.rglob("*") if p.is_file() and token.encode() in p.read_bytes()]

@@ -13,7 +13,8 @@ from studio.runs.preflight import run_preflight
 from studio.runs.presets import find_preset
 from studio.runs.state import read_process
 from studio.runs.store import RunStore
-from tests.studio.runs.conftest import processes_of, wait_for, wait_for_state
+from tests.studio.runs.conftest import processes_of, wait_for_state
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 SHORT = {"max_train_steps": 400, "checkpointing_steps": 4, "sample_every": 0, "held_out_every": 200, "log_every": 1, "seed": 1}
@@ -27,7 +28,7 @@ def test_a_killed_trainer_is_resumed_and_leaves_a_lora(workspace, zog):
     assert checked.config is not None
     info = begin_run(workspace, dataset_id=zog, preset_key=preset.key, name="short", backend=preset.backend, config=checked.config)
     run = RunDir(workspace.run(info.id))
-    wait_for(lambda: complete_checkpoints(run), "a checkpoint", 180)
+    wait_until(lambda: complete_checkpoints(run), "a checkpoint", limit_s=180)
     launcher = int(read_process(run)["launcher"]["pid"])
     trainers = [pid for pid in processes_of(run) if pid != launcher]
     assert trainers
@@ -39,7 +40,7 @@ def test_a_killed_trainer_is_resumed_and_leaves_a_lora(workspace, zog):
 
     resume_run(workspace, info.id)
     before = max(complete_checkpoints(run))
-    wait_for(lambda: max(complete_checkpoints(run)) > before, "a checkpoint after the resume", 180)
+    wait_until(lambda: max(complete_checkpoints(run)) > before, "a checkpoint after the resume", limit_s=180)
     run.stop_request.touch()
     assert wait_for_state(run, "stopped", "crashed", "failed", limit_s=60).state == "stopped"
     after = RunStore(workspace).get(info.id)

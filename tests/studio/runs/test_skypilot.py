@@ -20,7 +20,8 @@ from studio.runs.control import find_busy_run, reconcile_run, resume_run, start_
 from studio.runs.launchers.sky_task import choose_kinds, format_task
 from studio.runs.launchers.skypilot import format_launch
 from studio.runs.state import read_job, read_process
-from tests.studio.runs.conftest import kill, processes_of, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import kill, processes_of, wait_for_state, wait_for_step
+from tests.waiting import wait_until
 
 SDXL = TextToImageConfig(pretrained_model_name_or_path="sdxl", mixed_precision="bf16", train_batch_size=1)
 STAND_IN = Path(__file__).with_name("sky_stand_in.py")
@@ -166,7 +167,7 @@ def make_cloud_run(make_run, cloud, monkeypatch):
 def test_a_run_goes_to_the_cloud_and_comes_back_with_everything(workspace, make_cloud_run, cloud):
     run = make_cloud_run("steps=30", sky_cloud="runpod")
     start_run(workspace, "zog-01")
-    wait_for(lambda: read_job(run)["phase"] == "running", "the machine")
+    wait_until(lambda: read_job(run)["phase"] == "running", "the machine")
     assert find_busy_run(workspace) == ""
     state = wait_for_state(run, "finished", "crashed", "failed", limit_s=60)
     assert (state.state, state.step) == ("finished", 30), f"{state} {run.log.read_text()}"
@@ -209,7 +210,7 @@ def test_when_everything_here_dies_the_cloud_goes_on_and_is_followed_again(works
     kill(int(read_process(run)["supervisor"]["pid"]), *processes_of(run))
     assert not (cloud / "down").exists()
     reconcile_run(workspace, "zog-01")
-    wait_for(lambda: "--attach" in read_process(run)["command"], "a new follower")
+    wait_until(lambda: "--attach" in read_process(run)["command"], "a new follower")
     state = wait_for_state(run, "finished", "crashed", "failed", limit_s=90)
     assert (state.state, state.step) == ("finished", 600), run.log.read_text()
     assert (cloud / "launched").read_text().count("\n") == 1

@@ -15,7 +15,8 @@ from studio.runs.control import find_busy_run, reconcile_run, resume_run, start_
 from studio.runs.state import read_job, read_process, read_state
 from studio.runs.store import RunStore
 from studio.workspace import open_workspace
-from tests.studio.runs.conftest import kill, toy_command, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import kill, toy_command, wait_for_state, wait_for_step
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ def make_job(workspace, slurm, make_run, monkeypatch):
         if job := read_process(run).get("job_id"):
             slurm.ask("scancel", str(job))
             reconcile_run(workspace, run.root.name)
-            wait_for(lambda r=run: read_process(r).get("ended"), "the follower's end", 60)
+            wait_until(lambda r=run: read_process(r).get("ended"), "the follower's end", limit_s=60)
 
 
 def start(workspace, run, **values):
@@ -63,7 +64,7 @@ def test_a_job_goes_from_the_queue_to_its_end_and_takes_no_device_here(workspace
     start(workspace, run)
     assert read_state(run).state == "queued"
     wait_for_state(run, "running")
-    wait_for(lambda: read_job(run)["words"] in ("on n1", "on n2"), "the machine’s name")
+    wait_until(lambda: read_job(run)["words"] in ("on n1", "on n2"), "the machine’s name")
     assert find_busy_run(workspace) == ""
     state = wait_for_state(run, "finished", "crashed", "failed", "interrupted", limit_s=60)
     assert (state.state, state.step) == ("finished", 60), state
@@ -74,7 +75,7 @@ def test_a_job_goes_from_the_queue_to_its_end_and_takes_no_device_here(workspace
 def test_a_queued_job_says_why_it_waits_and_stop_takes_it_out(workspace, slurm, make_job):
     run = make_job(slurm_partition="short", slurm_time="90")
     start(workspace, run)
-    wait_for(lambda: "time limit is longer than its partition allows" in read_state(run).reason, str(read_state(run)))
+    wait_until(lambda: "time limit is longer than its partition allows" in read_state(run).reason, lambda: read_state(run))
     assert read_state(run).state == "queued"
     info = RunStore(workspace).get(run.root.name)
     assert (info.state, "Waiting in the queue. Its time limit" in info.sentence) == ("queued", True)
@@ -115,7 +116,7 @@ def test_a_trainer_that_does_not_answer_is_cancelled_after_the_grace(workspace, 
 def test_a_job_cancelled_by_somebody_else_is_told_and_can_go_on(workspace, slurm, make_job):
     run = make_job()
     start(workspace, run)
-    wait_for(lambda: complete_checkpoints(run), "a checkpoint")
+    wait_until(lambda: complete_checkpoints(run), "a checkpoint")
     slurm.ask("scancel", job_id(run))
     state = wait_for_state(run, "interrupted", "crashed", "stopped", "failed")
     assert state.state == "interrupted", state
@@ -166,7 +167,7 @@ def test_when_the_follower_dies_the_job_goes_on_and_is_followed_again(workspace,
     wait_for_step(run, read_state(run).step + 10)
     assert read_state(run).state == "running"
     reconcile_run(workspace, run.root.name)
-    wait_for(lambda: follower_pid(run) != first, "a new follower")
+    wait_until(lambda: follower_pid(run) != first, "a new follower")
     stop_run(workspace, run.root.name)
     assert wait_for_state(run, "stopped", "crashed", "interrupted").state == "stopped"
 
@@ -175,7 +176,7 @@ def test_a_job_that_ended_while_nobody_looked_is_told_rightly(workspace, slurm, 
     run = make_job(toy="steps=30")
     start(workspace, run)
     kill(follower_pid(run))
-    wait_for(lambda: job_id(run) not in in_queue(slurm), "the job's end")
+    wait_until(lambda: job_id(run) not in in_queue(slurm), "the job's end")
     assert not read_process(run).get("ended")
     reconcile_run(workspace, run.root.name)
     assert wait_for_state(run, "finished", "crashed", "interrupted", "failed").state == "finished"
@@ -187,11 +188,11 @@ def test_while_slurm_is_silent_the_run_stands_as_it_was_and_the_page_is_told(wor
     wait_for_step(run, 3)
     slurm.stop_controller()
     try:
-        wait_for(lambda: "Slurm has not answered since" in read_state(run).reason, "the silence", 60)
+        wait_until(lambda: "Slurm has not answered since" in read_state(run).reason, "the silence", limit_s=60)
         assert read_state(run).state == "running"
     finally:
         slurm.start_controller()
-    wait_for(lambda: read_state(run).reason == "", "an answer", 60)
+    wait_until(lambda: read_state(run).reason == "", "an answer", limit_s=60)
     stop_run(workspace, run.root.name)
     assert wait_for_state(run, "stopped", "crashed", "interrupted", limit_s=60).state == "stopped"
 
@@ -206,7 +207,7 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(workspace, s
     record = {k: v for k, v in read_process(run).items() if k != "job_id"} | {"began": 0.0}
     files.write_json(run.process, record)
     reconcile_run(workspace, run.root.name)
-    wait_for(lambda: read_process(run).get("job_id") == number, "the id")
+    wait_until(lambda: read_process(run).get("job_id") == number, "the id")
     files.write_json(run.process, read_process(run))
 
 

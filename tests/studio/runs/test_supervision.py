@@ -22,7 +22,8 @@ from studio.runs.locks import device_lock, find_holder, held
 from studio.runs.processes import Identity, boot_id, identify, is_alive
 from studio.runs.state import read_process, read_state
 from studio.runs.supervisor import Supervisor
-from tests.studio.runs.conftest import processes_of, toy_command, wait_for, wait_for_state, wait_for_step
+from tests.studio.runs.conftest import processes_of, toy_command, wait_for_state, wait_for_step
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +87,7 @@ def test_a_trainer_that_ignores_stop_and_sigterm_is_gone_with_all_its_children(w
     run = make_run()
     start(workspace, run, monkeypatch, "deaf child stranger", grace_s=0.3)
     wait_for_step(run, 3)
-    wait_for(lambda: len(processes_of(run)) == 3, "the trainer, its child and the child in a session of its own")
+    wait_until(lambda: len(processes_of(run)) == 3, "the trainer, its child and the child in a session of its own")
     stop_run(workspace, run.root.name)
     state = wait_for_state(run, "stopped", "crashed")
     assert state.state == "stopped"
@@ -123,13 +124,13 @@ def test_under_accelerate_a_dead_launcher_leaves_no_trainer_and_stop_works(works
     run = make_run()
     monkeypatch.setenv("TOY", "")
     start_run(workspace, run.root.name, command=launched(run))
-    wait_for(lambda: read_state(run).step >= 12, "step 12", 120)
+    wait_until(lambda: read_state(run).step >= 12, "step 12", limit_s=120)
     assert len(processes_of(run)) == 2
     os.kill(trainer_pid(run), signal.SIGTERM)
     wait_for_state(run, "crashed", "stopped", limit_s=60)
     assert processes_of(run) == []
     resume_run(workspace, run.root.name, command=launched(run))
-    wait_for(lambda: read_process(run)["attempt"] == 2 and read_state(run).step >= 20, "the resumed run", 120)
+    wait_until(lambda: read_process(run)["attempt"] == 2 and read_state(run).step >= 20, "the resumed run", limit_s=120)
     stop_run(workspace, run.root.name)
     assert wait_for_state(run, "stopped", "crashed", limit_s=60).state == "stopped"
     assert processes_of(run) == []
@@ -168,7 +169,7 @@ def test_a_run_whose_supervisor_died_is_adopted_and_can_be_stopped(workspace, ma
     wait_for_step(run, 3)
     first = int(read_process(run)["supervisor"]["pid"])
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: identify(first) is None, "the supervisor's death")
+    wait_until(lambda: identify(first) is None, "the supervisor's death")
     assert read_state(run).state == "running"
     with pytest.raises(DarkroomError, match="training on this machine"):
         start(workspace, make_run("second"), monkeypatch)
@@ -185,7 +186,7 @@ def test_when_everything_was_killed_the_run_is_interrupted_and_resumes(workspace
     supervisor = int(read_process(run)["supervisor"]["pid"])
     os.kill(supervisor, signal.SIGKILL)
     os.kill(trainer_pid(run), signal.SIGKILL)
-    wait_for(lambda: read_state(run).state == "interrupted", "interrupted")
+    wait_until(lambda: read_state(run).state == "interrupted", "interrupted")
     assert reconcile(workspace) == {run.root.name: "interrupted"}
     monkeypatch.setenv("TOY", "steps=20")
     resume_run(workspace, run.root.name, command=toy_command(run))
@@ -232,7 +233,7 @@ def test_of_twenty_runs_started_at_once_one_gets_the_machine(workspace, make_run
     busy = find_busy_run(workspace)
     assert [r.root.name for r in runs if read_process(r)] == [busy]
     stop_run(workspace, busy)
-    wait_for(lambda: find_busy_run(workspace) == "", "the machine to be free again")
+    wait_until(lambda: find_busy_run(workspace) == "", "the machine to be free again")
 
 
 def race(call) -> int:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.adapters import write_adapter
 from tests.run_folders import RunWriter, finished_run
-from tests.waiting import wait_until
+from tests.waiting import wait_for_end
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +29,7 @@ def drawn(client, run_id):
     started = client.post(f"/api/runs/{run_id}/compare", json={})
     assert started.status_code == 200, started.text
     assert started.json()["state"] == "running"
-
-    def over():
-        status = client.get(f"/api/runs/{run_id}/compare/status").json()
-        return status if status["state"] != "running" else None
-
-    return wait_until(over)
+    return wait_for_end(lambda: client.get(f"/api/runs/{run_id}/compare/status").json())
 
 
 def cell(client, run_id, status, row, column):

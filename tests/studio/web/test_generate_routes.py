@@ -10,7 +10,7 @@ from PIL import Image
 from tests.adapters import write_adapter
 from tests.run_folders import finished_run
 from tests.studio.web.drawing import draw
-from tests.waiting import wait_until
+from tests.waiting import wait_for_end
 
 pytestmark = pytest.mark.slow
 VALUES = {"prompt": "a cat on a blue background", "num_inference_steps": 2, "seed": 7}
@@ -66,8 +66,7 @@ def test_a_drawing_under_way_is_told_to_a_page_that_comes_later_and_stop_ends_it
     found = client.get("/api/generate").json()["job"]
     assert (found["id"], found["state"]) == (started["id"], "running")
     assert client.post(f"/api/generate/jobs/{started['id']}/stop", json={}).status_code == 204
-    state = wait_until(lambda: (s := client.get(f"/api/generate/jobs/{started['id']}").json()["state"]) != "running" and s)
-    assert state == "cancelled"
+    assert wait_for_end(lambda: client.get(f"/api/generate/jobs/{started['id']}").json())["state"] == "cancelled"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.edit_runs import write_edit_run
 from tests.studio.web.drawing import draw
-from tests.waiting import wait_until
+from tests.waiting import wait_for_end
 
 pytestmark = pytest.mark.slow
 VALUES = {"prompt": "make the background blue", "num_inference_steps": 2, "seed": 7, "loras": [{"key": "run:edits@80", "weight": 1}]}
@@ -118,7 +118,7 @@ def test_the_comparison_of_a_run_on_edits_proposes_its_pairs(client, run):
     assert len(answer["proposed"]["prompts"]) == 2 and len(answer["pairs"]) == 3
     started = client.post("/api/runs/edits/compare", json={"prompts": [answer["pairs"][2]["id"]], "steps": [80]})
     assert started.status_code == 200 and started.json()["columns"][0]["side"] == "before"
-    status = wait_until(lambda: (s := client.get("/api/runs/edits/compare/status").json())["state"] != "running" and s)
+    status = wait_for_end(lambda: client.get("/api/runs/edits/compare/status").json())
     assert status["state"] == "done"
     sheet = client.get("/api/runs/edits/compare/sheet.png")
     assert Image.open(io.BytesIO(sheet.content)).height > 128

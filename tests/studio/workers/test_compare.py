@@ -13,7 +13,7 @@ from backends.contract.errors import DarkroomError
 from studio.workers.compare import ComparisonStore
 from studio.workers.compare_plan import likely_best, read_losses
 from tests.adapters import write_adapter
-from tests.studio.workers.waiting import ended, wait_for
+from tests.waiting import wait_for_end, wait_until
 
 pytestmark = pytest.mark.slow
 TWO = ["zog on a red background", "a cat on a green background"]
@@ -25,7 +25,7 @@ def store(workspace, generator):
 
 
 def finish(store, run_id):
-    status = wait_for(lambda: store.status(run_id), ended)
+    status = wait_for_end(lambda: store.status(run_id))
     assert status["state"] == "done", status
     return status
 
@@ -107,9 +107,9 @@ def test_a_new_start_makes_the_one_under_way_give_room(store, make_run):
 def test_cancelling_keeps_what_is_ready(store, make_run):
     make_run("stopped", prompts=TWO)
     store.start("stopped", values={"num_inference_steps": 100})
-    wait_for(lambda: store.status("stopped"), lambda s: s["done"] >= 2)
+    wait_until(lambda: store.status("stopped")["done"] >= 2)
     store.cancel("stopped")
-    status = wait_for(lambda: store.status("stopped"), ended)
+    status = wait_for_end(lambda: store.status("stopped"))
     assert status["state"] == "cancelled" and 2 <= status["done"] < 6
 
 

@@ -14,7 +14,7 @@ from studio.workers.draw_jobs import DrawJobs, Strip
 from studio.workers.history import History
 from studio.workers.loras import LoraShelf
 from tests.adapters import write_adapter
-from tests.studio.workers.waiting import ended, wait_for
+from tests.waiting import wait_for_end, wait_until
 
 pytestmark = pytest.mark.slow
 QUICK = {"prompt": "a cat on a blue background", "num_inference_steps": 3}
@@ -36,7 +36,7 @@ def run(make_run):
 
 
 def finish(jobs, job):
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "done", status
     return status
 
@@ -77,9 +77,9 @@ def test_the_history_is_newest_first_and_forgets_what_is_deleted(jobs, history):
 
 def test_stopping_keeps_the_pictures_that_are_ready_and_gives_the_other_ids_back(jobs, history, workspace):
     job = jobs.start({**QUICK, "num_inference_steps": 60}, num_pictures=4)
-    wait_for(lambda: jobs.status(job), lambda s: s["pictures"][0]["ready"])
+    wait_until(lambda: jobs.status(job)["pictures"][0]["ready"])
     jobs.cancel(job)
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "cancelled"
     kept = [p["id"] for p in status["pictures"] if p["ready"]]
     assert 1 <= len(kept) < 4 and {o.id for o in history.list()} >= set(kept)
@@ -107,7 +107,7 @@ def test_a_lora_of_another_model_is_refused_by_its_header_or_else_by_the_worker(
         jobs.start({**QUICK, "loras": [{"key": keys[0], "weight": 1}]})
     assert refused.value.field == "loras"
     job = jobs.start({**QUICK, "loras": [{"key": keys[1], "weight": 1}]})
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "failed" and "does not fit Pocket" in status["reason"]
 
 

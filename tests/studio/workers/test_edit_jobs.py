@@ -18,7 +18,7 @@ from studio.workers.inputs import InputShelf
 from studio.workers.loras import LoraShelf
 from tests.adapters import write_adapter, write_whole
 from tests.edit_runs import sample_picture, write_edit_run
-from tests.studio.workers.waiting import ended, wait_for
+from tests.waiting import wait_for_end
 
 pytestmark = pytest.mark.slow
 EDIT = {"prompt": "make the background blue", "num_inference_steps": 3, "seed": 4, "loras": [{"key": "run:edits@80", "weight": 1}]}
@@ -50,7 +50,7 @@ def store(workspace, generator, run):
 
 
 def finish(jobs, job):
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "done", status
     return status
 
@@ -117,10 +117,10 @@ def test_an_edit_that_cannot_be_drawn_is_refused_at_its_field_before_anything_st
 
 def test_without_a_model_that_edits_the_worker_says_so_before_it_draws(jobs, image):
     job = jobs.start({**EDIT, "loras": [], "base_model": "pocket-sd15", "image": image.id})
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "failed" and "Pocket 1.5 by itself does not edit pictures" in status["reason"]
     job = jobs.start(EDIT)
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "failed" and "Choose a picture to edit" in status["reason"]
 
 
@@ -130,7 +130,7 @@ def test_a_misfit_anywhere_in_a_strip_stops_it_before_the_first_picture(jobs, wo
     assert (info.kind, info.family, info.base_model) == ("model", "sdxl", "pocket-sdxl")
     values = {"prompt": "a cat", "num_inference_steps": 2, "loras": [{"key": info.key}]}
     job = jobs.start(values, strip=Strip("weight", (0.5, 1.0, 1.5)))
-    status = wait_for(lambda: jobs.status(job), ended)
+    status = wait_for_end(lambda: jobs.status(job))
     assert status["state"] == "failed" and "a whole model goes from 0" in status["reason"]
     assert not any(p["ready"] for p in status["pictures"])
 
@@ -147,7 +147,7 @@ def test_the_shelf_tells_what_each_result_is(workspace, run):
 def test_pairs_are_compared_with_what_they_were_and_should_become_beside_them(store, run):
     began = store.start("edits")
     assert began["edits"] and began["total"] == 4
-    status = wait_for(lambda: store.status("edits"), ended)
+    status = wait_for_end(lambda: store.status("edits"))
     assert status["state"] == "done", status
     assert [(c["side"], c["step"]) for c in status["columns"]] == [("before", 0), ("target", 0), ("", 40), ("", 80)]
     assert [c["best"] for c in status["columns"]] == [False, False, False, True]
@@ -165,7 +165,7 @@ def test_pairs_are_compared_with_what_they_were_and_should_become_beside_them(st
 
 
 def test_a_cell_equals_the_same_edit_on_the_generate_page(store, jobs, history, workspace, run):
-    status = wait_for(lambda: store.status("edits") or store.start("edits"), ended)
+    status = wait_for_end(lambda: store.status("edits") or store.start("edits"))
     pair = status["prompts"][0]
     line = next(v for v in map(json.loads, run.manifest.read_text().splitlines()) if v["id"] == pair["pair"])
     image = InputShelf(workspace).add(Path(line["input_file"]), "before.webp")
@@ -176,7 +176,7 @@ def test_a_cell_equals_the_same_edit_on_the_generate_page(store, jobs, history, 
 
 
 def test_the_sheet_shows_the_pairs_too(store, run):
-    wait_for(lambda: store.status("edits") or store.start("edits"), ended)
+    wait_for_end(lambda: store.status("edits") or store.start("edits"))
     sheet = Image.open(store.export_png("edits"))
     settings = json.loads(sheet.info["darkroom"])
     assert [c["step"] for c in settings["columns"]] == [40, 80] and settings["image_guidance_scale"] == 1.5
@@ -187,10 +187,10 @@ def test_pairs_are_chosen_by_id_or_instruction_and_others_refused(store, run):
     held_out = [v for v in map(json.loads, run.manifest.read_text().splitlines()) if v["held_out"]]
     status = store.start("edits", prompts=[held_out[2]["id"]], steps=[80])
     assert [p["pair"] for p in status["prompts"]] == [held_out[2]["id"]]
-    wait_for(lambda: store.status("edits"), ended)
+    wait_for_end(lambda: store.status("edits"))
     status = store.start("edits", prompts=[held_out[1]["caption"]], steps=[80])
     assert held_out[1]["id"] in [p["pair"] for p in status["prompts"]]
-    wait_for(lambda: store.status("edits"), ended)
+    wait_for_end(lambda: store.status("edits"))
     with pytest.raises(DarkroomError, match="no held-out pair “make it rain”"):
         store.start("edits", prompts=["make it rain"])
     with pytest.raises(DarkroomError, match="a whole model goes from 0"):
@@ -199,7 +199,7 @@ def test_pairs_are_chosen_by_id_or_instruction_and_others_refused(store, run):
 
 def test_at_scale_0_an_edit_is_drawn_once_by_the_model_that_sees_no_picture(store, run):
     store.start("edits", scale=0)
-    status = wait_for(lambda: store.status("edits"), ended)
+    status = wait_for_end(lambda: store.status("edits"))
     assert status["state"] == "done", status
     assert all(row[2]["name"] == row[3]["name"] for row in status["cells"])
 
@@ -208,7 +208,7 @@ def test_a_run_of_a_whole_model_compares_with_the_base_as_it_came(workspace, sto
     write_edit_run(workspace, "whole", backend="sd15/text_to_image_full")
     assert store.defaults("whole")["largest_scale"] == 1
     store.start("whole")
-    status = wait_for(lambda: store.status("whole"), ended)
+    status = wait_for_end(lambda: store.status("whole"))
     assert status["state"] == "done", status
     assert [(c["side"], c["step"]) for c in status["columns"]] == [("", 0), ("", 40), ("", 80)]
     shown = [pixels(store.cell("whole", cell["name"])) for cell in status["cells"][0]]
