@@ -15,7 +15,9 @@ AND_BY = 4.0  # median distances from it
 
 
 def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """`step` and a row a picture: name, caption, start, mean, now, `left` (mean over start), `src` of its thumbnail, `odd`.
+    """`step` and a row a picture: name, caption, start, mean, now, `learnt`, `src` of its thumbnail, `odd`.
+
+    `learnt` is by what share the mean lies below the start.
 
     `odd` is “hard” where it is far harder than the others: mostly its caption speaks of something else. It is “unlearnt” where far less
     of it was learnt: mostly it shows something else, which may well be easy. Else it is empty.
@@ -26,9 +28,10 @@ def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, s
         known: Id in the manifest -> id and name in the data set, of what it still has; only that is linked.
     """
     document = files.read_json(run.picture_losses) or {}
-    rows = [{**row, "left": row["mean"] / row["start"] if row["start"] > 0 else 1.0} for row in document.get("pictures", [])]
+    rows = [{**row, "learnt": 1 - row["mean"] / row["start"] if row["start"] > 0 else 0.0} for row in document.get("pictures", [])]
     told = _read_manifest(run)
-    hard, unlearnt = (find_odd({row["id"]: row[name] for row in rows}) for name in ("mean", "left"))
+    hard = find_odd({row["id"]: row["mean"] for row in rows})
+    unlearnt = find_odd({row["id"]: 1 - row["learnt"] for row in rows})
     described = []
     for row in rows:
         identity = row["id"].partition("+")[0]

@@ -165,15 +165,18 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "dataset": asked.dataset_id,
     }
     if insist:
-        checked, _ = preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
+        checked, launch = preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
         faults, config, forecast = list(checked.faults), checked.config, checked.forecast
         shown["warnings"] = [w.model_dump() for w in checked.warnings]
     else:
-        faults, config, forecast = _forecast(context, asked, backend.config)
+        launch = _read_launch(asked)
+        faults, config, forecast = _forecast(context, asked, backend.config, launch)
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
-        shown["command"] = format_command(build_command(config, context.workspace.runs / new_id(asked.name, context.workspace.runs)))
+        here = launch.is_local and launch.num_machines == 1  # else “Where it runs” has the commands
+        folder = context.workspace.runs / new_id(asked.name, context.workspace.runs)
+        shown["command"] = format_command(build_command(config, folder)) if here else ""
     return shown
 
 
@@ -187,15 +190,20 @@ def describe_place(context: Context, asked: Asked) -> dict[str, Any]:
     return {**found, "commands": []} if found["launcher"] == "local" and not found["many"] else found
 
 
-def _forecast(context: Context, asked: Asked, kind: type[Config]) -> tuple[list[Fault], Config | None, Forecast | None]:
+def _read_launch(asked: Asked) -> LaunchSettings:
+    try:
+        return parse_launch(asked.launch)
+    except ConfigFaults:
+        return LaunchSettings()  # what is wrong with them is told where they stand
+
+
+def _forecast(
+    context: Context, asked: Asked, kind: type[Config], launch: LaunchSettings
+) -> tuple[list[Fault], Config | None, Forecast | None]:
     try:
         config = parse_config(kind, asked.values)
     except ConfigFaults as wrong:
         return list(wrong.faults), None, None
-    try:
-        launch = parse_launch(asked.launch)
-    except ConfigFaults:
-        launch = LaunchSettings()  # what is wrong with them is told where they stand
     try:
         info = context.datasets.info(asked.dataset_id)
     except DarkroomError:

@@ -272,7 +272,8 @@ def test_nothing_stands_in_anybodys_way(page, server, finished, living, state):
 
 def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_odd_one(page, server):
     writer = finished_run(server.workspace, f"table-{next(_numbers)}")
-    values = [(f"{n}.png", 0.5 - 0.01 * n, 0.9 if n == 7 else 0.3 + 0.001 * n, 0.2 + 0.01 * (n * 5 % 14)) for n in range(1, 15)]
+    values = [(f"{n}.png", 0.5 - 0.001 * n, 0.9 if n == 7 else 0.3 + 0.001 * n, 0.2 + 0.01 * (n * 5 % 14)) for n in range(1, 15)]
+    values[11] = ("12.png", 0.25, 0.25, 0.22)  # easy, and nothing was learnt of it
     rows = [{"id": f"{n:064x}", "name": v[0], "start": v[1], "mean": v[2], "now": v[3]} for n, v in enumerate(values)]
     files.write_json(writer.run.picture_losses, {"step": 200, "asked": 9, "pictures": rows})
     writer.event("pictures", step=200)
@@ -281,10 +282,11 @@ def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_od
         page.locator("table.hard"),
         lambda: [name.split("\n")[0] for name in page.locator("table.hard tbody th").all_inner_texts()],
     )
-    expect(page.locator(".hardest")).to_contain_text("“7.png” stands out. Look whether the caption fits.")
-    expect(table.locator("tr.odd")).to_have_count(1)
+    expect(page.locator(".hardest")).to_contain_text("“7.png” is far harder than the others. Look whether the caption fits.")
+    expect(page.locator(".hardest")).to_contain_text("Of “12.png” hardly anything was learnt. Look whether it shows what the others show.")
     assert shown()[:3] == ["7.png", "14.png", "13.png"] and len(shown()) == 12
     page.get_by_role("button", name="All 14").click()
+    expect(table.locator("tr.odd")).to_have_count(2)
     for column, first in (("Before training", "1.png"), ("Now", "11.png"), ("Picture", "1.png")):
         table.get_by_role("button", name=column).click()
         expect(table.get_by_role("button", name=column)).to_be_focused()
@@ -292,6 +294,11 @@ def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_od
         key = ["Picture", "Before training", "Over the run", "Now"].index(column)
         expected = sorted(values, key=lambda v: int(v[0][:-4]) if key == 0 else -v[key])
         assert found == [v[0] for v in expected] and found[0] == first
+    table.get_by_role("button", name="Learnt").click()
+    assert shown()[:2] == ["7.png", "12.png"]  # the least first
+    expect(table.locator("tr", has_text="12.png").locator("td").last).to_have_text("0 %")
+    table.get_by_role("button", name="Picture").click()
+    assert shown()[0] == "1.png"
     table.get_by_role("button", name="Picture").click()
     assert shown()[0] == "14.png"
     expect(table.locator("th[aria-sort=descending]")).to_have_count(1)

@@ -66,6 +66,8 @@ def test_the_form_begins_with_what_suits_the_data_set_and_the_machine(page, serv
     expect(fact(page, "11 pictures")).to_be_visible()
     expect(page.locator("#dock-say")).to_contain_text("Teach Pocket what zog is.")
     expect(page.locator("#cmd code")).to_contain_text("accelerate launch")
+    page.locator("#f-launcher").get_by_text("Cloud", exact=True).click()
+    expect(page.locator("#cmd")).to_be_hidden()  # it is no command of the cloud's: that stands where the cloud is chosen
 
 
 def test_a_change_shows_in_the_forecast_is_marked_and_goes_back(page, server, zog):

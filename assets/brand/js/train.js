@@ -113,7 +113,10 @@ function around(v) {
       v.preset.sources.map((s, i) => [i ? '; ' : '', link(s)]),
       '.',
     );
-  if (code && v.command) code.textContent = v.command;
+  if (code && v.command != null) {
+    code.textContent = v.command;
+    $('#cmd').hidden = !v.command;        // several machines and other places have their commands under “Where it runs”
+  }
   if (v.base) {
     const ours = v.base.bundled;
     $('#base')?.style.setProperty('--base-picture', ours ? `url(${base}img/base-${v.base.key}.webp)` : 'none');

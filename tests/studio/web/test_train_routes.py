@@ -169,6 +169,7 @@ def test_what_does_not_fit_here_is_forecast_for_the_cluster_that_it_goes_to(cont
     assert "needs a GPU" in ask(context, dataset, flux)["problem"]
     there = ask(context, dataset, flux, launcher="slurm", gpus_per_machine="1")
     assert there["problem"] == "" and there["memory"]["total"] == 80
+    assert there["command"] == "" and ask(context, dataset, SUBJECT)["command"]  # that of this machine would mislead there
 
 
 def test_edits_ask_for_prompts_only_with_a_picture_of_ones_own(context, dataset):
