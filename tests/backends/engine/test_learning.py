@@ -42,7 +42,9 @@ def trained(cache, tmp_path_factory):
     def train(backend: str, *, wrong: bool) -> tuple[RunDir, dict]:
         if (backend, wrong) not in made:
             trial = Trial(subject_of(backend), 0, wrong, backend)
-            run = prepare(trial, tmp_path_factory.mktemp("runs") / trial.name, **trial.short, debug_loss=backend == ASKED)
+            run = prepare(
+                trial, tmp_path_factory.mktemp("runs") / trial.name, **trial.short, **({"debug_loss": True} if backend == ASKED else {})
+            )
             made[backend, wrong] = run, (train_warm if wrong else launch)(run, cache=cache)
         return made[backend, wrong]
 

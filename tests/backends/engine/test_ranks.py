@@ -12,6 +12,7 @@ import torch
 from backends.contract.rundir import RunDir
 from backends.engine.ground import PATIENCE, join_ranks
 from backends.engine.requests import Requests
+from backends.train import leave
 from tests.backends.engine import toy
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,8 @@ def tell_patience(environment: dict[str, str], answer: Path) -> None:
     requests = Requests(RunDir(answer.parent), ranks=2, patience=PATIENCE)
     groups = (torch.distributed.group.WORLD, requests._group)
     answer.write_text(json.dumps([g._get_backend(torch.device("cpu")).options._timeout.total_seconds() for g in groups]))
+    torch.distributed.barrier()  # rank 0 keeps the meeting place of both
+    leave(0)
 
 
 def test_ranks_wait_for_one_that_draws_or_saves_alone(tmp_path):
