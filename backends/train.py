@@ -97,7 +97,7 @@ def leave(code: int) -> NoReturn:
     """Ends the process. One of several is ended hard, everything being written, because torch's process group must not be taken apart.
 
     The group's destructor holds Python's lock while it waits for a thread of gloo, which may itself wait for that lock to drop the last
-    tensors: about one run in two hundred on a busy machine had finished and never ended (torch 2.13).
+    tensors: about one run in fifty on a full machine had finished and never ended (torch 2.13).
     """
     torch_distributed = sys.modules.get("torch.distributed")
     if torch_distributed is None or not torch_distributed.is_initialized():
