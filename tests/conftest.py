@@ -83,6 +83,15 @@ def _local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
 
 
+# What takes longest begins first, so that no process is left alone with it at the end.
+LONGEST = ("tests/browser/", "tests/backends/engine/test_learning.py", "tests/backends/engine/test_effects.py", "tests/backends/families/")
+
+
+def pytest_collection_modifyitems(items):
+    """Orders files by `LONGEST`; within a file nothing moves."""
+    items.sort(key=lambda item: next((i for i, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Side by side, a file's tests run in one process, and those of the browser all in one: they share a server and trained LoRAs.
@@ -95,4 +104,5 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid: str) -> str:
             return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
 
+    config.option.loadscopereorder = False  # in our order, not by how many tests a file has
     return ByPlace(config, log)

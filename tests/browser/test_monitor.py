@@ -270,14 +270,38 @@ def test_nothing_stands_in_anybodys_way(page, server, finished, living, state):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_odd_one(page, server):
+def write_table(server, values):
+    """A finished run whose pictures were asked, each as (name, loss at the start, over the run, now); its id."""
     writer = finished_run(server.workspace, f"table-{next(_numbers)}")
-    values = [(f"{n}.png", 0.5 - 0.001 * n, 0.9 if n == 7 else 0.3 + 0.001 * n, 0.2 + 0.01 * (n * 5 % 14)) for n in range(1, 15)]
-    values[11] = ("12.png", 0.25, 0.25, 0.22)  # easy, and nothing was learnt of it
     rows = [{"id": f"{n:064x}", "name": v[0], "start": v[1], "mean": v[2], "now": v[3]} for n, v in enumerate(values)]
     files.write_json(writer.run.picture_losses, {"step": 200, "asked": 9, "pictures": rows})
     writer.event("pictures", step=200)
-    open_monitor(page, server, writer.run_id)
+    return writer.run_id
+
+
+ASKED = "Each is asked the same at step 200: a lower loss is better; learnt is by how much it fell, over the run. "
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (None, "None stands out."),
+        (("12.png", 0.25, 0.25, 0.22), "Of “12.png” hardly anything was learnt. Look whether it shows what the others show."),
+        (("12.png", 0.5, 0.9, 0.9), "“12.png” is far harder than the others. Look whether the caption fits. "),
+    ],
+    ids=["none", "unlearnt", "hard"],
+)
+def test_what_is_said_of_the_odd_picture_is_that_and_nothing_else(page, server, odd, told):
+    values = [(f"{n}.png", 0.5 - 0.001 * n, 0.3 + 0.001 * n, 0.2) for n in range(1, 15)]
+    values[11] = odd or values[11]
+    open_monitor(page, server, write_table(server, values))
+    expect(page.locator(".hardest > p")).to_have_text(ASKED + told)
+
+
+def test_the_loss_of_each_picture_is_a_table_that_can_be_sorted_and_names_the_odd_one(page, server):
+    values = [(f"{n}.png", 0.5 - 0.001 * n, 0.9 if n == 7 else 0.3 + 0.001 * n, 0.2 + 0.01 * (n * 5 % 14)) for n in range(1, 15)]
+    values[11] = ("12.png", 0.25, 0.25, 0.22)  # easy, and nothing was learnt of it
+    open_monitor(page, server, write_table(server, values))
     table, shown = (
         page.locator("table.hard"),
         lambda: [name.split("\n")[0] for name in page.locator("table.hard tbody th").all_inner_texts()],

@@ -28,7 +28,7 @@ export function makeHardest(run) {
     all.textContent = everything ? 'Show the hardest only' : `All ${count(rows.length)}`;
     const pair = run.meta?.edits, hard = rows.filter((r) => r.odd === 'hard').length, unlearnt = rows.some((r) => r.odd === 'unlearnt');
     fill(note, `Each is asked the same at step ${count(step)}: a lower loss is better; learnt is by how much it fell, over the run. `,
-      hard && h('b', `${names('hard')} ${hard > 1 ? 'are' : 'is'} far harder than the others. Look whether the ${pair ? 'instruction' : 'caption'} fits. `),
+      hard > 0 && h('b', `${names('hard')} ${hard > 1 ? 'are' : 'is'} far harder than the others. Look whether the ${pair ? 'instruction' : 'caption'} fits. `),
       unlearnt && h('b', `Of ${names('unlearnt')} hardly anything was learnt. Look whether ${pair ? 'it asks for what the others ask for' : 'it shows what the others show'}.`),
       !hard && !unlearnt && 'None stands out.');
   }
