@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+import time
 from typing import Any
 
 import diffusers
@@ -33,5 +34,12 @@ def load_case(case: dict[str, Any]) -> dict[str, Any]:
     return {"loaded": type(pipeline).__name__, "parts": sorted(n for n, v in pipeline.components.items() if v is not None)}
 
 
+def hurry() -> None:
+    """The hub's library asks a server in trouble six times over 23 s; here it asks as often and waits less."""
+    pause = time.sleep
+    time.sleep = lambda seconds: pause(min(seconds, 0.05))
+
+
 if __name__ == "__main__":
+    hurry()
     json.dump([load_case(case) for case in json.load(sys.stdin)], sys.stdout)
