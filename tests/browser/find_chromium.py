@@ -1,4 +1,4 @@
-"""Finds a browser for the browser tests; with `--install` brings Debian's chromium where there is none."""
+"""Finds a browser for the browser tests; with `--install` brings Debian's, at best the one that has no window (half the work a page)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SHELL = "chromium-headless-shell"
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def find_chromium() -> str | None:
@@ -16,18 +17,27 @@ def find_chromium() -> str | None:
 
 
 def install_chromium() -> None:
-    """Installs chromium from Debian's packages, or Playwright's own build where there is no apt."""
+    """Installs Debian's browser without a window; where there is no such package and no browser at all, chromium or Playwright's own build."""
     if shutil.which("apt-get"):
-        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run([*as_root, "apt-get", "update", "-qq"], check=True, env=environment)
-        subprocess.run([*as_root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True, env=environment)
-    else:
+        _apt("update")
+        if _apt("install", SHELL) or find_chromium() or _apt("install", "chromium"):
+            return
+    if not find_chromium():
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 
+def _apt(command: str, *packages: str) -> bool:
+    """Whether apt did it."""
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if as_root and not shutil.which("sudo"):
+        return False
+    quiet = ["-qq", *(["-y", "--no-install-recommends"] if packages else [])]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run([*as_root, "apt-get", command, *quiet, *packages], check=False, env=environment).returncode == 0
+
+
 if __name__ == "__main__":
-    if "--install" in sys.argv and not find_chromium():
-        sys.stderr.write("No browser found: installing chromium for the browser tests.\n")
+    if "--install" in sys.argv and not os.environ.get("DARKROOM_CHROMIUM") and not shutil.which(SHELL):
+        sys.stderr.write("Installing a browser without a window for the browser tests.\n")
         install_chromium()
     sys.stderr.write(f"Browser: {find_chromium() or 'the one of Playwright'}\n")
