@@ -17,7 +17,7 @@ def find_chromium() -> str | None:
 
 
 def install_chromium() -> None:
-    """Installs Debian's browser without a window; where there is no such package and no browser at all, chromium or Playwright's own build."""
+    """Installs Debian's browser without a window; without such a package and any browser, chromium or Playwright's own build."""
     if shutil.which("apt-get"):
         _apt("update")
         if _apt("install", SHELL) or find_chromium() or _apt("install", "chromium"):

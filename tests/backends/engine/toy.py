@@ -133,7 +133,7 @@ def describe_ranks(ranks: int) -> list[dict[str, str]]:
 def _be_trainer(config: str, arguments: list[str], environment: dict[str, str]) -> None:
     gc.freeze()  # a million objects of the parent's imports: looking through them is half of a run
     os.environ.update(environment)
-    # As in a trainer that was launched; left as it comes, its loading processes would begin with a fork server of their own, and 8 s of imports.
+    # As in a trainer that was launched. Left as it comes, its loading processes would begin with a fork server, and 8 s of imports.
     multiprocessing.set_start_method("fork", force=True)
     log = os.open(Path(config).parent / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
