@@ -13,8 +13,9 @@ export GRADIO_ANALYTICS_ENABLED := False
 app: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
 
+# Three for two cores: one of them mostly waits, for a browser or a cluster.
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 demo: $(VENV)/.app
 	$(BIN)/python -m studio demo $(ARGS)

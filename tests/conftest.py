@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,12 @@ LONGEST = ("tests/browser/", "tests/backends/engine/test_learning.py", "tests/ba
 def pytest_collection_modifyitems(items):
     """Orders files by `LONGEST`; within a file nothing moves."""
     items.sort(key=lambda item: next((i for i, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST)))
+
+
+def pytest_collection_finish():
+    """The million objects of what was imported are looked through no more whenever Python looks for what can go."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -18,8 +18,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Replaces `path` by `data` in one step; a reader sees the old or the new file, never a part.
+
+    Args:
+        lasting: Whether a power cut may not take it. What a cache holds can be made again: it is not synced, and may be empty after one.
 
     Raises:
         OSError: When the disk is full or the folder cannot be written; the old file is untouched.
@@ -28,14 +31,16 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         let_others_read(Path(temporary))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if lasting:
+        sync_folder(path.parent)
 
 
 def let_others_read(path: Path) -> None:
@@ -43,14 +48,14 @@ def let_others_read(path: Path) -> None:
     os.chmod(path, 0o666 & ~_umask())
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
     """Replaces `path` by `text` (UTF-8) in one step."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8"), lasting=lasting)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
     """Replaces `path` by `value` as JSON in one step."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", lasting=lasting)
 
 
 def read_json(path: Path, default: Any = None) -> Any:

@@ -84,7 +84,7 @@ def write_measures(cache: Path, sha256: str, measures: Measures) -> None:
     """Keeps measures under the content they were taken from."""
     path = measures_path(cache, sha256)
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, dataclasses.asdict(measures))
+    files.write_json(path, dataclasses.asdict(measures), lasting=False)
 
 
 def read_measures(cache: Path, sha256: str) -> Measures | None:

@@ -27,11 +27,11 @@ def find_or_make(cache: Path, source: Path, sha256: str, size_px: int) -> Path:
     if size_px not in SIZES:
         raise DarkroomError(f"There is no thumbnail of {size_px} px. There is: {', '.join(map(str, SIZES))} px.")
     path = thumbnail_path(cache, sha256, size_px)
-    if path.is_file():
+    if _is_made(path):
         return path
     larger = thumbnail_path(cache, sha256, max(SIZES))
     try:
-        with Image.open(larger if larger.is_file() else source, formats=["PNG", "WEBP"]) as image:
+        with Image.open(larger if _is_made(larger) else source, formats=["PNG", "WEBP"]) as image:
             write_thumbnail(cache, image.convert("RGB"), sha256, size_px)
     except (OSError, SyntaxError, ValueError):
         raise DarkroomError("The file of this picture is gone or damaged. Remove the picture and add it again.") from None
@@ -42,4 +42,12 @@ def write_thumbnail(cache: Path, image: Image.Image, sha256: str, size_px: int) 
     """Writes the thumbnail of `image`, whose training copy has this hash."""
     path = thumbnail_path(cache, sha256, size_px)
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, encode_webp(image, size_px))
+    files.write_bytes(path, encode_webp(image, size_px), lasting=False)
+
+
+def _is_made(path: Path) -> bool:
+    """Whether it is there; after a power cut it may be empty."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False

@@ -129,6 +129,17 @@ def test_a_thumbnail_is_an_upright_webp_of_the_asked_size(store, dataset, drop, 
     assert store.thumbnail(dataset, outcome.picture_id, size) == path
 
 
+@pytest.mark.parametrize("size", [192, 768])
+def test_a_thumbnail_that_a_power_cut_left_empty_is_made_again(store, filled, size):
+    picture = store.pictures(filled)[0]
+    with Image.open(store.thumbnail(filled, picture.id, size)) as image:
+        shown = image.size
+    for path in (store.workspace.cache / "thumbs").rglob("*.webp"):
+        path.write_bytes(b"")
+    with Image.open(store.thumbnail(filled, picture.id, size)) as image:
+        assert image.size == shown
+
+
 def test_a_thumbnail_is_never_larger_than_its_picture(store, filled):
     with Image.open(store.thumbnail(filled, store.pictures(filled)[0].id, 768)) as image:
         assert image.size == (48, 48)
