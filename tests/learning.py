@@ -48,7 +48,7 @@ PRESETS = {
 # looks back over 50 steps: in so short a run it would mostly show the beginning. Nothing is hidden from a model that is then asked
 # without guidance.
 SHORT_STEPS = {
-    "sd15/instruct_pix2pix": 140,
+    "sd15/instruct_pix2pix": 180,
     "sdxl/instruct_pix2pix": 80,
     "sdxl/text_to_image": 60,
     "flux/text_to_image": 60,

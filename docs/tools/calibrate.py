@@ -40,13 +40,13 @@ measure that falls for any training would prove nothing. The limits stand in `ba
 alone: a large base has seen nearly everything, so of it nothing is claimed.
 
 The runs are shorter than their presets, just long enough to tell right from wrong. The limits lie between the right and the wrong runs of
-the tables here: those of seed 0, and of further seeds only where the column says so. The suite trains seed 0 of each again, the right ones
+the tables here, over the seeds that the column names. The suite trains seed 0 of each again, the right ones
 through the real `accelerate launch` (`tests/backends/engine/test_learning.py`). Written by `make calibrate` on a CPU, one thread a run;
 `make calibrate ARGS=--write` writes it anew from `docs/learning.json` and trains nothing.
 
 """
 TAIL = """
-Over several seeds there is one measurement more, of longer runs: on 21 November 2026, before the short ones, sdxl/text_to_image at the
+There is one measurement more, of longer runs: on 21 November 2026, before the short ones, sdxl/text_to_image at the
 300 steps of its preset ended over seeds 0 to 2 at 0.41 to 0.45 (zog) and 0.59 to 0.61 (glorp) of the start, and on wrong pictures at 1.01
 to 1.26. Those twelve runs were not repeated since, are not in the tables, and no limit of today was taken from them.
 
