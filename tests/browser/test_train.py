@@ -127,8 +127,12 @@ def test_every_setting_has_a_field_on_the_page(page, server, zog):
     from backends.contract.methods.text_to_image import TextToImageConfig
 
     open_train(page, server, zog)
-    shown = set(page.evaluate("[...document.querySelectorAll('[id^=f-]')].map((f) => f.id.slice(2))"))
-    assert set(TextToImageConfig.model_fields) - shown == {"pretrained_model_name_or_path"}  # the card “Starting from”
+    wanted = set(TextToImageConfig.model_fields) - {"pretrained_model_name_or_path"}  # that is the card “Starting from”
+
+    def missing():
+        return wanted - set(page.evaluate("[...document.querySelectorAll('[id^=f-]')].map((f) => f.id.slice(2))"))
+
+    wait_until(lambda: not missing(), lambda: f"the fields of {missing()}")
     assert page.locator("#base").is_visible()
 
 
