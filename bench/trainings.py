@@ -15,8 +15,11 @@ from backends.contract.events import EventWriter
 from backends.contract.rundir import RunDir
 from backends.contract.settings.lora import LoraSettings
 from backends.engine.assembly import assemble
-from backends.engine.loop import Training, train
+from backends.engine.loop import Progress, Training, train
+from backends.engine.optimizers import Updater
 from backends.engine.reporter import Reporter
+from backends.engine.saving import Saver
+from backends.engine.trained import Trained
 from backends.registry import BACKENDS, Backend
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,8 +145,18 @@ def build_ours(case: Case, backend: Backend | None = None, **changes: Any) -> Tr
     config = parse_config(backend.config, read_settings(case) | changes)
     with keeping_signals():
         training = assemble(run, backend, config, Reporter(EventWriter(run.events)), resume=None)
-    training.saver._active = False
+    training.saver = NoSaver()
     return training
+
+
+class NoSaver(Saver):
+    """Of a turn's last step no checkpoint is made, and nothing is copied for one: the others make none either."""
+
+    def __init__(self) -> None:
+        """Needs nothing."""
+
+    def save(self, progress: Progress, trained: Trained, updater: Updater) -> None:
+        """Nothing."""
 
 
 @contextmanager

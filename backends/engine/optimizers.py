@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,14 +143,18 @@ class Updater:
     def _apply_fused(self, norm: torch.Tensor) -> None:
         """The fused kernel divides the gradients by one number and skips the update where the other is 1, in one pass.
 
-        GradScaler hands its own numbers over in the same way. On a CPU, where looking costs nothing, a gradient that is short
-        enough is not divided by 1: the kernel would write every number of it back.
+        GradScaler hands its own numbers over in the same way. On a CPU looking costs nothing: there a gradient that is short enough is
+        not divided by 1, because the kernel would write every number of it back, and what is not finite does not come as far.
         """
         optimizer: Any = self.optimizer
-        if self._max_norm > 0:
-            scale = ((norm + CLIP_EPSILON) / self._max_norm).clamp(min=1.0)
-            optimizer.grad_scale = None if scale.device.type == "cpu" and scale.item() == 1.0 else scale
-        optimizer.found_inf = (~torch.isfinite(norm)).float()
+        scale = ((norm + CLIP_EPSILON) / self._max_norm).clamp(min=1.0) if self._max_norm > 0 else None
+        if norm.device.type == "cpu":
+            if not math.isfinite(norm.item()):
+                return
+            optimizer.grad_scale = scale if scale is not None and scale.item() > 1.0 else None
+        else:
+            optimizer.grad_scale = scale
+            optimizer.found_inf = (~torch.isfinite(norm)).float()
         optimizer.step()
 
     def _apply(self, norm: torch.Tensor) -> None:

@@ -39,6 +39,18 @@ def test_the_bare_loop_trains_the_same_weights_by_the_same_operations(make_case,
     assert any(not torch.equal(p, old) for p, old in zip(bare.parameters, before, strict=True))
 
 
+def test_a_turn_of_ours_copies_no_weights_for_a_checkpoint(make_case, monkeypatch):
+    """It once did, and a turn of five steps cost a sixth more than it should."""
+    asked = []
+    monkeypatch.setattr("backends.engine.optimizers.gather", lambda *_: asked.append("moments") or {})
+    monkeypatch.setattr("backends.engine.trained.gather", lambda *_: asked.append("weights") or {})
+    ours = build_ours(make_case("sdxl/text_to_image_full"))
+    run_ours(ours, 2)
+    assert ours.progress.step == 2 and not asked
+    ours.trained.state()
+    assert asked == ["weights"]
+
+
 def test_without_class_pictures_half_as_much_passes_the_model(make_case):
     case = make_case("flux/dreambooth", keeps_class=False)
     with_class = make_case("flux/dreambooth")
