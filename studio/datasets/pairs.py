@@ -69,24 +69,28 @@ def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
     halves = [row for row in rows if row.missing]
     if halves:
         lacks = Counter(row.missing for row in halves)
-        words = " and ".join(f"{count:,} lack the picture {side}" for side, count in sorted(lacks.items(), reverse=True))
+        words = " and ".join(f"{n:,} {'lacks' if n == 1 else 'lack'} the picture {side}" for side, n in sorted(lacks.items(), reverse=True))
         faults.append(
-            f"{len(halves):,} of {len(rows):,} pairs are not complete: {_some(halves)} ({words}). Add the missing pictures, or remove "
-            "these pairs, on the Dataset page."
+            f"{_share(halves, rows, 'is', 'are')} not complete: {_some(halves)} ({words}). Add what is missing, or remove "
+            f"{'this pair' if len(halves) == 1 else 'these pairs'}, on the Dataset page."
         )
     silent = [row for row in rows if not row.missing and not row.text.strip()]
     if silent:
         faults.append(
-            f"{len(silent):,} of {len(rows):,} pairs {'has' if len(silent) == 1 else 'have'} no instruction: {_some(silent)}. Write what "
-            "changes, or let drafts be made, on the Captions page."
+            f"{_share(silent, rows)} no instruction: {_some(silent)}. Write what changes, or let drafts be made, on the Captions page."
         )
     uneven = [row for row in rows if _sizes(row)]
     if uneven:
         faults.append(
-            f"{len(uneven):,} of {len(rows):,} pairs have pictures of two sizes: {_some(uneven)}; {_sizes(uneven[0])}. Remove them on the "
+            f"{_share(uneven, rows)} pictures of two sizes: {_some(uneven)}; {_sizes(uneven[0])}. Remove them on the "
             "Dataset page, scale or cut one picture of each, and add them again."
         )
     return faults
+
+
+def _share(some: Sequence[Picture], rows: Sequence[Picture], one: str = "has", many: str = "have") -> str:
+    """`3 of 20 pairs have`."""
+    return f"{len(some):,} of {len(rows):,} pairs {one if len(some) == 1 else many}"
 
 
 def describe_size(image: ImageFile) -> str:

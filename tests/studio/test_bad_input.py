@@ -95,7 +95,7 @@ def spoil(case: str, store: DatasetStore, made: str, folder: Any) -> None:
 
 
 PAIRS = {
-    "missing half": ["1 of 5 pairs are not complete: lonely", "Dataset page"],
+    "missing half": ["1 of 5 pairs is not complete: lonely", "Dataset page"],
     "no instruction": ["1 of 4 pairs has no instruction: 000", "Write what changes", "Captions page"],
     "two sizes": ["1 of 4 pictures", "000"],  # a file that was changed outside: none comes in so
 }

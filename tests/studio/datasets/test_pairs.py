@@ -124,7 +124,7 @@ def test_halves_and_sizes_are_told_in_sentences_with_the_way_out(store, pairs, t
     drop(store, pairs, tmp_path, before__new=encode(draw_figure(5, 64)))
     rows = store.pictures(pairs)
     (fault,) = find_pair_faults(rows)
-    assert "1 of 5 pairs are not complete: new (1 lack the picture after)" in fault and "Dataset page" in fault
+    assert "1 of 5 pairs is not complete: new (1 lacks the picture after)" in fault and "Dataset page" in fault
     captions.set_caption(store, pairs, rows[1].id, "", None)
     silent = store.pictures(pairs)[:4]
     assert "1 of 4 pairs has no instruction: 001. Write what changes" in find_pair_faults(silent)[0]

@@ -61,7 +61,7 @@ def test_id_and_hash_are_over_both_pictures_and_the_words_and_the_same_in_every_
 def test_a_half_is_refused_with_its_name_and_the_way_out(workspace, store, pairs, tmp_path):
     (tmp_path / "x").write_bytes(encode(draw_scene(99)))
     ingest_files(store, pairs, [("before/lonely.png", tmp_path / "x")])
-    with pytest.raises(DarkroomError, match="1 of 11 pairs are not complete: lonely .* Dataset page"):
+    with pytest.raises(DarkroomError, match="1 of 11 pairs is not complete: lonely .* Dataset page"):
         read_rows(workspace, pairs, store.pictures(pairs))
 
 
