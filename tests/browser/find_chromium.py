@@ -17,13 +17,26 @@ def find_chromium() -> str | None:
 
 
 def install_chromium() -> None:
-    """Installs Debian's browser without a window; without such a package and any browser, chromium or Playwright's own build."""
+    """Installs Debian's browser without a window; without such a package and any browser, chromium or Playwright's own build.
+
+    Beside a browser that will do nothing is fetched to find out what there is: apt knows it already, or it stays as it is.
+    """
+    if find_chromium():
+        if _knows(SHELL):
+            _apt("install", SHELL)
+        return
     if shutil.which("apt-get"):
         _apt("update")
-        if _apt("install", SHELL) or find_chromium() or _apt("install", "chromium"):
+        if _apt("install", SHELL) or _apt("install", "chromium"):
             return
-    if not find_chromium():
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+def _knows(package: str) -> bool:
+    """Whether apt's lists on this machine have it."""
+    return (
+        bool(shutil.which("apt-cache")) and subprocess.run(["apt-cache", "show", package], check=False, capture_output=True).returncode == 0
+    )
 
 
 def _apt(command: str, *packages: str) -> bool:
