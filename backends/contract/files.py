@@ -18,11 +18,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
+def write_bytes(path: Path, data: bytes, *, lasting: bool = True, sync_parent: bool = True) -> None:
     """Replaces `path` by `data` in one step; a reader sees the old or the new file, never a part.
 
     Args:
         lasting: Whether a power cut may not take it. What a cache holds can be made again: it is not synced, and may be empty after one.
+        sync_parent: Whether the folder is synced here too. Who writes many files calls `sync_folder` once, before naming them anywhere.
 
     Raises:
         OSError: When the disk is full or the folder cannot be written; the old file is untouched.
@@ -39,7 +40,7 @@ def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    if lasting:
+    if lasting and sync_parent:
         sync_folder(path.parent)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+import threading
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from backends.contract import files
@@ -16,6 +20,7 @@ from studio.datasets.rows import ImageFile
 from studio.datasets.store import DatasetStore, explain_disk
 
 BATCH = 32
+_MAX_THREADS = 4  # a picture of 50 megapixels takes half a gigabyte while it is decoded and written
 _SILENT = {"thumbs.db", "desktop.ini", ".ds_store"}
 
 
@@ -40,12 +45,61 @@ class Found:
     path: Path
 
 
-def read_bytes(file: Found) -> tuple[bytes, str]:
-    """What is in the file, and the id that this content has.
+@dataclass(frozen=True)
+class Taken:
+    """What came of one picture file: the id of its content, and the picture, or why it was refused, or neither where it was known."""
 
-    Raises:
-        DarkroomError: When it is too large to be taken.
+    file: Found
+    image_id: str
+    image: ImageFile | None = None
+    note: str = ""
+    refusal: str = ""
+
+
+def keep_images(store: DatasetStore, dataset_id: str, batch: Sequence[Found], known: Collection[str]) -> list[Taken]:
+    """Decodes and keeps every picture of the batch whose content is not in `known`; in the order in which they were given.
+
+    Several are worked on at a time: decoding keeps the cores busy while a disk says that it has written. What comes back lasts.
     """
+    kept: dict[str, tuple[ImageFile | None, str, str]] = {}
+    guard = threading.Lock()
+
+    def take(file: Found) -> Taken:
+        try:
+            data, image_id = _read_bytes(file)
+        except DarkroomError as refusal:
+            return Taken(file, "", refusal=refusal.text)
+        with guard:
+            if image_id in known or image_id in kept:
+                return Taken(file, image_id)
+            kept[image_id] = (None, "", "")  # ours to decode
+        try:
+            kept[image_id] = (*_keep_image(store, dataset_id, file.name, data, image_id), "")
+        except DarkroomError as refusal:
+            kept[image_id] = (None, "", refusal.text)
+        return Taken(file, image_id)
+
+    threads = min(_MAX_THREADS, os.cpu_count() or 1, len(batch))
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            taken = list(pool.map(take, batch))
+    else:
+        taken = [take(file) for file in batch]
+    if any(image for image, _, _ in kept.values()):
+        try:
+            for part in (".originals", "images"):
+                files.sync_folder(store.workspace.dataset(dataset_id) / part)
+        except OSError as error:
+            kept = {image_id: (None, "", explain_disk(error).text) for image_id in kept}
+    return [_with_kept(one, *kept[one.image_id]) if one.image_id in kept else one for one in taken]
+
+
+def _with_kept(one: Taken, image: ImageFile | None, note: str, refusal: str) -> Taken:
+    return replace(one, image=image and replace(image, name=one.file.name), note=note, refusal=refusal)
+
+
+def _read_bytes(file: Found) -> tuple[bytes, str]:
+    """What is in the file, and the id that this content has."""
     size = file.path.stat().st_size
     if size > MAX_BYTES:
         raise DarkroomError(f"The file has {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken. Make it smaller.")
@@ -53,20 +107,17 @@ def read_bytes(file: Found) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()[:24]
 
 
-def keep_image(store: DatasetStore, dataset_id: str, name: str, data: bytes, image_id: str) -> tuple[ImageFile, str]:
-    """Decodes a picture and keeps it: the original, the training copy, a thumbnail and its measures; what is worth knowing about it.
-
-    Raises:
-        DarkroomError: When it cannot be taken as a picture, or the disk does not take it.
-    """
+def _keep_image(store: DatasetStore, dataset_id: str, name: str, data: bytes, image_id: str) -> tuple[ImageFile, str]:
+    """Decodes a picture and keeps it: the original, the training copy, a thumbnail and its measures; what is worth knowing about it."""
     decoded = decode_picture(data)
     folder = store.workspace.dataset(dataset_id)
     copy = encode_png(decoded.image)
     sha256 = hashlib.sha256(copy).hexdigest()
     try:
-        files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data)
-        files.write_bytes(folder / "images" / f"{image_id}.png", copy)
-        thumbnails.write_thumbnail(store.workspace.cache, decoded.image, sha256, max(thumbnails.SIZES))
+        files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data, sync_parent=False)
+        files.write_bytes(folder / "images" / f"{image_id}.png", copy, sync_parent=False)
+        if max(decoded.image.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
+            thumbnails.write_thumbnail(store.workspace.cache, decoded.image, sha256, max(thumbnails.SIZES))
         write_measures(store.workspace.cache, sha256, measure_picture(decoded.image))
     except OSError as error:
         raise explain_disk(error) from None

@@ -9,9 +9,9 @@ from pathlib import Path
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, ingest_pairs
 from studio.datasets.archive import unpack_zip
-from studio.datasets.incoming import BATCH, Found, Outcome, clean_name, is_silent, keep_image, kind_of, read_bytes, refuse_kind
+from studio.datasets.incoming import BATCH, Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
 from studio.datasets.pair_names import looks_like_pairs
-from studio.datasets.rows import Picture
+from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore
 
 __all__ = ["Outcome", "clean_name", "ingest_folder", "ingest_upload"]
@@ -83,22 +83,13 @@ def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -
     kinds = {f.name: kind_of(f) for f in found}
     captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] in ("caption", "list")])
     known = {p.id: p.name for p in store.pictures(dataset_id)}
-    batch: list[Picture] = []
+    pictures = [f for f in found if kinds[f.name] == "picture"]
     taken: list[Outcome] = []
-    for file in (f for f in found if kinds[f.name] == "picture"):
-        try:
-            picture, note = _take_picture(store, dataset_id, file, known)
-        except DarkroomError as refusal:
-            taken.append(Outcome(file.name, False, None, refusal.text))
-            continue
-        known[picture.id] = picture.name
-        text = caption_files.choose_caption(captions, file.name)
-        batch.append(replace(picture, text=text, text_by="file") if text else picture)
-        taken.append(Outcome(file.name, True, picture.id, note))
-        if len(batch) >= BATCH:
-            taken = _commit(store, dataset_id, batch, taken)
-            batch = []
-    taken = _commit(store, dataset_id, batch, taken)
+    for start in range(0, len(pictures), BATCH):
+        batch: list[Picture] = []
+        for one in keep_images(store, dataset_id, pictures[start : start + BATCH], known):
+            taken.append(_lay(one, known, batch, captions))
+        taken = _commit(store, dataset_id, batch, taken)
     accepted = {o.name for o in taken if o.accepted}
     spoken_for = {n for name in accepted for n in caption_files.caption_names(name)}
     loose = {name: text for name, text in captions.items() if name not in spoken_for}
@@ -116,12 +107,18 @@ def _commit(store: DatasetStore, dataset_id: str, batch: list[Picture], outcomes
     return [replace(o, reason=" ".join(filter(None, (o.reason, notes.pop(o.picture_id or "", ""))))) for o in outcomes]
 
 
-def _take_picture(store: DatasetStore, dataset_id: str, file: Found, known: dict[str, str]) -> tuple[Picture, str]:
-    data, picture_id = read_bytes(file)
-    if picture_id in known:
-        raise DarkroomError(f"It is already here as “{known[picture_id]}”. The same picture twice would count double.")
-    image, note = keep_image(store, dataset_id, file.name, data, picture_id)
-    return Picture(image.id, file.name, image.file, image.width, image.height, image.bytes, "", "", 1, image.sha256), note
+def _lay(one: Taken, known: dict[str, str], batch: list[Picture], captions: dict[str, str]) -> Outcome:
+    """Puts a picture that is new into the batch, with the caption that came along."""
+    name, image = one.file.name, one.image
+    if one.image_id in known:
+        return Outcome(name, False, None, f"It is already here as “{known[one.image_id]}”. The same picture twice would count double.")
+    if image is None:
+        return Outcome(name, False, None, one.refusal)
+    known[image.id] = name
+    text = caption_files.choose_caption(captions, name)
+    by: TextBy = "file" if text else ""
+    batch.append(Picture(image.id, name, image.file, image.width, image.height, image.bytes, text, by, 1, image.sha256))
+    return Outcome(name, True, image.id, one.note)
 
 
 def _read_captions(found: list[Found]) -> tuple[dict[str, str], list[Outcome]]:

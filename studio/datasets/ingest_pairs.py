@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, pair_lists
-from studio.datasets.incoming import BATCH, Found, Outcome, keep_image, kind_of, read_bytes, refuse_kind
+from studio.datasets.incoming import BATCH, Found, Outcome, Taken, keep_images, kind_of, refuse_kind
 from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import Spot, read_spot
 from studio.datasets.rows import ImageFile, Picture, Side
@@ -43,16 +43,17 @@ def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> li
 
 def ingest_side(store: DatasetStore, dataset_id: str, pair_id: str, side: Side, file: Found) -> Outcome:
     """Lays one picture on the free side of a pair."""
+    (taken,) = keep_images(store, dataset_id, [file], known=())
+    if taken.image is None:
+        return Outcome(file.name, False, None, taken.refusal)
     try:
-        data, image_id = read_bytes(file)
-        image, note = keep_image(store, dataset_id, file.name, data, image_id)
         with store.index(dataset_id).change() as rows:
             desk = Desk(rows)
-            row = desk.put_at(pair_id, side, image)
+            row = desk.put_at(pair_id, side, taken.image)
             desk.close()
     except DarkroomError as refusal:
         return Outcome(file.name, False, None, refusal.text)
-    return Outcome(file.name, True, row.id, note)
+    return Outcome(file.name, True, row.id, taken.note)
 
 
 def is_list_of_pairs(file: Found) -> bool:
@@ -88,20 +89,11 @@ def _take_lists(store: DatasetStore, dataset_id: str, found: list[Found]) -> tup
 
 def _take_batch(store: DatasetStore, dataset_id: str, files: list[Found], words: _Words) -> list[Outcome]:
     """Decodes some pictures, then lays them all in one change of the list."""
-    known = {image.id: image for row in store.pictures(dataset_id) for image in row.images}
-    ready: list[tuple[ImageFile, str] | Outcome] = []
-    for file in files:
-        try:
-            data, image_id = read_bytes(file)
-            note = ""
-            if image_id not in known:  # many pairs may share one picture
-                known[image_id], note = keep_image(store, dataset_id, file.name, data, image_id)
-            ready.append((replace(known[image_id], name=file.name), note))
-        except DarkroomError as refusal:
-            ready.append(Outcome(file.name, False, None, refusal.text))
+    known = {image.id: image for row in store.pictures(dataset_id) for image in row.images}  # many pairs may share one picture
+    ready = keep_images(store, dataset_id, files, known)
     with store.index(dataset_id).change() as rows:
         desk = Desk(rows)
-        outcomes = [one if isinstance(one, Outcome) else _lay(desk, *one) for one in ready]
+        outcomes = [_lay(desk, one, known.get(one.image_id)) for one in ready]
         changed = {row.id: words.find(row) for row in desk.close() if not row.text}
         for at, row in enumerate(rows):
             if changed.get(row.id):
@@ -109,9 +101,12 @@ def _take_batch(store: DatasetStore, dataset_id: str, files: list[Found], words:
     return outcomes
 
 
-def _lay(desk: Desk, image: ImageFile, note: str) -> Outcome:
+def _lay(desk: Desk, taken: Taken, known: ImageFile | None) -> Outcome:
+    image = taken.image or (known and replace(known, name=taken.file.name))
+    if image is None:
+        return Outcome(taken.file.name, False, None, taken.refusal)
     try:
-        return Outcome(image.name, True, desk.put(image).id, note)
+        return Outcome(image.name, True, desk.put(image).id, taken.note)
     except DarkroomError as refusal:
         return Outcome(image.name, False, None, refusal.text)
 

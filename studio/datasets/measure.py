@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def write_measures(cache: Path, sha256: str, measures: Measures) -> None:
     """Keeps measures under the content they were taken from."""
     path = measures_path(cache, sha256)
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, dataclasses.asdict(measures), lasting=False)
+    files.write_text(path, json.dumps(vars(measures)), lasting=False)
 
 
 def read_measures(cache: Path, sha256: str) -> Measures | None:

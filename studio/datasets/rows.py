@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 TextBy = Literal["", "file", "captioner", "draft", "person"]
@@ -112,14 +112,19 @@ def to_plain(row: Picture) -> dict[str, Any]:
     Its first keys are those that other programs read: `file_name` and `text` of a picture (any imagefolder reader),
     `input_image`, `instruction` and `output_image` of an edit pair.
     """
-    values = asdict(row)
-    before, after = values.pop("before"), values.pop("after")
+    values = _values(row)
     file, text = values.pop("file"), values.pop("text")
-    if before is None or after is None:
+    del values["before"], values["after"]
+    if row.before is None or row.after is None:
         return {"file_name": file, "text": text} | values
+    before, after = _values(row.before), _values(row.after)
     standard = {"input_image": before.pop("file") or None, "instruction": text, "output_image": after.pop("file") or None}
     own = {key: values[key] for key in ("id", "name", "text_by", "version")}
     return standard | own | {"before": before, "after": after}
+
+
+def _values(row: Picture | ImageFile) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}
 
 
 def from_plain(values: dict[str, Any]) -> Picture:

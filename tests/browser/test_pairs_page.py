@@ -283,7 +283,7 @@ def test_the_check_finds_what_is_wrong_with_pairs_and_mends_it(page, server):
 def test_the_sample_pairs_are_one_click_from_the_first_visit(page, own_server):
     page.goto(own_server.address)
     page.get_by_role("button", name=re.compile("Or teach an edit: [0-9]+ pairs")).click()
-    page.wait_for_url(re.compile(r"/dataset\?dataset=sample-edits"))
+    page.wait_for_url(re.compile(r"/dataset\?dataset=sample-edits"), timeout=120_000)  # 960 files come in
     expect(page.locator(".d-dock")).to_contain_text(re.compile("[0-9]+ pairs are complete[.]"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 
@@ -45,6 +46,34 @@ def test_the_same_file_again_is_refused_under_the_name_it_has(drop):
     assert drop("a.png", picture(1))[0].accepted
     (again,) = drop("b.png", picture(1))
     assert not again.accepted and "already here as “a.png”" in again.reason
+
+
+def test_many_at_once_keep_their_order_and_of_twins_among_them_the_first_stays(store, dataset, tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(70):  # more than two batches, decoded several at a time
+        (folder / f"{n:02}.png").write_bytes(b"no picture" if n == 7 else picture(5 if n in (6, 66) else n))
+    outcomes = ingest_folder(store, dataset, folder)
+    assert [o.name for o in outcomes] == [f"{n:02}.png" for n in range(70)]
+    assert [o.name for o in outcomes if not o.accepted] == ["06.png", "07.png", "66.png"]
+    assert "already here as “05.png”" in outcomes[6].reason and "already here as “05.png”" in outcomes[66].reason
+    assert "cannot be read" in outcomes[7].reason or "not a picture" in outcomes[7].reason
+    kept = store.pictures(dataset)
+    assert [p.name for p in kept] == [o.name for o in outcomes if o.accepted]
+    for row in kept:  # each under its own content
+        assert hashlib.sha256((folder / row.name).read_bytes()).hexdigest().startswith(row.id)
+
+
+def test_the_list_names_a_picture_only_after_the_disk_has_it(store, dataset, drop, monkeypatch):
+    calls = []
+    write, sync = files.write_bytes, files.sync_folder
+    monkeypatch.setattr(files, "write_bytes", lambda path, data, **how: (calls.append(("write", path.name)), write(path, data, **how)))
+    monkeypatch.setattr(files, "sync_folder", lambda folder: (calls.append(("sync", folder.name)), sync(folder)))
+    (outcome,) = drop("a.png", picture(1))
+    named = calls.index(("write", "metadata.jsonl"))
+    copy, original = (calls.index(("write", f"{outcome.picture_id}.png"), at) for at in (0, 1))
+    assert calls.index(("sync", "images")) < named and calls.index(("sync", ".originals")) < named
+    assert max(copy, original) < min(calls.index(("sync", "images")), calls.index(("sync", ".originals")))
 
 
 def test_four_pictures_of_one_stem_have_four_captions(store, dataset, tmp_path):

@@ -149,7 +149,8 @@ def test_an_emptied_cache_is_made_again_and_a_lost_picture_is_said(store, filled
     import shutil
 
     picture = store.pictures(filled)[0]
-    shutil.rmtree(store.workspace.cache / "thumbs")
+    assert store.thumbnail(filled, picture.id, 192).is_file()
+    shutil.rmtree(store.workspace.cache)
     assert store.thumbnail(filled, picture.id, 192).is_file()
     shutil.rmtree(store.workspace.cache / "thumbs")
     store.path(filled, picture.id).write_bytes(b"gone")

@@ -69,7 +69,8 @@ def test_accelerate_launch_starts_as_many_ranks_as_the_file_says(tmp_path):
     """On CPUs in the place of GPUs, which the environment says."""
     write(tmp_path / "two.yaml", "--gpus", 2)
     script = tmp_path / "script.py"
-    script.write_text("import os; print('RANK', os.environ['RANK'], 'OF', os.environ['WORLD_SIZE'], flush=True)")
+    # One write a line: both ranks write into one pipe, and `print` writes word by word.
+    script.write_text('import os; os.write(1, f\'RANK {os.environ["RANK"]} OF {os.environ["WORLD_SIZE"]}\\n\'.encode())')
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "two.yaml"), str(script)]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
