@@ -42,8 +42,13 @@ def make_data() -> dict[str, str]:
     marker = WORK / "ids.json"
     ids: dict[str, str] = json.loads(marker.read_text()) if marker.exists() else {}
     # The last one stands first on Home.
-    for name, make in (("faulty", make_first_tries), ("flux", make_trainings), ("edit_run", make_edits), ("run", make_subject)):
-        if name not in ids:
+    for names, make in (
+        (("faulty", "halves", "drafts"), make_first_tries),
+        (("glorp", "flux", "whole"), make_trainings),
+        (("edits", "edit_run"), make_edits),
+        (("dataset", "run"), make_subject),
+    ):
+        if not ids.keys() >= set(names):
             ids |= make()
             marker.write_text(json.dumps(ids))
     return ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -55,14 +56,25 @@ def in_queue(slurm) -> list[str]:
     return slurm.ask("squeue", "-h", "-o", "%i").split()
 
 
+@contextmanager
+def closed_machines(slurm):
+    """No job begins meanwhile; those that run go on."""
+    slurm.ask("scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=closed")
+    try:
+        yield
+    finally:
+        slurm.ask("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
+
+
 def follower_pid(run) -> int:
     return int(read_process(run)["supervisor"]["pid"])
 
 
 def test_a_job_goes_from_the_queue_to_its_end_and_takes_no_device_here(workspace, slurm, make_job):
     run = make_job(toy="steps=60")
-    start(workspace, run)
-    assert read_state(run).state == "queued"
+    with closed_machines(slurm):
+        start(workspace, run)
+        assert read_state(run).state == "queued"
     wait_for_state(run, "running")
     wait_until(lambda: read_job(run)["words"] in ("on n1", "on n2"), "the machine’s name")
     assert find_busy_run(workspace) == ""
