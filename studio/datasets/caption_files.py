@@ -17,6 +17,7 @@ from backends.contract.errors import DarkroomError
 from studio.datasets.index import hold_lock
 from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
+from studio.datasets.table import words_key
 
 MAX_CHARACTERS = 2000
 _MAX_FILE_BYTES = 64_000
@@ -123,11 +124,14 @@ def give_captions(store: DatasetStore, dataset_id: str, texts: dict[str, str]) -
         return {}
     given: dict[str, tuple[Picture | None, bool]] = {name: (None, False) for name in texts}
     with store.index(dataset_id).change() as rows:
-        for at, row in enumerate(rows):
+        keys = {key for name in texts for key in (words_key(name), words_key(name.removesuffix(".txt")))}
+        for row in {row.id: row for key in keys for row in rows.with_words_key(key)}.values():
             name = next((n for n in caption_names(row.name) if n in texts), None)
             if name is not None:
-                rows[at], kept = with_words_of_file(row, texts[name])
-                given[name] = (rows[at], kept)
+                changed, kept = with_words_of_file(row, texts[name])
+                if changed is not row:
+                    rows.put(changed)
+                given[name] = (changed, kept)
     add_waiting(store, dataset_id, {n: texts[n] for n, (picture, _) in given.items() if picture is None})
     return given
 

@@ -16,7 +16,7 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.rows import Picture, TextBy
-from studio.datasets.store import DatasetStore, find_picture
+from studio.datasets.store import DatasetStore, found_picture
 from studio.datasets.trigger import Place, with_trigger_word, without_trigger_word
 from studio.workspace import safe_id
 
@@ -72,8 +72,7 @@ def set_caption(
     clean = clean_caption(text)
     store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
-        row = find_picture(rows, picture_id)
-        at = next(n for n, one in enumerate(rows) if one is row)
+        row = found_picture(rows.get(picture_id), picture_id)
         if clean == row.text and (by == row.text_by or not clean):
             return row.version  # saving again what is there is no conflict
         if version is not None and version != row.version:
@@ -81,7 +80,7 @@ def set_caption(
         if by != "person" and row.text and row.text_by in ("person", "file"):
             raise CaptionConflict(f"“{row.name}” has words of your own; a captioner does not overwrite them.", row)
         source: TextBy = by if clean else ""
-        rows[at] = changed_copy(row, text=clean, text_by=source, version=row.version + 1)
+        rows.put(changed_copy(row, text=clean, text_by=source, version=row.version + 1))
         return row.version + 1
 
 
@@ -97,7 +96,7 @@ def set_trigger_word(store: DatasetStore, dataset_id: str, word: str, place: Pla
         raise DarkroomError("There is no trigger word yet. Write one, such as zog, then place it.", field="trigger_word")
     former = before.trigger_word if before.trigger_word.casefold() != word.casefold() else ""
     texts = {}
-    for row in store.pictures(dataset_id):
+    for row in store.index(dataset_id).rows():
         if (row.text or pids is not None) and (pids is None or row.id in pids):
             text = without_trigger_word(row.text, former) if former and place != "remove" else row.text
             texts[row.id] = with_trigger_word(text, word, place)
@@ -120,7 +119,7 @@ def preview_replace(
     pattern = _build_pattern(find, is_regex=regex, match_case=match_case)
     deadline = time.monotonic() + _REGEX_S
     changes = []
-    for row in store.pictures(dataset_id):
+    for row in store.index(dataset_id).rows():
         after, count = _substitute(pattern, replacement, row.text, is_regex=regex, left_s=deadline - time.monotonic())
         after = clean_caption(_tidy(after)) if count else row.text
         if after != row.text:
@@ -149,13 +148,14 @@ def change_captions(
     token = f"caption-{time.time_ns():x}-{secrets.token_hex(3)}"
     before = {}
     with store.index(dataset_id).change() as rows:
-        for at, row in enumerate(rows):
-            if row.id in clean:
-                source: TextBy = (by if by is not None else row.text_by or "person") if clean[row.id] else ""
-                if clean[row.id] == row.text and (by is None or source == row.text_by):
-                    continue
-                rows[at] = changed_copy(row, text=clean[row.id], text_by=source, version=row.version + 1)
-                before[row.id] = {"text": row.text, "by": row.text_by, "version": row.version + 1}
+        for row in (rows.get(picture_id) for picture_id in clean):
+            if row is None:
+                continue  # taken out meanwhile
+            source: TextBy = (by if by is not None else row.text_by or "person") if clean[row.id] else ""
+            if clean[row.id] == row.text and (by is None or source == row.text_by):
+                continue
+            rows.put(changed_copy(row, text=clean[row.id], text_by=source, version=row.version + 1))
+            before[row.id] = {"text": row.text, "by": row.text_by, "version": row.version + 1}
         (folder / ".undo").mkdir(exist_ok=True)
         files.write_json(folder / ".undo" / f"{token}.json", {"before": before, "trigger": trigger})
     return token
@@ -171,10 +171,10 @@ def undo(store: DatasetStore, dataset_id: str, token: str) -> int:
         raise DarkroomError("This can no longer be undone: it was undone already, or it is more than 30 days old.")
     count = 0
     with store.index(dataset_id).change() as rows:
-        for at, row in enumerate(rows):
-            old = step["before"].get(row.id)
-            if old and old["version"] == row.version:
-                rows[at] = changed_copy(row, text=old["text"], text_by=old["by"], version=row.version + 1)
+        for picture_id, old in step["before"].items():
+            row = rows.get(picture_id)
+            if row is not None and old["version"] == row.version:
+                rows.put(changed_copy(row, text=old["text"], text_by=old["by"], version=row.version + 1))
                 count += 1
     path.unlink(missing_ok=True)
     if step.get("trigger"):
@@ -186,7 +186,7 @@ def undo(store: DatasetStore, dataset_id: str, token: str) -> int:
 def count_words(store: DatasetStore, dataset_id: str, limit: int | None = None) -> list[WordCount]:
     """The words of all captions with the number of captions they stand in, the most frequent first; a, the, of... are left out."""
     found: dict[str, list[str]] = {}
-    for row in store.pictures(dataset_id):
+    for row in store.index(dataset_id).rows():
         for word in find_words(row.text):
             found.setdefault(word, []).append(row.id)
     counts = [WordCount(word, len(ids), ids) for word, ids in found.items()]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
+from studio.datasets.crew import work_through
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.measure import Measures, measure_picture, read_measures, write_measures
-from studio.datasets.pictures import PictureRefused, decode_picture
+from studio.datasets.index import PictureIndex
+from studio.datasets.look import Asked, Look, look_at
+from studio.datasets.measure import Measures
+from studio.datasets.measure_cache import read_measures, write_measures
 from studio.datasets.report import BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
 from studio.datasets.rows import ImageFile, Picture, with_measured
 from studio.datasets.store import DatasetStore
 from studio.datasets.tokens import load_counter
 
 __all__ = ["Finding", "Report", "check_dataset"]
+_PART = 500
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
 RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
@@ -103,53 +108,47 @@ class _Looked:
 
 
 def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None) -> _Looked:
-    folder, cache = store.workspace.dataset(dataset_id), store.workspace.cache
+    folder, cache, index = store.workspace.dataset(dataset_id), store.workspace.cache, store.index(dataset_id)
     buckets = compute_buckets(target.resolution, target.step)
-    looked, mended = _Looked(), dict[str, ImageFile]()
-    pictures = store.pictures(dataset_id)
-    for number, picture in enumerate(pictures, 1):
-        try:
-            images = [_verify(folder / image.file, image, cache) for image in picture.images]
-            changed = {now.id: now for now, known in zip(images, picture.images, strict=True) if now is not known}
-            mended |= changed
-            measures = [_measure(folder / image.file, image, cache) for image in images]
-            row = with_measured(picture, changed) if changed else picture
-            if row.missing:
+    looked, mended, new = _Looked(), dict[str, ImageFile](), dict[str, Measures]()
+    total = index.numbers().rows
+    results = work_through(partial(look_at, folder), _read_asked(index, cache), total, _say_crashed)
+    try:
+        for number, one in enumerate(results, 1):
+            mended |= one.changed
+            new |= one.measured
+            row = with_measured(one.row, one.changed) if one.changed else one.row
+            if one.refusal:
+                looked.broken[one.row.id] = (one.row, one.refusal)
+            elif row.missing:
                 looked.halves.append((number, row))
             else:
-                before = measures[0] if row.before is not None else None
-                looked.seen.append(replace(_place(row, buckets), measures=measures[-1], number=number, before=before))
-        except PictureRefused as refusal:
-            looked.broken[picture.id] = (picture, refusal.text)
-        if progress:
-            progress(number, len(pictures))
+                before = one.measures[0] if row.before is not None else None
+                looked.seen.append(replace(_place(row, buckets), measures=one.measures[-1], number=number, before=before))
+            if len(new) >= _PART:
+                write_measures(cache, new)
+                new.clear()
+            if progress:
+                progress(number, max(number, total))
+    finally:
+        results.close()
+        write_measures(cache, new)
     if mended:
-        with store.index(dataset_id).change() as rows:
-            rows[:] = [with_measured(row, mended) for row in rows]
+        with index.change() as rows:
+            for row in {row.id: row for image_id in mended for row in rows.with_image(image_id)}.values():
+                rows.put(with_measured(row, mended))
     return looked
 
 
-def _verify(path: Path, image: ImageFile, cache: Path) -> ImageFile:
-    """The image as its file is now. A file that is byte for byte as it was written has been decoded whole before."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        raise PictureRefused("Its file is gone. Remove the picture, or add it again.") from None
-    sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 == image.sha256:
-        return image
-    decoded = decode_picture(data).image
-    write_measures(cache, sha256, measure_picture(decoded))
-    return replace(image, sha256=sha256, width=decoded.width, height=decoded.height)
+def _read_asked(index: PictureIndex, cache: Path) -> Iterator[Asked]:
+    rows = index.rows()
+    while part := list(islice(rows, _PART)):
+        known = read_measures(cache, [image.sha256 for row in part for image in row.images])
+        yield from (Asked(row, tuple(known.get(image.sha256) for image in row.images)) for row in part)
 
 
-def _measure(path: Path, image: ImageFile, cache: Path) -> Measures:
-    """Its measures, taken again where the cache has none."""
-    measures = read_measures(cache, image.sha256)
-    if measures is None:
-        measures = measure_picture(decode_picture(path.read_bytes()).image)
-        write_measures(cache, image.sha256, measures)
-    return measures
+def _say_crashed(asked: Asked) -> Look:
+    return Look(asked.row, (), refusal="Its file brought the decoder down: it is damaged. Remove the picture, or add it again.")
 
 
 def _place(picture: Picture, buckets: list[Bucket]) -> Seen:

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backends.contract.errors import DarkroomError
-from studio.datasets.index import METADATA
-from studio.datasets.rows import Picture
+from studio.datasets.rows import METADATA, Picture
 from studio.datasets.store import DatasetStore
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

@@ -12,7 +12,7 @@ from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetInfo
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
-_UNMEASURED = Measures(0, 0, [0] * 192, 1.0, 128.0, 50.0, 200.0)
+_UNMEASURED = Measures(0, 0, bytes(192), 1.0, 128.0, 50.0, 200.0)
 
 
 @dataclass(frozen=True)

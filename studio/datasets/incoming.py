@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
-from studio.datasets.measure import measure_picture, write_measures
+from studio.datasets.crew import work_through
+from studio.datasets.measure import Measures, measure_picture
+from studio.datasets.measure_cache import write_measures
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.pictures import MAX_BYTES, decode_picture, encode_png
 from studio.datasets.rows import ImageFile
 from studio.datasets.store import DatasetStore, explain_disk
 
-BATCH = 32
-_MAX_THREADS = 4  # a picture of 50 megapixels takes half a gigabyte while it is decoded and written
+BATCH = 256
+_ID = 24  # letters of a picture's id: the hash of the file as it came
 _SILENT = {"thumbs.db", "desktop.ini", ".ds_store"}
 
 
@@ -47,82 +48,88 @@ class Found:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of one picture file: the id of its content, and the picture, or why it was refused, or neither where it was known."""
+    """What came of one picture file: the picture, or why it was refused. One that is here already is known and not kept again."""
 
     file: Found
-    image_id: str
     image: ImageFile | None = None
     note: str = ""
     refusal: str = ""
+    is_known: bool = False
+    measures: Measures | None = None
 
 
-def keep_images(store: DatasetStore, dataset_id: str, batch: Sequence[Found], known: Collection[str]) -> list[Taken]:
-    """Decodes and keeps every picture of the batch whose content is not in `known`; in the order in which they were given.
+def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found]) -> Iterator[list[Taken]]:
+    """Decodes and keeps every picture whose content is not here yet; in the order in which they were given, some at a time.
 
-    Several are worked on at a time: decoding keeps the cores busy while a disk says that it has written. What comes back lasts.
+    What comes back lasts: it is on the disk before anybody names it.
     """
-    kept: dict[str, tuple[ImageFile | None, str, str]] = {}
-    guard = threading.Lock()
-
-    def take(file: Found) -> Taken:
+    folder = store.workspace.dataset(dataset_id)
+    with store.index(dataset_id).finding() as find:
+        asked = (_ask(find, file) for file in found)
+        results = work_through(partial(take_image, folder, store.workspace.cache), asked, len(found), _say_crashed)
         try:
-            data, image_id = _read_bytes(file)
-        except DarkroomError as refusal:
-            return Taken(file, "", refusal=refusal.text)
-        with guard:
-            if image_id in known or image_id in kept:
-                return Taken(file, image_id)
-            kept[image_id] = (None, "", "")  # ours to decode
-        try:
-            kept[image_id] = (*_keep_image(store, dataset_id, file.name, data, image_id), "")
-        except DarkroomError as refusal:
-            kept[image_id] = (None, "", refusal.text)
-        return Taken(file, image_id)
-
-    threads = min(_MAX_THREADS, os.cpu_count() or 1, len(batch))
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            taken = list(pool.map(take, batch))
-    else:
-        taken = [take(file) for file in batch]
-    if any(image for image, _, _ in kept.values()):
-        try:
-            for part in (".originals", "images"):
-                files.sync_folder(store.workspace.dataset(dataset_id) / part)
-        except OSError as error:
-            kept = {image_id: (None, "", explain_disk(error).text) for image_id in kept}
-    return [_with_kept(one, *kept[one.image_id]) if one.image_id in kept else one for one in taken]
+            while batch := list(islice(results, BATCH)):
+                write_measures(store.workspace.cache, {t.image.sha256: t.measures for t in batch if t.image and t.measures})
+                yield _synced(folder, batch)
+        finally:
+            results.close()
 
 
-def _with_kept(one: Taken, image: ImageFile | None, note: str, refusal: str) -> Taken:
-    return replace(one, image=image and replace(image, name=one.file.name), note=note, refusal=refusal)
-
-
-def _read_bytes(file: Found) -> tuple[bytes, str]:
-    """What is in the file, and the id that this content has."""
+def _ask(find: Callable[[str], ImageFile | None], file: Found) -> Found | Taken:
+    """The file, or what came of it where that is plain without decoding: it is too large, or it is here."""
     size = file.path.stat().st_size
     if size > MAX_BYTES:
-        raise DarkroomError(f"The file has {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken. Make it smaller.")
+        reason = f"The file has {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken. Make it smaller."
+        return Taken(file, refusal=reason)
+    with file.path.open("rb") as content:
+        known = find(hashlib.file_digest(content, "sha256").hexdigest()[:_ID])
+    return file if known is None else Taken(file, replace(known, name=file.name), is_known=True)
+
+
+def take_image(folder: Path, cache: Path, asked: Found | Taken) -> Taken:
+    """Decodes one picture file and keeps it: the original, the training copy, a thumbnail; with its measures."""
+    if isinstance(asked, Taken):
+        return asked
+    try:
+        return _keep_image(folder, cache, asked)
+    except DarkroomError as refusal:
+        return Taken(asked, refusal=refusal.text)
+
+
+def _say_crashed(asked: Found | Taken) -> Taken:
+    if isinstance(asked, Taken):
+        return asked
+    return Taken(asked, refusal="The file brought the decoder down: it is damaged. Save it anew with another program, then add it again.")
+
+
+def _synced(folder: Path, batch: list[Taken]) -> list[Taken]:
+    """The batch, whose files now have their names for good; where the disk does not take that, nothing of it is kept."""
+    if any(taken.measures for taken in batch):
+        try:
+            for part in (".originals", "images"):
+                files.sync_folder(folder / part)
+        except OSError as error:
+            text = explain_disk(error).text
+            return [Taken(taken.file, refusal=text) if taken.measures else taken for taken in batch]
+    return batch
+
+
+def _keep_image(folder: Path, cache: Path, file: Found) -> Taken:
     data = file.path.read_bytes()
-    return data, hashlib.sha256(data).hexdigest()[:24]
-
-
-def _keep_image(store: DatasetStore, dataset_id: str, name: str, data: bytes, image_id: str) -> tuple[ImageFile, str]:
-    """Decodes a picture and keeps it: the original, the training copy, a thumbnail and its measures; what is worth knowing about it."""
+    image_id = hashlib.sha256(data).hexdigest()[:_ID]
     decoded = decode_picture(data)
-    folder = store.workspace.dataset(dataset_id)
     copy = encode_png(decoded.image)
     sha256 = hashlib.sha256(copy).hexdigest()
     try:
         files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data, sync_parent=False)
         files.write_bytes(folder / "images" / f"{image_id}.png", copy, sync_parent=False)
         if max(decoded.image.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
-            thumbnails.write_thumbnail(store.workspace.cache, decoded.image, sha256, max(thumbnails.SIZES))
-        write_measures(store.workspace.cache, sha256, measure_picture(decoded.image))
+            thumbnails.write_thumbnail(cache, decoded.image, sha256, max(thumbnails.SIZES))
     except OSError as error:
         raise explain_disk(error) from None
     width, height = decoded.image.size
-    return ImageFile(image_id, name, f"images/{image_id}.png", width, height, len(data), sha256), " ".join(decoded.notes)
+    image = ImageFile(image_id, file.name, f"images/{image_id}.png", width, height, len(data), sha256)
+    return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.image))
 
 
 def clean_name(name: str) -> str:

@@ -1,20 +1,32 @@
-"""metadata.jsonl: the one list of a data set's pictures (or edit pairs) and their words, by many at once."""
+"""The rows of a data set: read in parts, by id, by what they miss or say; changed by one writer at a time, all or nothing."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import threading
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from backends.contract import files
-from backends.contract.errors import DarkroomError
-from studio.datasets.rows import Picture, from_plain, to_plain
+from studio.datasets.changes import Changes
+from studio.datasets.legacy import take_over
+from studio.datasets.names import fold_name
+from studio.datasets.rows import METADATA, ImageFile, Picture
+from studio.datasets.table import IMAGE_COLUMNS, SELECT, TABLE, from_table, open_table
 
-METADATA = "metadata.jsonl"
+_PART = 500
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come."""
+
+    rows: int
+    captions: int
+    incomplete: int
+    awaited: int
 
 
 @contextmanager
@@ -29,90 +41,111 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 class PictureIndex:
-    """The rows of one data set, in the order in which they came."""
+    """The rows of one data set, in the order in which they came. Nothing of them is kept in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / METADATA
-        self._stamp: tuple[int, int] | None = None
-        self._rows: tuple[Picture, ...] = ()
-        self._shown: tuple[Picture, ...] = ()
-        self._guard = threading.Lock()
+        self.path = folder / TABLE
 
-    def read(self) -> tuple[Picture, ...]:
-        """All rows of which a picture is there; the file is read again only when somebody changed it.
+    def rows(self, *, offset: int = 0, limit: int | None = None) -> Iterator[Picture]:
+        """The rows of which a picture is there. They are fetched in parts: a writer need not wait until all are read."""
+        place, left = -1, limit
+        while left is None or left > 0:
+            wanted = _PART if left is None else min(_PART, left)
+            with self._read() as table:
+                if offset:  # once: from there on the places lead
+                    sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
+                    before = table.execute(sql, (offset - 1,)).fetchone()
+                    if before is None:
+                        return
+                    place, offset = before[0], 0
+                sql = f"{SELECT} WHERE rows.place > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+                part = table.execute(sql, (place, wanted)).fetchall()
+            yield from map(from_table, part)
+            if len(part) < wanted:
+                return
+            place = part[-1][0]
+            left = None if left is None else left - len(part)
 
-        Raises:
-            DarkroomError: When a line of metadata.jsonl is not a picture; names the line.
-        """
-        self._read_all()
-        return self._shown
+    def get(self, row_id: str) -> Picture | None:
+        """The row of this id."""
+        with self._read() as table:
+            found = table.execute(f"{SELECT} WHERE rows.id = ?", (row_id,)).fetchone()
+        return from_table(found) if found else None
 
-    def count_awaited(self) -> int:
-        """Pairs that a list names and of which neither picture has come."""
-        return len(self._read_all()) - len(self._shown)
+    def named(self, name: str) -> Picture | None:
+        """The row of this name, in any case of letters."""
+        with self._read() as table:
+            found = table.execute(f"{SELECT} WHERE rows.folded = ?", (fold_name(name),)).fetchone()
+        return from_table(found) if found else None
+
+    def image(self, image_id: str) -> ImageFile | None:
+        """The file of this id: a picture, or a side of a pair."""
+        with self.finding() as find:
+            return find(image_id)
 
     @contextmanager
-    def change(self) -> Iterator[list[Picture]]:
-        """All rows as a list to change; on leaving without an exception the file is replaced in one step."""
-        with hold_lock(self.folder / ".lock"):
-            before = self._read_all()
-            rows = list(before)
-            yield rows
-            if tuple(rows) != before:
-                self._write(tuple(rows), before)
+    def finding(self) -> Iterator[Callable[[str], ImageFile | None]]:
+        """`image`, for thousands of ids."""
+        sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ? AND file <> '' LIMIT 1"
+        with self._read() as table:
 
-    def _read_all(self) -> tuple[Picture, ...]:
-        with self._guard:
-            stamp = self._now()
-            if stamp != self._stamp:
-                self._keep(_parse(self.path) if stamp else (), stamp)
-            return self._rows
+            def find(image_id: str) -> ImageFile | None:
+                found = table.execute(sql, (image_id,)).fetchone()
+                return ImageFile(*found) if found else None
 
-    def _keep(self, rows: tuple[Picture, ...], stamp: tuple[int, int] | None) -> None:
-        waiting = any(row.missing == "both" for row in rows)
-        self._rows = rows
-        self._shown = tuple(row for row in rows if row.missing != "both") if waiting else rows
-        self._stamp = stamp
+            yield find
 
-    def _write(self, rows: tuple[Picture, ...], before: tuple[Picture, ...]) -> None:
-        last = self._now()
-        # Among thousands of rows one has changed: the other lines are taken over as they stand.
-        lines = self.path.read_bytes().splitlines() if last else []
-        known = {id(row): line for row, line in zip(before, lines, strict=True)} if len(lines) == len(before) else {}
-        files.write_bytes(self.path, b"".join((known.get(id(row)) or _line(row)) + b"\n" for row in rows))
-        status = self.path.stat()
-        if last and status.st_mtime_ns <= last[0]:
-            # The clock of a file system is coarse: two changes within a tick would look like none to other readers.
-            os.utime(self.path, ns=(status.st_atime_ns, last[0] + 1_000_000))
-        with self._guard:
-            self._keep(rows, self._now())
+    def numbers(self) -> Numbers:
+        """How many rows there are, of each kind."""
+        with self._read() as table:
+            (total,) = table.execute("SELECT count(*) FROM rows").fetchone()
+            missing = dict(table.execute("SELECT missing, count(*) FROM rows WHERE missing <> '' GROUP BY missing"))
+            (silent,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
+        awaited = missing.pop("both", 0)
+        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited)
 
-    def _now(self) -> tuple[int, int] | None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_mtime_ns, status.st_size
+    def changed(self) -> int:
+        """A number that grows with every change."""
+        with self._read() as table:
+            return int(table.execute("SELECT changed FROM counter").fetchone()[0])
 
+    def changed_since(self, number: int) -> Iterator[Picture]:
+        """The rows that are new or other than they were when `changed` said this number."""
+        place = -1
+        while True:
+            with self._read() as table:
+                sql = f"{SELECT} WHERE rows.changed > ? AND rows.place > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+                part = table.execute(sql, (number, place, _PART)).fetchall()
+            yield from map(from_table, part)
+            if len(part) < _PART:
+                return
+            place = part[-1][0]
 
-def _line(row: Picture) -> bytes:
-    return json.dumps(to_plain(row), ensure_ascii=False).encode("utf-8", "replace")
+    @contextmanager
+    def change(self) -> Iterator[Changes]:
+        """All rows, to look up and to change; on leaving without an exception all of it has happened, else nothing.
 
+        Raises:
+            DarkroomError: When the table is damaged, or the disk does not take it.
+        """
+        with hold_lock(self.folder / ".lock"), open_table(self.path) as table:
+            self._take_over(table)
+            table.execute("BEGIN IMMEDIATE")
+            table.execute("UPDATE counter SET changed = changed + 1")
+            (number,) = table.execute("SELECT changed FROM counter").fetchone()
+            changes = Changes(table, number)
+            yield changes
+            table.execute("COMMIT" if changes.count else "ROLLBACK")
 
-def _parse(path: Path) -> tuple[Picture, ...]:
-    rows: list[Picture] = []
-    text = path.read_text("utf-8", errors="replace")
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            rows.append(_picture(line, number, path))
-    return tuple(rows)
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        if (self.folder / METADATA).is_file():
+            with hold_lock(self.folder / ".lock"), open_table(self.path) as table:
+                self._take_over(table)
+        with open_table(self.path) as table:
+            yield table
 
-
-def _picture(line: str, number: int, path: Path) -> Picture:
-    try:
-        return from_plain(json.loads(line))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DarkroomError(
-            f"Line {number} of {path} cannot be read ({type(error).__name__}: {error}). Mend or remove this line; the others are untouched."
-        ) from None
+    def _take_over(self, table: sqlite3.Connection) -> None:
+        if (self.folder / METADATA).is_file():
+            take_over(self.folder / METADATA, table)

@@ -9,7 +9,8 @@ from pathlib import Path
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, ingest_pairs
 from studio.datasets.archive import unpack_zip
-from studio.datasets.incoming import BATCH, Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
+from studio.datasets.incoming import Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
+from studio.datasets.index import PictureIndex
 from studio.datasets.pair_names import looks_like_pairs
 from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore
@@ -82,14 +83,13 @@ def _guess_kind(found: list[Found]) -> str:
 def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
     kinds = {f.name: kind_of(f) for f in found}
     captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] in ("caption", "list")])
-    known = {p.id: p.name for p in store.pictures(dataset_id)}
+    index = store.index(dataset_id)
     pictures = [f for f in found if kinds[f.name] == "picture"]
     taken: list[Outcome] = []
-    for start in range(0, len(pictures), BATCH):
-        batch: list[Picture] = []
-        for one in keep_images(store, dataset_id, pictures[start : start + BATCH], known):
-            taken.append(_lay(one, known, batch, captions))
-        taken = _commit(store, dataset_id, batch, taken)
+    for batch in keep_images(store, dataset_id, pictures):
+        new: dict[str, Picture] = {}
+        outcomes = [_lay(one, index, new, captions) for one in batch]
+        taken += _commit(store, dataset_id, list(new.values()), outcomes)
     accepted = {o.name for o in taken if o.accepted}
     spoken_for = {n for name in accepted for n in caption_files.caption_names(name)}
     loose = {name: text for name, text in captions.items() if name not in spoken_for}
@@ -107,17 +107,17 @@ def _commit(store: DatasetStore, dataset_id: str, batch: list[Picture], outcomes
     return [replace(o, reason=" ".join(filter(None, (o.reason, notes.pop(o.picture_id or "", ""))))) for o in outcomes]
 
 
-def _lay(one: Taken, known: dict[str, str], batch: list[Picture], captions: dict[str, str]) -> Outcome:
+def _lay(one: Taken, index: PictureIndex, batch: dict[str, Picture], captions: dict[str, str]) -> Outcome:
     """Puts a picture that is new into the batch, with the caption that came along."""
     name, image = one.file.name, one.image
-    if one.image_id in known:
-        return Outcome(name, False, None, f"It is already here as “{known[one.image_id]}”. The same picture twice would count double.")
     if image is None:
         return Outcome(name, False, None, one.refusal)
-    known[image.id] = name
+    twin = batch.get(image.id) or index.get(image.id)
+    if twin:
+        return Outcome(name, False, None, f"It is already here as “{twin.name}”. The same picture twice would count double.")
     text = caption_files.choose_caption(captions, name)
     by: TextBy = "file" if text else ""
-    batch.append(Picture(image.id, name, image.file, image.width, image.height, image.bytes, text, by, 1, image.sha256))
+    batch[image.id] = Picture(image.id, name, image.file, image.width, image.height, image.bytes, text, by, 1, image.sha256)
     return Outcome(name, True, image.id, one.note)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from dataclasses import replace
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, pair_lists
-from studio.datasets.incoming import BATCH, Found, Outcome, Taken, keep_images, kind_of, refuse_kind
+from studio.datasets.incoming import Found, Outcome, Taken, keep_images, kind_of, refuse_kind
 from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import Spot, read_spot
-from studio.datasets.rows import ImageFile, Picture, Side
+from studio.datasets.rows import Picture, Side
 from studio.datasets.store import DatasetStore
 
 Texts = dict[str, str]
@@ -33,8 +32,8 @@ def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> li
     words = _Words(texts | caption_files.read_waiting(store, dataset_id))
     pictures = sorted((f for f in found if kinds[f.name] == "picture"), key=lambda f: read_spot(f.name).side is None)
     taken: list[Outcome] = []
-    for start in range(0, len(pictures), BATCH):
-        taken += _take_batch(store, dataset_id, pictures[start : start + BATCH], words)
+    for batch in keep_images(store, dataset_id, pictures):
+        taken += _take_batch(store, dataset_id, batch, words)
     strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("zip", "other")]
     loose = {name: text for name, text in texts.items() if name not in words.used}
     told = [Outcome(name, True, None, "") for name in texts if name in words.used]
@@ -43,7 +42,7 @@ def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> li
 
 def ingest_side(store: DatasetStore, dataset_id: str, pair_id: str, side: Side, file: Found) -> Outcome:
     """Lays one picture on the free side of a pair."""
-    (taken,) = keep_images(store, dataset_id, [file], known=())
+    ((taken,),) = keep_images(store, dataset_id, [file])
     if taken.image is None:
         return Outcome(file.name, False, None, taken.refusal)
     try:
@@ -87,28 +86,26 @@ def _take_lists(store: DatasetStore, dataset_id: str, found: list[Found]) -> tup
     return outcomes, texts
 
 
-def _take_batch(store: DatasetStore, dataset_id: str, files: list[Found], words: _Words) -> list[Outcome]:
-    """Decodes some pictures, then lays them all in one change of the list."""
-    known = {image.id: image for row in store.pictures(dataset_id) for image in row.images}  # many pairs may share one picture
-    ready = keep_images(store, dataset_id, files, known)
+def _take_batch(store: DatasetStore, dataset_id: str, ready: list[Taken], words: _Words) -> list[Outcome]:
+    """Lays some pictures in one change of the list."""
     with store.index(dataset_id).change() as rows:
         desk = Desk(rows)
-        outcomes = [_lay(desk, one, known.get(one.image_id)) for one in ready]
-        changed = {row.id: words.find(row) for row in desk.close() if not row.text}
-        for at, row in enumerate(rows):
-            if changed.get(row.id):
-                rows[at] = caption_files.with_words_of_file(row, changed[row.id])[0]
+        outcomes = [_lay(desk, one) for one in ready]
+        for row in desk.close():
+            text = "" if row.text else words.find(row)
+            if text:
+                rows.put(caption_files.with_words_of_file(row, text)[0])
     return outcomes
 
 
-def _lay(desk: Desk, taken: Taken, known: ImageFile | None) -> Outcome:
-    image = taken.image or (known and replace(known, name=taken.file.name))
-    if image is None:
-        return Outcome(taken.file.name, False, None, taken.refusal)
+def _lay(desk: Desk, taken: Taken) -> Outcome:
+    name = taken.file.name
+    if taken.image is None:
+        return Outcome(name, False, None, taken.refusal)
     try:
-        return Outcome(image.name, True, desk.put(image).id, taken.note)
+        return Outcome(name, True, desk.put(taken.image).id, taken.note)
     except DarkroomError as refusal:
-        return Outcome(image.name, False, None, refusal.text)
+        return Outcome(name, False, None, refusal.text)
 
 
 class _Words:
@@ -140,10 +137,13 @@ def _give_loose(store: DatasetStore, dataset_id: str, texts: Texts) -> list[Outc
         return []
     words, kept = _Words(texts), []
     with store.index(dataset_id).change() as rows:
-        for at, row in enumerate(rows):
+        keys = dict.fromkeys(read_spot(name).key for name in texts)
+        for row in {row.id: row for key in keys for row in rows.with_words_key(key)}.values():
             text = words.find(row)
             if text:
-                rows[at], is_kept = caption_files.with_words_of_file(row, text)
+                changed, is_kept = caption_files.with_words_of_file(row, text)
+                if changed is not row:
+                    rows.put(changed)
                 kept += [row] if is_kept else []
     caption_files.add_waiting(store, dataset_id, {n: t for n, t in texts.items() if n not in words.used})
     waits = "No pair has this name yet. The instruction waits for it."

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from backends.contract import files
-
-VERSION = 1
 _SIDE = 256
+_TINY = 8 * 8 * 3
+_LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measures:
     """`dhash` and `mirrored_dhash`: 128 bits of which neighbour is brighter, across and down; `tiny`: 8 x 8 RGB means, 0-255.
 
@@ -26,11 +23,22 @@ class Measures:
 
     dhash: int
     mirrored_dhash: int
-    tiny: list[int]
+    tiny: bytes
     sharpness: float
     brightness: float
     contrast: float
     colours: float
+
+    def to_bytes(self) -> bytes:
+        """256 bytes, from which `from_bytes` makes the same again."""
+        hashes = (number.to_bytes(16, "big") for number in (self.dhash, self.mirrored_dhash))
+        return _LAYOUT.pack(*hashes, self.tiny, self.sharpness, self.brightness, self.contrast, self.colours)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Measures:
+        """The measures that `to_bytes` wrote."""
+        dhash, mirrored, *rest = _LAYOUT.unpack(data)
+        return cls(int.from_bytes(dhash, "big"), int.from_bytes(mirrored, "big"), *rest)
 
 
 def measure_picture(image: Image.Image) -> Measures:
@@ -43,7 +51,7 @@ def measure_picture(image: Image.Image) -> Measures:
     return Measures(
         dhash=compute_dhash(small),
         mirrored_dhash=compute_dhash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-        tiny=[int(v) for v in np.asarray(tiny).reshape(-1)],
+        tiny=np.asarray(tiny).tobytes(),
         sharpness=round(compute_sharpness(grey), 4),
         brightness=round(float(grey.mean()), 2),
         contrast=round(float(grey.std()), 2),
@@ -73,24 +81,3 @@ def compute_sharpness(grey: np.ndarray) -> float:
     laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
     low, high = np.percentile(grey, (1, 99))
     return float(np.percentile(np.abs(laplacian), 99.5) / max(16.0, high - low))
-
-
-def measures_path(cache: Path, sha256: str) -> Path:
-    """Where the measures of a training copy lie."""
-    return cache / "measures" / sha256[:2] / f"{sha256}.v{VERSION}.json"
-
-
-def write_measures(cache: Path, sha256: str, measures: Measures) -> None:
-    """Keeps measures under the content they were taken from."""
-    path = measures_path(cache, sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_text(path, json.dumps(vars(measures)), lasting=False)
-
-
-def read_measures(cache: Path, sha256: str) -> Measures | None:
-    """Measures that were kept, or None where they are missing or damaged."""
-    value: Any = files.read_json(measures_path(cache, sha256))
-    try:
-        return Measures(**value)
-    except TypeError:
-        return None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
-from studio.datasets.pair_desk import Desk
-from studio.datasets.pair_names import COLUMNS, file_key, find_columns, read_spot, same_file
-from studio.datasets.rows import SIDES, ImageFile, Side
+from studio.datasets.pair_desk import Desk, is_unclaimed, sides_of
+from studio.datasets.pair_names import COLUMNS, find_columns, read_spot, same_file
+from studio.datasets.rows import SIDES, ImageFile, Picture, Side
 
 
 @dataclass(frozen=True)
@@ -56,74 +55,44 @@ def settle(desk: Desk, entries: list[Entry]) -> tuple[int, dict[str, str]]:
     Returns:
         How many pairs keep a person's own words, and what cannot be: name of a file -> reason.
     """
-    named = _Named(desk)
     kept, refused = 0, {}
     for entry in entries:
-        at, refusal = _settle(desk, entry, named)
+        row, refusal = _settle(desk, entry)
         if refusal:
             refused[entry.after] = refusal
-        named.note(at)
-        kept += desk.give(at, entry.text)
+        kept += desk.give(row, entry.text)
     return kept, refused
 
 
-class _Named:
-    """Rows and pictures by the names of their files."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._after: dict[str, list[int]] = defaultdict(list)
-        self._halves: dict[tuple[Side, str], list[int]] = defaultdict(list)
-        self._images: dict[tuple[Side, str], dict[str, ImageFile]] = defaultdict(dict)
-        for at in range(len(desk.rows)):
-            self.note(at)
-
-    def note(self, at: int) -> None:
-        """Takes a row in that is new or has changed."""
-        for side, image in self._desk.sides(at).items():
-            key = file_key(image.name)
-            if side == "after" and image.name:
-                self._after[key].append(at)
-            if image.file:
-                self._images[side, key].setdefault(image.id, image)
-                if self._desk.is_unclaimed(at):
-                    self._halves[side, key].append(at)
-
-    def find_row(self, entry: Entry) -> int | None:
-        """The row that has, or waits for, both files."""
-        for at in self._after.get(file_key(entry.after), []):
-            sides = self._desk.sides(at)
-            if same_file(sides["after"].name, entry.after) and same_file(sides["before"].name, entry.before):
-                return at
-        return None
-
-    def find_half(self, side: Side, name: str) -> int | None:
-        """A half with this file that waits for no other one by name."""
-        for at in self._halves.get((side, file_key(name)), []):
-            if self._desk.is_unclaimed(at) and same_file(self._desk.sides(at)[side].name, name):
-                return at
-        return None
-
-    def find_image(self, side: Side, name: str) -> ImageFile:
-        """The picture of this name, or the name alone."""
-        images = self._images.get((side, file_key(name)), {}).values()
-        return next((image for image in images if same_file(image.name, name)), ImageFile(name=name))
-
-
-def _settle(desk: Desk, entry: Entry, named: _Named) -> tuple[int, str]:
+def _settle(desk: Desk, entry: Entry) -> tuple[Picture, str]:
     """The row of an entry, found, made of halves or made anew; and why a picture that is here cannot be laid on it."""
-    row = named.find_row(entry)
+    row = _find_row(desk, entry)
     if row is not None:
         return row, ""
-    left, right = (named.find_half(side, entry.name(side)) for side in SIDES)
-    at = next((half for half in (left, right) if half is not None), None)
-    if at is None:
-        at = desk.add(read_spot(entry.after).label)
+    halves = [half for half in (_find_half(desk, side, entry.name(side)) for side in SIDES) if half is not None]
+    row = halves[0] if halves else desk.add(read_spot(entry.after).label)
     try:
-        if left is not None and right is not None:
-            desk.join(left, right)
+        if len(halves) == len(SIDES):
+            row = desk.join(*halves)
         for side in SIDES:
-            desk.expect(at, side, named.find_image(side, entry.name(side)))
+            row = desk.expect(row, side, _find_image(desk, side, entry.name(side)))
     except DarkroomError as error:
-        return at, error.text
-    return at, ""
+        return desk.rows.get(row.id) or row, error.text
+    return row, ""
+
+
+def _find_row(desk: Desk, entry: Entry) -> Picture | None:
+    """The row that has, or waits for, both files."""
+    rows = desk.rows.with_file(entry.after, "after")
+    return next((row for row in rows if row.before and row.before.name and same_file(row.before.name, entry.before)), None)
+
+
+def _find_half(desk: Desk, side: Side, name: str) -> Picture | None:
+    """A half with this file that waits for no other one by name."""
+    return next((row for row in desk.rows.with_file(name, side, awaited=False) if is_unclaimed(row)), None)
+
+
+def _find_image(desk: Desk, side: Side, name: str) -> ImageFile:
+    """The picture of this name, or the name alone."""
+    found = desk.rows.with_file(name, side, awaited=False)
+    return sides_of(found[0])[side] if found else ImageFile(name=name)

@@ -102,9 +102,13 @@ def same_file(came: str, expected: str) -> bool:
     return one[-shorter:] == other[-shorter:]
 
 
-def file_key(name: str) -> str:
-    """The last part of a name, as `same_file` compares it."""
-    return fold_name(name).rsplit("/", 1)[-1]
+def path_key(name: str) -> str:
+    """The parts of a name from the last to the first, each with a `/` behind it.
+
+    Two names are the same file (see `same_file`) where the key of one begins with the key of the other, so that a sorted list of
+    keys finds all of them without looking at the others.
+    """
+    return "".join(f"{part}/" for part in reversed(fold_name(name).split("/")))
 
 
 def _spot(above: list[str], rest: list[str], side: Side | None, plain: bool) -> Spot:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.changes import Changes
 from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import read_spot
 from studio.datasets.rows import ImageFile, Picture, with_sides
@@ -18,16 +19,14 @@ _LOOSE = re.compile(r"[\W_]+")
 def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] | None = None) -> str:
     """Makes before of after and after of before, of these pairs or of all; the words stay. The token undoes it."""
     store.workspace.dataset(dataset_id)
-    wanted = None if pair_ids is None else set(pair_ids)
     with store.index(dataset_id).change() as rows:
-        chosen = [row for row in rows if wanted is None or row.id in wanted]
-        lost = (wanted or set()) - {row.id for row in chosen}
-        if lost or not chosen:
+        chosen = list(rows.rows()) if pair_ids is None else [row for row in map(rows.get, dict.fromkeys(pair_ids)) if row is not None]
+        if not chosen or (pair_ids is not None and len(chosen) < len(set(pair_ids))):
             raise DarkroomError("There is no such pair in this data set. It may have been removed.")
         token = store.remember(dataset_id, "swap", rows, chosen)
-        for at, row in enumerate(rows):
-            if (wanted is None or row.id in wanted) and row.before is not None and row.after is not None:
-                rows[at] = with_sides(row, row.after, row.before)
+        for row in chosen:
+            if row.before is not None and row.after is not None:
+                rows.put(with_sides(row, row.after, row.before))
     return token
 
 
@@ -41,15 +40,13 @@ def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:
     """
     store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
-        before = list(rows)
-        joins = [(left, right) for left, right in _find_matches(rows) if _same_size(rows[left], rows[right])]
+        joins = [(left, right) for left, right in _find_matches(rows) if _same_size(left, right)]
         if not joins:
             raise DarkroomError("No two of the waiting pictures have one name. Drop a missing picture on its place, or remove the rest.")
-        token = store.remember(dataset_id, "match", before, [before[at] for join in joins for at in join])
+        token = store.remember(dataset_id, "match", rows, [half for join in joins for half in join])
         desk = Desk(rows)
         for left, right in joins:
             desk.join(left, right)
-        desk.close()
     return len(joins), token
 
 
@@ -57,10 +54,9 @@ def forget_awaited(store: DatasetStore, dataset_id: str) -> int:
     """Takes out the pairs that a list names and of which neither picture has come; says how many."""
     store.workspace.dataset(dataset_id)
     with store.index(dataset_id).change() as rows:
-        kept = [row for row in rows if row.missing != "both"]
-        count = len(rows) - len(kept)
-        rows[:] = kept
-    return count
+        awaited = rows.missing("both")
+        rows.remove([row.id for row in awaited])
+    return len(awaited)
 
 
 def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
@@ -106,21 +102,18 @@ def _sizes(row: Picture) -> str:
     return "" if one == other else f"the first is {one} before and {other} after"
 
 
-def _find_matches(rows: Sequence[Picture]) -> list[tuple[int, int]]:
-    lefts, rights = (
-        {key: at for key, at in _loose_keys(rows, side).items() if at is not None} for side in ("after", "before")
-    )  # a half that lacks `after` is a left one
-    return sorted((lefts[key], rights[key]) for key in lefts.keys() & rights.keys())
+def _find_matches(rows: Changes) -> list[tuple[Picture, Picture]]:
+    lefts, rights = _by_loose_key(rows.missing("after")), _by_loose_key(rows.missing("before"))
+    return [(left, right) for key, left in lefts.items() if left and (right := rights.get(key))]
 
 
-def _loose_keys(rows: Sequence[Picture], missing: str) -> dict[str, int | None]:
-    """Places of halves by the bare letters and digits of their name; None where several have the same."""
-    keys: dict[str, int | None] = {}
-    for at, row in enumerate(rows):
-        if row.missing == missing:
-            spot = read_spot(row.images[0].name)
-            key = _LOOSE.sub("", spot.key.rsplit("/", 1)[-1])
-            keys[key] = None if key in keys else at
+def _by_loose_key(halves: Sequence[Picture]) -> dict[str, Picture | None]:
+    """Halves by the bare letters and digits of their name; None where several have the same."""
+    keys: dict[str, Picture | None] = {}
+    for row in halves:
+        spot = read_spot(row.images[0].name)
+        key = _LOOSE.sub("", spot.key.rsplit("/", 1)[-1])
+        keys[key] = None if key in keys else row
     return keys
 
 

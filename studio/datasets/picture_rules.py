@@ -233,7 +233,8 @@ def compute_background_difference(facts: Facts) -> float:
         return 0.0
     rim = np.ones((8, 8), bool)
     rim[1:-1, 1:-1] = False
-    tiny = np.array([s.measures.tiny for s in facts.seen[:200]], np.float32).reshape(-1, 8, 8, 3)[:, rim].mean(axis=1)
+    cells = np.frombuffer(b"".join(s.measures.tiny for s in facts.seen[:200]), np.uint8)
+    tiny = cells.astype(np.float32).reshape(-1, 8, 8, 3)[:, rim].mean(axis=1)
     pairs = itertools.combinations(range(len(tiny)), 2)
     return float(np.median([np.abs(tiny[a] - tiny[b]).mean() for a, b in pairs]))
 

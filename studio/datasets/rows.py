@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 TextBy = Literal["", "file", "captioner", "draft", "person"]
 Side = Literal["before", "after"]
+METADATA = "metadata.jsonl"
 SIDES: tuple[Side, Side] = ("before", "after")
 
 

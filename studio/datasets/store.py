@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from typing import Any
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
+from studio.datasets.changes import Changes
 from studio.datasets.index import PictureIndex, hold_lock
-from studio.datasets.names import fold_name, free_name
+from studio.datasets.names import free_name
 from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, with_sides
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
 __all__ = ["DatasetInfo", "DatasetStore", "Picture"]
-MAX_PICTURES = 20_000
+MAX_PICTURES = 100_000
 KINDS = ("pictures", "pairs")
 Pictures = list[Picture]  # the method `list` hides the builtin inside the class
 _log = logging.getLogger(__name__)
@@ -95,15 +96,17 @@ class DatasetStore:
         """Name and numbers of one data set."""
         folder = self.workspace.dataset(dataset_id)
         head = self._head(folder)
-        rows = self.index(dataset_id).read()
+        index = self.index(dataset_id)
+        numbers = index.numbers()
+        first = next(index.rows(limit=1), None)
         return DatasetInfo(
             id=dataset_id,
             **head,
-            num_pictures=len(rows),
-            num_captions=sum(bool(p.text) for p in rows),
-            cover=rows[0].face if rows else None,
-            num_incomplete=sum(bool(p.missing) for p in rows) if head["kind"] == "pairs" else 0,
-            num_awaited=self.index(dataset_id).count_awaited(),
+            num_pictures=numbers.rows,
+            num_captions=numbers.captions,
+            cover=first.face if first else None,
+            num_incomplete=numbers.incomplete,
+            num_awaited=numbers.awaited,
         )
 
     def update(
@@ -130,7 +133,7 @@ class DatasetStore:
         if kind not in KINDS:
             raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
         with hold_lock(folder / ".lock"):
-            if self.index(dataset_id).read() and self._head(folder)["kind"] != kind:
+            if self.index(dataset_id).numbers().rows and self._head(folder)["kind"] != kind:
                 raise DarkroomError("Its kind can be changed only while nothing is in it. Begin another data set.", field="kind")
             files.write_json(folder / "dataset.json", (files.read_json(folder / "dataset.json") or {}) | {"kind": kind})
 
@@ -153,10 +156,9 @@ class DatasetStore:
         shutil.rmtree(grave, ignore_errors=True)
 
     def pictures(self, dataset_id: str, offset: int = 0, limit: int | None = None) -> Pictures:
-        """Its pictures in the order in which they came, from `offset` on, at most `limit`."""
+        """Its pictures in the order in which they came, from `offset` on, at most `limit`. Of many take `index(...).rows()`."""
         self.workspace.dataset(dataset_id)
-        rows = self.index(dataset_id).read()
-        return list(rows[offset:] if limit is None else rows[offset : offset + limit])
+        return list(self.index(dataset_id).rows(offset=offset, limit=limit))
 
     def picture(self, dataset_id: str, picture_id: str) -> Picture:
         """One picture.
@@ -165,7 +167,7 @@ class DatasetStore:
             DarkroomError: When the data set has none of this id.
         """
         self.workspace.dataset(dataset_id)
-        return find_picture(self.index(dataset_id).read(), picture_id)
+        return found_picture(self.index(dataset_id).get(picture_id), picture_id)
 
     def image(self, dataset_id: str, image_id: str) -> ImageFile:
         """One file: a picture by its id, or a side of a pair by the id of its content.
@@ -174,12 +176,10 @@ class DatasetStore:
             DarkroomError: When the data set has none of this id.
         """
         self.workspace.dataset(dataset_id)
-        for row in self.index(dataset_id).read():
-            if row.id == image_id or row.before is not None:
-                found = next((image for image in row.images if image.id == image_id), None)
-                if found:
-                    return found
-        raise _missing(image_id)
+        found = self.index(dataset_id).image(image_id)
+        if found is None:
+            raise _missing(image_id)
+        return found
 
     def path(self, dataset_id: str, image_id: str) -> Path:
         """The training copy: an upright 8-bit sRGB PNG."""
@@ -204,39 +204,34 @@ class DatasetStore:
         """
         renamed: dict[str, str] = {}
         with self.index(dataset_id).change() as rows:
-            ids, names = {p.id for p in rows}, {fold_name(p.name) for p in rows}
+            count = len(rows)
             for picture in new:
-                if picture.id in ids:
+                if rows.get(picture.id) is not None:
                     continue
-                if len(rows) >= MAX_PICTURES:
-                    raise DarkroomError(f"This data set has {len(rows):,} pictures; {MAX_PICTURES:,} are the most. Begin another data set.")
-                name = free_name(picture.name, names)
+                if count >= MAX_PICTURES:
+                    raise DarkroomError(f"This data set has {count:,} pictures; {MAX_PICTURES:,} are the most. Begin another data set.")
+                name = free_name(picture.name, rows)
                 if name != picture.name:
                     renamed[picture.id] = name
-                ids.add(picture.id)
-                names.add(fold_name(name))
-                rows.append(dataclasses.replace(picture, name=name))
+                rows.add(dataclasses.replace(picture, name=name))
+                count += 1
         return renamed
 
     def remove(self, dataset_id: str, picture_ids: Collection[str]) -> str:
         """Takes rows out; the token undoes it. Their files stay for 30 days: a run that reads them is not disturbed."""
         self.workspace.dataset(dataset_id)
-        wanted = set(picture_ids)
         with self.index(dataset_id).change() as rows:
-            taken = [p for p in rows if p.id in wanted]
-            missing = wanted - {p.id for p in taken}
-            if missing:
-                raise DarkroomError(f"There is no picture {sorted(missing)[0]} in this data set. It may have been removed already.")
+            taken = [found_picture(rows.get(picture_id), picture_id) for picture_id in dict.fromkeys(picture_ids)]
             token = self.remember(dataset_id, "remove", rows, taken)
-            rows[:] = [p for p in rows if p.id not in wanted]
+            rows.remove([row.id for row in taken])
         return token
 
-    def remember(self, dataset_id: str, what: str, rows: Sequence[Picture], touched: Iterable[Picture]) -> str:
+    def remember(self, dataset_id: str, what: str, rows: Changes, touched: Iterable[Picture]) -> str:
         """Keeps how rows stand before a step that takes them out or changes their pictures; the token for `undo`."""
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
-        files.write_json(folder / f"{token}.json", {"order": [p.id for p in rows], "pictures": [to_plain(p) for p in touched]})
+        files.write_json(folder / f"{token}.json", {"pictures": [to_plain(p) | {"place": rows.place(p.id)} for p in touched]})
         return token
 
     def undo(self, dataset_id: str, token: str) -> int:
@@ -247,16 +242,19 @@ class DatasetStore:
             raise DarkroomError("This can no longer be undone: it was undone already, or it is more than 30 days old.")
         count = 0
         with self.index(dataset_id).change() as rows:
-            present = {p.id: at for at, p in enumerate(rows)}
-            stay = {p.content for p in rows}
-            back = [from_plain(values) for values in step["pictures"]]
-            for old in back:
-                if old.id in present and old.before is not None and old.after is not None:
-                    rows[present[old.id]] = with_sides(rows[present[old.id]], old.before, old.after)
+            back = [(from_plain(values), values.get("place")) for values in step["pictures"]]
+            gone = []
+            for old, place in back:
+                row = rows.get(old.id)
+                if row is None:
+                    gone.append((old, place))
+                elif old.before is not None and old.after is not None:
+                    rows.put(with_sides(row, old.before, old.after))
                     count += 1
-            for old in (p for p in back if p.id not in present and p.content not in stay):
-                rows.insert(_place_after(rows, step["order"], old.id), old)
-                count += 1
+            for old, place in gone:
+                if old.missing or rows.with_content(old.content) is None:
+                    rows.add(dataclasses.replace(old, name=free_name(old.name, rows)), place)
+                    count += 1
         path.unlink(missing_ok=True)
         return count
 
@@ -268,7 +266,7 @@ class DatasetStore:
             for step in (folder / ".undo").glob("*.json"):
                 if step.stat().st_mtime <= limit:
                     step.unlink()
-            kept = {image.id for p in self.index(dataset_id).read() for image in p.images}
+            kept = {image.id for p in self.index(dataset_id).rows() for image in p.images}
             for step in (folder / ".undo").glob("*.json"):
                 removed = [from_plain(values) for values in (files.read_json(step) or {}).get("pictures", [])]
                 kept |= {image.id for p in removed for image in p.images}
@@ -283,7 +281,7 @@ class DatasetStore:
         """Changes whenever a picture, a caption or the trigger word does."""
         info = self.info(dataset_id)
         digest = hashlib.sha256(info.trigger_word.encode())
-        for picture in self.index(dataset_id).read():
+        for picture in self.index(dataset_id).rows():
             contents = "+".join(image.sha256 for image in picture.images)
             draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
             digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}".encode("utf-8", "replace"))
@@ -301,12 +299,11 @@ class DatasetStore:
         }
 
 
-def find_picture(rows: Iterable[Picture], picture_id: str) -> Picture:
-    """The picture of this id among `rows`, or a DarkroomError."""
-    for row in rows:
-        if row.id == picture_id:
-            return row
-    raise _missing(picture_id)
+def found_picture(row: Picture | None, picture_id: str) -> Picture:
+    """The row, or a DarkroomError that says that there is none of this id."""
+    if row is None:
+        raise _missing(picture_id)
+    return row
 
 
 def _missing(picture_id: str) -> DarkroomError:
@@ -318,15 +315,6 @@ def explain_disk(error: OSError) -> DarkroomError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DarkroomError("The disk is full. Free some space, then add the file again; what came before is safe.")
     return DarkroomError(f"The workspace cannot be written ({error.strerror}). Check the disk and its permissions, then try again.")
-
-
-def _place_after(rows: Sequence[Picture], order: list[str], picture_id: str) -> int:
-    """Where a picture goes back to: behind the nearest of those that stood before it and are there."""
-    places = {p.id: at for at, p in enumerate(rows)}
-    for earlier in reversed(order[: order.index(picture_id)]):
-        if earlier in places:
-            return places[earlier] + 1
-    return 0
 
 
 def _checked_name(name: str) -> str:

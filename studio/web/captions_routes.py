@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -71,46 +68,25 @@ class Undo(BaseModel):
     token: str = Field(max_length=200)
 
 
-class Stamps:
-    """Remembers what a page has seen, so that it is told only what is new to it."""
-
-    def __init__(self, keep: int = 64) -> None:
-        self._seen: OrderedDict[str, dict[str, int]] = OrderedDict()
-        self._keep, self._lock = keep, threading.Lock()
-
-    def take(self, versions: dict[str, int], before: str = "") -> tuple[str, set[str]]:
-        """A stamp for `versions`, and the ids that are new or other than at the stamp `before`."""
-        with self._lock:
-            old = self._seen.get(before, {})
-            changed = {i for i, version in versions.items() if old.get(i) != version}
-            if before in self._seen and not changed:
-                return before, changed
-            stamp = secrets.token_hex(6)
-            self._seen[stamp] = versions
-            while len(self._seen) > self._keep:
-                self._seen.popitem(last=False)
-            return stamp, changed
-
-
 def router(context: Context) -> APIRouter:
     """The Captions page's routes."""
     api = APIRouter(prefix="/api/captions")
-    stamps, bases = Stamps(), BaseModels(context)
+    bases = BaseModels(context)
 
     def answer(value: Any, status: int = 200) -> JSONResponse:
         return JSONResponse(value, status, headers=_NO_STORE)
 
     @api.get("/{dataset_id}")
     def everything(dataset_id: str) -> JSONResponse:
-        return answer(describe_captions(context, dataset_id, stamps, bases))
+        return answer(describe_captions(context, dataset_id, bases))
 
     @api.get("/{dataset_id}/changes")
-    def changes(dataset_id: str, since: Annotated[str, Query(max_length=40)] = "") -> JSONResponse:
-        pictures = context.datasets.pictures(dataset_id)
-        stamp, changed = stamps.take({p.id: p.version for p in pictures}, since)
-        counter = bases.counter(dataset_id)
-        job = read_job(context, dataset_id)
-        return answer({"stamp": stamp, "job": job, "pictures": [_describe(p, counter) for p in pictures if p.id in changed]})
+    def changes(dataset_id: str, since: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
+        """What is new since the stamp `since`."""
+        job = read_job(context, dataset_id)  # before the captions, so that an ended job has told all that it wrote
+        index, counter = context.datasets.index(dataset_id), bases.counter(dataset_id)
+        stamp = index.changed()
+        return answer({"stamp": stamp, "job": job, "pictures": [_describe(p, counter) for p in index.changed_since(since)]})
 
     @api.put("/{dataset_id}/pictures/{picture_id}")
     def save(dataset_id: str, picture_id: str, caption: SavedCaption) -> JSONResponse:
@@ -136,6 +112,10 @@ def _add_job_routes(api: APIRouter, context: Context, answer: Callable[..., JSON
     def start(dataset_id: str, job: JobRequest) -> JSONResponse:
         word = check_word(job.trigger_word)
         context.jobs.start(dataset_id, captioner=job.captioner.strip(), trigger_word=word, place=job.place, overwrite_own=job.again)
+        return answer({"job": read_job(context, dataset_id)})
+
+    @api.get("/{dataset_id}/job")
+    def status(dataset_id: str) -> JSONResponse:
         return answer({"job": read_job(context, dataset_id)})
 
     @api.delete("/{dataset_id}/job")
@@ -202,11 +182,11 @@ def find_unlike(context: Context, dataset_id: str, word: str, place: str) -> lis
     return [p.id for p in written if captions.with_trigger_word(p.text, word, place) != p.text]
 
 
-def describe_captions(context: Context, dataset_id: str, stamps: Stamps, bases: BaseModels) -> dict[str, Any]:
+def describe_captions(context: Context, dataset_id: str, bases: BaseModels) -> dict[str, Any]:
     """All that the page shows at first: pictures with captions, the token limit, the job."""
     info = context.datasets.info(dataset_id)
+    stamp = context.datasets.index(dataset_id).changed()  # before the rows: what changes while they are read is told again
     pictures = context.datasets.pictures(dataset_id)
-    stamp, _ = stamps.take({p.id: p.version for p in pictures})
     counter = bases.counter(dataset_id, fresh=True)
     return {
         "dataset": {"id": info.id, "name": info.name, "kind": info.kind, "trigger_word": info.trigger_word, "place": info.trigger_place},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from backends.contract.base_models import find_base_model
@@ -9,10 +10,11 @@ from backends.contract.buckets import choose_bucket, compute_buckets, compute_pl
 from studio.datasets import pair_rules, picture_rules
 from studio.datasets.checks import DEFAULT_BASE
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.measure import read_measures
+from studio.datasets.measure_cache import read_measures
 from studio.datasets.report import Finding
 from studio.datasets.store import DatasetStore
 
+_PART = 500
 Mark = dict[str, str]
 _RULES = {
     "pictures": (picture_rules.find_small, picture_rules.find_alike, picture_rules.find_blurred, picture_rules.find_empty),
@@ -38,15 +40,18 @@ def gather_facts(store: DatasetStore, dataset_id: str) -> Facts:
     assert base is not None
     folder, buckets = store.workspace.dataset(dataset_id), compute_buckets(base.resolution, base.bucket_step)
     facts = Facts(store.info(dataset_id), [], {}, base.resolution)
-    for number, picture in enumerate(store.pictures(dataset_id), 1):
-        if not all((folder / image.file).is_file() for image in picture.images):
-            facts.broken[picture.id] = (picture, "Its file is gone.")
-        elif not picture.missing:
-            measures = [read_measures(store.workspace.cache, image.sha256) for image in picture.images]
-            placement = compute_placement(picture.width, picture.height, choose_bucket(picture.width, picture.height, buckets))
-            if measures[-1] is not None:  # an emptied cache: the Check page measures anew
-                before = measures[0] if picture.before is not None else None
-                facts.seen.append(Seen(picture, placement, measures[-1], number, before))
+    rows, number = store.index(dataset_id).rows(), 0
+    while part := list(islice(rows, _PART)):
+        known = read_measures(store.workspace.cache, [image.sha256 for row in part for image in row.images])
+        for row in part:
+            number += 1
+            measures = [known.get(image.sha256) for image in row.images]
+            if not all((folder / image.file).is_file() for image in row.images):
+                facts.broken[row.id] = (row, "Its file is gone.")
+            elif not row.missing and measures[-1] is not None:  # an emptied cache: the Check page measures anew
+                placement = compute_placement(row.width, row.height, choose_bucket(row.width, row.height, buckets))
+                before = measures[0] if row.before is not None else None
+                facts.seen.append(Seen(row, placement, measures[-1], number, before))
     return facts
 
 

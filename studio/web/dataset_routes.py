@@ -7,7 +7,7 @@ import secrets
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field, StringConstraints
@@ -20,7 +20,7 @@ from studio.datasets.incoming import Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.rows import ImageFile, Picture, Side
-from studio.datasets.store import MAX_PICTURES
+from studio.datasets.store import MAX_PICTURES, DatasetStore
 from studio.datasets.trigger import suggest_trigger_word
 from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
@@ -29,6 +29,7 @@ from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
 
 MAX_NAMES = 4000
+FIRST_ROWS, MORE_ROWS = 1000, 5000  # as many as a browser draws at once without a pause, and as come in well under a second
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 
 
@@ -98,6 +99,10 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
     @routes.get("/api/datasets/{dataset_id}")
     def show(dataset_id: str) -> JSONResponse:
         return _answer(describe_dataset(context, dataset_id))
+
+    @routes.get("/api/datasets/{dataset_id}/rows")
+    def rows(dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
+        return _answer({"pictures": describe_rows(store, store.info(safe_id(dataset_id, "data set")).id, offset, MORE_ROWS)})
 
     @routes.get("/api/datasets/{dataset_id}/marks")
     def marks(dataset_id: str) -> JSONResponse:
@@ -187,9 +192,14 @@ def detect_kind(names: list[str], listed: str) -> str:
 
 
 def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
-    """The data set with all its pictures, in their order."""
+    """The data set with the first of its pictures, in their order; the page asks for the others when these are drawn."""
     info = context.datasets.info(safe_id(dataset_id, "data set"))
-    return {**asdict(info), "pictures": [describe_picture(p) for p in context.datasets.pictures(info.id)]}
+    return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
+
+
+def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    """A part of its pictures."""
+    return [describe_picture(row) for row in store.index(dataset_id).rows(offset=offset, limit=limit)]
 
 
 def describe_picture(picture: Picture) -> dict[str, Any]:
@@ -218,8 +228,8 @@ def take_files(context: Context, dataset_id: str, files: list[Received], place: 
         found += [ingest.Outcome(name, False, None, "Only one picture fits there.") for name, _ in good[1:]]
     elif good:
         found += ingest.ingest_files(store, dataset_id, good)
-    rows = {row.id: row for row in store.pictures(dataset_id)}
-    shown = [rows.get(outcome.picture_id or "") for outcome in found]
+    index = store.index(dataset_id)
+    shown = [index.get(outcome.picture_id) if outcome.picture_id else None for outcome in found]
     told = [
         {"name": o.name, "accepted": o.accepted, "picture": describe_picture(row) if row else None, "reason": o.reason}
         for o, row in zip(found, shown, strict=True)

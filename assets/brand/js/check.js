@@ -289,7 +289,7 @@ async function caption(el, b) {
   while (['starting', 'running'].includes(job.state)) {
     b.textContent = job.total ? `Writing, ${job.done} of ${job.total}` : 'Getting ready';
     await pause(600);
-    job = (await api(`/captions/${dataset}/changes?since=-`)).job;
+    job = (await api(`/captions/${dataset}/job`)).job;
   }
   if (job.state === 'failed') throw new Error(job.reason || 'The captioner stopped.');
   toast(`The ${textNoun()}s are written. Read them once on the Captions page.`);

@@ -21,7 +21,7 @@ export async function mount(el) {
     get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
     remove: removeRows,
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
-    take(data) { info = data; setRows(data.pictures); draw(); refresh(); mark(); },
+    async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
     put(row) { const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
     refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
   };
@@ -62,7 +62,7 @@ export async function mount(el) {
     if (!id) { draw(); ready(el); return; }
     try {
       info = await api('/datasets/' + encodeURIComponent(id));
-      setRows(info.pictures);
+      await rest(info.pictures, !rows.length);
     } catch (error) {
       fill(title, 'Dataset');
       fill(body, note('bad', 'This data set cannot be opened.', error.message, h('a.d-btn.sm', {href: href('dataset', {dataset: null, run: null})}, 'Begin a new one')));
@@ -74,6 +74,20 @@ export async function mount(el) {
     ready(el);
     refresh();
     mark();
+  }
+  /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
+  let reading = 0;
+  async function rest(found, eager) {
+    const mine = ++reading, all = info.num_pictures;
+    if (eager && found.length < all) { setRows(found); draw(); ready(el); }
+    while (found.length < all) {
+      const more = (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${found.length}`)).pictures;
+      if (mine !== reading) return;
+      if (!more.length) break;
+      found = found.concat(more);
+      if (eager) { setRows(found); draw(); }
+    }
+    setRows(found);
   }
   async function mark() {
     const mine = ++marking;

@@ -84,3 +84,11 @@ def test_any_name_becomes_a_file_name_that_every_system_holds(name):
     assert stem and len(stem.encode()) <= 101
     assert not set(stem) & set('/\\<>:"|?*\n\r\t\0') and not stem.startswith((".", "-")) and not stem.endswith((".", " "))
     assert stem.casefold() not in ("con", "prn", "aux", "nul", "com1", "lpt9")
+
+
+def test_the_folder_reads_as_an_imagefolder_with_the_standard_columns(store, filled, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    out = export_dataset(store, filled, tmp_path / "out")
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    assert list(loaded["text"]) == [row.text for row in store.pictures(filled)]
+    assert [image.size for image in loaded["image"]] == [(row.width, row.height) for row in store.pictures(filled)]

@@ -12,7 +12,9 @@ from PIL import Image
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
+from studio.datasets.changes import Changes
 from studio.datasets.ingest import clean_name, ingest_folder, ingest_upload
+from studio.datasets.store import DatasetStore
 from tests.studio.datasets.drawing import draw_corners, draw_figure, encode, encode_with_orientation, write_zip
 
 
@@ -69,8 +71,10 @@ def test_the_list_names_a_picture_only_after_the_disk_has_it(store, dataset, dro
     write, sync = files.write_bytes, files.sync_folder
     monkeypatch.setattr(files, "write_bytes", lambda path, data, **how: (calls.append(("write", path.name)), write(path, data, **how)))
     monkeypatch.setattr(files, "sync_folder", lambda folder: (calls.append(("sync", folder.name)), sync(folder)))
+    put = Changes.add
+    monkeypatch.setattr(Changes, "add", lambda self, row, *place: (calls.append(("add", row.name)), put(self, row, *place)))
     (outcome,) = drop("a.png", picture(1))
-    named = calls.index(("write", "metadata.jsonl"))
+    named = calls.index(("add", "a.png"))
     copy, original = (calls.index(("write", f"{outcome.picture_id}.png"), at) for at in (0, 1))
     assert calls.index(("sync", "images")) < named and calls.index(("sync", ".originals")) < named
     assert max(copy, original) < min(calls.index(("sync", "images")), calls.index(("sync", ".originals")))
@@ -103,7 +107,7 @@ def test_any_name_is_shown_as_given_and_stored_under_a_safe_id(store, dataset, d
     (outcome,) = drop(name, picture(1))
     taken = store.picture(dataset, outcome.picture_id)
     assert taken.name == name and taken.file == f"images/{taken.id}.png" and taken.id.isalnum()
-    assert json.loads((store.workspace.dataset(dataset) / "metadata.jsonl").read_text("utf-8"))["name"] == name
+    assert [p.name for p in DatasetStore(store.workspace).pictures(dataset)] == [name]
 
 
 POINTING = {"../../x.png": "x.png", "C:\\pics\\x.png": "C:/pics/x.png", "/abs/x.png": "abs/x.png", "\0": "picture", "\ud800.png": "?.png"}
@@ -225,14 +229,3 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_half_picture(store, dataset, 
     assert not outcome.accepted and "disk is full" in outcome.reason
     assert [p.name for p in store.pictures(dataset)] == ["a.png"]
     assert not [p for p in store.workspace.dataset(dataset).rglob("*.part")]
-
-
-def test_the_folder_reads_as_an_imagefolder_with_the_standard_columns(store, dataset, drop, tmp_path):
-    datasets = pytest.importorskip("datasets")
-    for n in range(3):
-        drop(f"{n}.png", picture(n))
-        drop(f"{n}.txt", f"caption {n}".encode())
-    store.remove(dataset, [store.pictures(dataset)[0].id])
-    folder = str(store.workspace.dataset(dataset))
-    loaded = datasets.load_dataset("imagefolder", data_dir=folder, split="train", cache_dir=str(tmp_path / "cache"))
-    assert list(loaded["text"]) == ["caption 1", "caption 2"] and loaded[0]["image"].size == (64, 64)

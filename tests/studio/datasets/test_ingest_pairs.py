@@ -67,14 +67,6 @@ def test_both_pictures_are_kept_upright_as_png_with_their_hash_and_original(stor
     assert store.thumbnail(pairs, row.before.id, 192).is_file() and store.path(pairs, row.after.id).is_file()
 
 
-def test_metadata_of_the_data_set_has_the_standard_columns(store, pairs, tmp_path):
-    ingest_folder(store, pairs, write_folders(tmp_path / "set", 2, listed=True))
-    folder = store.workspace.dataset(pairs)
-    lines = [json.loads(line) for line in (folder / "metadata.jsonl").read_text("utf-8").splitlines()]
-    assert [line["instruction"] for line in lines] == ["make it blue 0", "make it blue 1"]
-    assert all((folder / line[key]).is_file() for line in lines for key in ("input_image", "output_image"))
-
-
 COLUMNS = [("input_image", "instruction", "output_image"), ("original_image", "edit_prompt", "edited_image"), ("input", "edit", "output")]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -158,32 +157,6 @@ def test_an_emptied_cache_is_made_again_and_a_lost_picture_is_said(store, filled
         store.thumbnail(filled, picture.id, 192)
     with pytest.raises(DarkroomError, match="no thumbnail of 200 px"):
         store.thumbnail(filled, picture.id, 200)
-
-
-def test_a_line_broken_by_hand_is_named_and_hides_no_other_data_set(store, filled):
-    other = store.create("Other").id
-    path = store.workspace.dataset(filled) / "metadata.jsonl"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:2], '{"file_name": ', *lines[3:]]))
-    with pytest.raises(DarkroomError, match="Line 3 of"):
-        store.pictures(filled)
-    listed = {d.id: d for d in store.list()}
-    assert listed[other].problem == "" and "Line 3" in listed[filled].problem
-
-
-def test_a_file_name_that_leaves_the_folder_is_refused(store, filled):
-    path = store.workspace.dataset(filled) / "metadata.jsonl"
-    row = json.loads(path.read_text().splitlines()[0])
-    path.write_text(json.dumps(row | {"file_name": "../../secret"}))
-    with pytest.raises(DarkroomError, match="leaves"):
-        store.pictures(filled)
-
-
-def test_what_another_program_writes_is_seen_at_once(store, filled):
-    store.pictures(filled)
-    path = store.workspace.dataset(filled) / "metadata.jsonl"
-    path.write_text(path.read_text().replace('"text": ""', '"text": "from outside"', 1))
-    assert store.pictures(filled)[0].text == "from outside"
 
 
 def test_a_fingerprint_follows_pictures_captions_and_trigger_word(store, filled):

@@ -1,0 +1,111 @@
+"""What a writer does with the rows of a data set, inside one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from studio.datasets.pair_names import path_key
+from studio.datasets.rows import Picture, Side
+from studio.datasets.table import SELECT, from_table, image_values, row_values
+
+_PART = 500
+
+
+class Changes:
+    """The rows while they are changed. What is written can be looked up at once; others see it when all is done.
+
+    Args:
+        table: A connection inside a transaction.
+        number: What `changed` becomes for every row that is touched.
+    """
+
+    def __init__(self, table: sqlite3.Connection, number: int) -> None:
+        self._table, self._number = table, number
+        self.count = 0
+
+    def __len__(self) -> int:
+        return int(self._table.execute("SELECT count(*) FROM rows").fetchone()[0])
+
+    def __contains__(self, folded: object) -> bool:
+        """Whether a row has this folded name."""
+        return self._table.execute("SELECT 1 FROM rows WHERE folded = ?", (folded,)).fetchone() is not None
+
+    def rows(self) -> Iterator[Picture]:
+        """All rows in their order, those of which no picture has come too. They may be changed on the way."""
+        place = -1
+        while True:
+            part = self._table.execute(f"{SELECT} WHERE rows.place > ? ORDER BY rows.place LIMIT ?", (place, _PART)).fetchall()
+            yield from map(from_table, part)
+            if len(part) < _PART:
+                return
+            place = part[-1][0]
+
+    def get(self, row_id: str) -> Picture | None:
+        """The row of this id."""
+        return self._one("rows.id = ?", row_id)
+
+    def with_content(self, content: str) -> Picture | None:
+        """The whole row with this content (see `Picture.content`)."""
+        return self._one("rows.content = ? AND rows.missing = ''", content)
+
+    def with_image(self, image_id: str) -> list[Picture]:
+        """The rows in which the file of this content stands."""
+        return self._by_image("id = ? AND file <> ''", image_id)
+
+    def with_file(self, name: str, side: Side | None = None, *, awaited: bool | None = None) -> list[Picture]:
+        """The rows with a file of this name (see `same_file`): on this side, and here or awaited, where that is asked for."""
+        key = path_key(name)
+        ends = [at + 1 for at, letter in enumerate(key) if letter == "/"]
+        where = f"(path_key IN ({', '.join('?' * len(ends))}) OR (path_key > ? AND path_key < ?)) AND name <> ''"
+        values = [*(key[:end] for end in ends), key, key + "\U0010ffff"]
+        if side:
+            where, values = f"{where} AND side = ?", [*values, side]
+        if awaited is not None:
+            where += " AND file = ''" if awaited else " AND file <> ''"
+        return self._by_image(where, *values)
+
+    def with_words_key(self, key: str) -> list[Picture]:
+        """The rows with a picture beside which words of this key would lie (see `Spot.key`, `words_key`)."""
+        return self._by_image("words_key = ? AND file <> ''", key)
+
+    def missing(self, side: str) -> list[Picture]:
+        """The rows that lack `before`, `after` or `both`."""
+        found = self._table.execute(f"{SELECT} WHERE rows.missing = ? AND rows.missing <> '' ORDER BY rows.place", (side,))
+        return [from_table(values) for values in found.fetchall()]
+
+    def put(self, row: Picture) -> None:
+        """Writes a row that is there as it is now."""
+        values = {**row_values(row), "changed": self._number}
+        sets = ", ".join(f"{column} = :{column}" for column in values)
+        self._table.execute(f"UPDATE rows SET {sets} WHERE id = :id", values)
+        self._write_images(self.place(row.id), row)
+        self.count += 1
+
+    def add(self, row: Picture, place: int | None = None) -> None:
+        """Writes a new row: at the end, or where it stood before it was taken out."""
+        values = {"place": place, **row_values(row), "changed": self._number}
+        sql = f"INSERT INTO rows({', '.join(values)}) VALUES ({', '.join(f':{column}' for column in values)})"
+        self._write_images(int(self._table.execute(sql, values).lastrowid or 0), row)
+        self.count += 1
+
+    def remove(self, row_ids: Collection[str]) -> None:
+        """Takes rows out."""
+        self._table.executemany("DELETE FROM rows WHERE id = ?", [(row_id,) for row_id in row_ids])
+        self.count += len(row_ids)
+
+    def place(self, row_id: str) -> int:
+        """Where the row stands; it keeps its place when it is taken out and brought back."""
+        return int(self._table.execute("SELECT place FROM rows WHERE id = ?", (row_id,)).fetchone()[0])
+
+    def _write_images(self, place: int, row: Picture) -> None:
+        sql = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._table.executemany(sql, [(place, *values) for values in image_values(row)])
+
+    def _one(self, where: str, value: str) -> Picture | None:
+        found = self._table.execute(f"{SELECT} WHERE {where} LIMIT 1", (value,)).fetchone()
+        return from_table(found) if found else None
+
+    def _by_image(self, where: str, *values: str) -> list[Picture]:
+        sql = f"{SELECT} WHERE rows.place IN (SELECT place FROM images WHERE {where}) ORDER BY rows.place"
+        return [from_table(found) for found in self._table.execute(sql, values).fetchall()]
