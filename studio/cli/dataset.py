@@ -1,94 +1,25 @@
-"""Commands about data: import, list, export, caption, draft instructions, check."""
+"""Commands about data: sample, list, caption, draft instructions, check."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from backends.contract.errors import DarkroomError
-from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
-from studio.cli.output import bar, emit, escape, people, plain_errors, table
+from studio.cli.context import JsonOption, WorkspaceOption, open_studio
+from studio.cli.output import bar, emit, escape, plain_errors, table
 from studio.datasets.caption_job import ACTIVE, CaptionJobs
 from studio.datasets.captions import set_caption
 from studio.datasets.checks import check_dataset
-from studio.datasets.export import export_dataset
-from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
-from studio.datasets.rows import SIDES
 from studio.datasets.samples import create_sample_dataset
-from studio.datasets.store import DatasetInfo
 from studio.datasets.trigger import with_trigger_word
 from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
 
 app = typer.Typer(help="Data sets: import pictures or edit pairs, samples, list, draft instructions, export.", no_args_is_help=True)
 
 DatasetArgument = Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")]
-
-
-@app.command("import")
-def import_(
-    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders or ZIP files.")],
-    name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
-    into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
-    kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, or names ending in _before and _after.
-
-    What cannot be used is named with its reason; a half without its partner stays and waits.
-    """
-    with plain_errors(as_json=as_json):
-        studio = open_studio(workspace)
-        missing = [str(s) for s in sources if not s.exists()]
-        if missing:
-            raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
-        dataset_id = into or studio.datasets.create(name or sources[0].stem, kind).id
-        outcomes: list[Outcome] = []
-        with bar(quiet=as_json) as progress:
-            task = progress.add_task("Importing", total=len(sources))
-            for source in sources:
-                one = ingest_folder(studio.datasets, dataset_id, source) if source.is_dir() else _file(studio, dataset_id, source)
-                outcomes += one
-                progress.advance(task)
-        info = studio.datasets.info(dataset_id)
-        if not into and not info.num_pictures:
-            studio.datasets.delete(dataset_id)
-        refused = [{"name": o.name, "reason": o.reason} for o in outcomes if not o.accepted]
-        if not as_json:
-            for one_refused in refused:
-                people.print(f"  left out: {escape(one_refused['name'])}: {escape(one_refused['reason'])}", soft_wrap=True)
-        if not info.num_pictures:
-            reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
-            raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
-        value = {
-            "dataset": info.id,
-            "name": info.name,
-            "kind": info.kind,
-            "pictures": info.num_pictures,
-            "incomplete": info.num_incomplete,
-            "accepted": sum(o.accepted for o in outcomes),
-            "refused": refused,
-        }
-        emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
-
-
-def _waiting(studio: Studio, info: DatasetInfo) -> str:
-    """Which halves wait, in a sentence: `3 wait for the picture after: 001, 002, 003.`"""
-    rows = studio.datasets.pictures(info.id) if info.num_incomplete else []
-    said = []
-    for side in SIDES:
-        names = [escape(row.name) for row in rows if row.missing == side]
-        if names:
-            more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-            said.append(f" {len(names):,} wait{'s' if len(names) == 1 else ''} for the picture {side}: {', '.join(names[:5])}{more}.")
-    return "".join(said)
-
-
-def _file(studio: Studio, dataset_id: str, source: Path) -> list[Outcome]:
-    return ingest_upload(studio.datasets, dataset_id, source.name, source)
 
 
 @app.command("sample")
@@ -111,22 +42,6 @@ def list_(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> Non
         rows = [[d.id, d.name, d.kind, d.num_pictures, d.num_captions, d.num_incomplete or "", d.trigger_word] for d in found]
         columns = ["id", "name", "kind", "rows", "with words", "incomplete", "trigger word"]
         emit([asdict(d) for d in found], table(columns, rows), as_json=as_json)
-
-
-@app.command("export")
-def export(
-    dataset: DatasetArgument,
-    out: Annotated[Path, typer.Argument(help="A .zip file, or a folder for images with metadata.jsonl.")],
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Writes pictures and captions out, as a ZIP of images with .txt or as a folder with metadata.jsonl.
-
-    Edit pairs lie in input_images/ and output_images/ beside it.
-    """
-    with plain_errors(as_json=as_json):
-        path = export_dataset(open_studio(workspace).datasets, dataset, out)
-        emit({"path": str(path)}, f"Written to {path}.", as_json=as_json)
 
 
 @app.command("draft-instructions")

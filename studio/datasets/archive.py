@@ -1,13 +1,15 @@
-"""ZIP files from strangers: everything or nothing is unpacked, and never outside one fresh folder."""
+"""ZIP and tar files from strangers: everything or nothing is unpacked, and never outside one fresh folder."""
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import secrets
 import shutil
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -38,16 +40,16 @@ class Unpacked:
 
 
 @contextmanager
-def unpack_zip(path: Path, temporary: Path) -> Iterator[Unpacked]:
-    """The files of a ZIP under names of our own in a folder that is gone afterwards.
+def unpack(path: Path, temporary: Path) -> Iterator[Unpacked]:
+    """The files of a ZIP or tar under names of our own in a folder that is gone afterwards.
 
     Raises:
         DarkroomError: When it is damaged, locked, or made to do harm; then nothing of it is used.
     """
-    folder = temporary / f"zip-{secrets.token_hex(8)}"
-    folder.mkdir()
+    folder = temporary / f"unpacked-{secrets.token_hex(8)}"
+    folder.mkdir(parents=True)
     try:
-        yield _unpack(path, folder)
+        yield _unpack_tar(path, folder) if _is_tar(path) else _unpack(path, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -109,9 +111,9 @@ def _refuse_harmful_entry(entry: zipfile.ZipInfo) -> None:
         raise DarkroomError("The ZIP is locked with a password. Unpack it and add the pictures, or pack them without one.")
 
 
-def _bomb(total: int, packed_bytes: int) -> DarkroomError:
+def _bomb(total: int, packed_bytes: int, what: str = "ZIP") -> DarkroomError:
     return DarkroomError(
-        f"The ZIP has {packed_bytes / 1e6:,.1f} MB and would grow to {total / 1e6:,.0f} MB: no pictures shrink that far. {_WAY_OUT}"
+        f"The {what} has {packed_bytes / 1e6:,.1f} MB and would grow to {total / 1e6:,.0f} MB: no pictures shrink that far. {_WAY_OUT}"
     )
 
 
@@ -136,3 +138,61 @@ def _copy_entries(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], fold
                 target.write(chunk)
         unpacked.files.append((name, place))
     return unpacked
+
+
+def _is_tar(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(512)
+    return head[257:262] == b"ustar" or head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+
+
+def _unpack_tar(path: Path, folder: Path) -> Unpacked:
+    """Read from one end to the other: a tar has no list of its members, so that harm is met on the way, and nothing is used then."""
+    unpacked, total, packed_bytes = Unpacked(), 0, path.stat().st_size
+    most = min(MAX_TOTAL_BYTES, max(0, shutil.disk_usage(folder).free - _SPARE_DISK_BYTES))
+    try:
+        require_tar_end(path)
+        with tarfile.open(path, "r|*") as archive:
+            for number, member in enumerate(archive):
+                if number >= MAX_ENTRIES:
+                    raise DarkroomError(f"The tar holds more than {MAX_ENTRIES:,} files. {_WAY_OUT}")
+                _refuse_harmful_member(member)
+                if not member.isfile():
+                    continue
+                total += member.size
+                if total > most or (total > _RATIO_FREE_BYTES and total > MAX_RATIO * packed_bytes):
+                    raise _bomb(total, packed_bytes, "tar")
+                if member.size > MAX_ENTRY_BYTES:
+                    unpacked.refused.append((member.name, f"It has {member.size / 2**20:,.0f} MiB; at most 512 MiB are taken."))
+                    continue
+                place = folder / f"{number:06d}"
+                source = archive.extractfile(member)
+                with place.open("wb") as target:
+                    shutil.copyfileobj(source, target, _CHUNK)  # type: ignore[arg-type, misc]
+                if place.stat().st_size < member.size:
+                    raise EOFError
+                unpacked.files.append((member.name, place))
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError):
+        raise DarkroomError("The tar is damaged or does not end. Nothing was taken from it. Copy or pack it again.") from None
+    return unpacked
+
+
+def require_tar_end(path: Path) -> None:
+    """A tar ends with two blocks of zeros; `tarfile` takes one that was cut between two members for a whole one.
+
+    Raises:
+        EOFError: When they are not there. Of a packed tar the packing tells.
+    """
+    with path.open("rb") as file:
+        packed = file.read(512)[257:262] != b"ustar"
+        file.seek(max(0, path.stat().st_size - 1024))
+        if not packed and any(file.read()):
+            raise EOFError("its end is missing")
+
+
+def _refuse_harmful_member(member: tarfile.TarInfo) -> None:
+    name = member.name.replace("\\", "/")
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/") or "\0" in name:
+        raise DarkroomError(f"The tar wants to write outside its folder (“{member.name[:80]}”). {_WAY_OUT}")
+    if not (member.isfile() or member.isdir()):
+        raise DarkroomError(f"The tar holds a link or a device (“{member.name[:80]}”). {_WAY_OUT}")

@@ -13,6 +13,7 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
 from studio.datasets.crew import work_through
+from studio.datasets.formats.parameters import read_prompt
 from studio.datasets.measure import Measures, measure_picture
 from studio.datasets.measure_cache import write_measures
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
@@ -20,6 +21,7 @@ from studio.datasets.pictures import MAX_BYTES, decode_picture, encode_png
 from studio.datasets.rows import ImageFile
 from studio.datasets.store import DatasetStore, explain_disk
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 BATCH = 256
 _ID = 24  # letters of a picture's id: the hash of the file as it came
 _SILENT = {"thumbs.db", "desktop.ini", ".ds_store"}
@@ -48,7 +50,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of one picture file: the picture, or why it was refused. One that is here already is known and not kept again."""
+    """What came of one picture file: the picture, or why it was refused. One that is here already is known and not kept again.
+
+    `words` is the prompt that the program which drew it left in it.
+    """
 
     file: Found
     image: ImageFile | None = None
@@ -56,6 +61,7 @@ class Taken:
     refusal: str = ""
     is_known: bool = False
     measures: Measures | None = None
+    words: str = ""
 
 
 def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found]) -> Iterator[list[Taken]]:
@@ -129,7 +135,7 @@ def _keep_image(folder: Path, cache: Path, file: Found) -> Taken:
         raise explain_disk(error) from None
     width, height = decoded.image.size
     image = ImageFile(image_id, file.name, f"images/{image_id}.png", width, height, len(data), sha256)
-    return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.image))
+    return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.image), words=read_prompt(data))
 
 
 def clean_name(name: str) -> str:
@@ -140,7 +146,7 @@ def clean_name(name: str) -> str:
 
 
 def kind_of(file: Found) -> str:
-    """picture, caption, list, zip or other: by its name, for a picture without one by its first bytes."""
+    """picture, caption, list, archive or other: by its name, for a picture without one by its first bytes."""
     lower = PurePosixPath(file.name).name.lower()
     suffix = PurePosixPath(lower).suffix
     if lower in ("metadata.jsonl", "metadata.csv"):
@@ -149,16 +155,16 @@ def kind_of(file: Found) -> str:
         return "caption"
     if suffix in PICTURE_SUFFIXES:
         return "picture"
-    if suffix == ".zip":
-        return "zip"
+    if lower.endswith(ARCHIVES):
+        return "archive"
     return "picture" if _looks_like_picture(file.path) else "other"
 
 
 def refuse_kind(file: Found) -> Outcome:
     """Why a file that is neither a picture nor words is not taken."""
     reason = "It is neither a picture nor a caption. Pictures: PNG, JPEG, WebP, BMP, TIFF, GIF. Captions: .txt."
-    if file.name.lower().endswith(".zip"):
-        reason = "It is a ZIP inside a ZIP, which is not opened. Unpack it and add its pictures."
+    if file.name.lower().endswith(ARCHIVES):
+        reason = "It is an archive inside another, which is not opened. Unpack it and add its pictures."
     return Outcome(file.name, False, None, reason)
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, ingest_pairs
-from studio.datasets.archive import unpack_zip
+from studio.datasets.archive import unpack
+from studio.datasets.formats.kohya import find_repeated
 from studio.datasets.incoming import Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
 from studio.datasets.index import PictureIndex
 from studio.datasets.pair_names import looks_like_pairs
 from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore
 
+_DRAWN = "Its caption is the prompt that it was drawn with."
+_REPEATS = "The number in front of this folder's name is not needed: the recipe says how often each picture is shown."
 __all__ = ["Outcome", "clean_name", "ingest_folder", "ingest_upload"]
 
 
@@ -27,19 +30,19 @@ def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Pa
     store.workspace.dataset(dataset_id)
     shown = clean_name(name)
     file_path = Path(file_path)
-    if kind_of(Found(shown, file_path)) == "zip":
-        with unpack_zip(file_path, store.workspace.temporary) as unpacked:
+    if kind_of(Found(shown, file_path)) == "archive":
+        with unpack(file_path, store.workspace.temporary) as unpacked:
             refused = [Outcome(clean_name(n), False, None, reason) for n, reason in unpacked.refused]
-            return _ingest(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files]) + refused
-    return _ingest(store, dataset_id, [Found(shown, file_path)])
+            return ingest_found(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files]) + refused
+    return ingest_found(store, dataset_id, [Found(shown, file_path)])
 
 
 def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Path]]) -> list[Outcome]:
     """Takes files that were dropped together. One that cannot be opened is refused; the others have nothing to do with it."""
     store.workspace.dataset(dataset_id)
     files = [Found(clean_name(name), Path(path)) for name, path in named]
-    together = [f for f in files if kind_of(f) != "zip"] if store.info(dataset_id).kind == "pairs" else []
-    outcomes = _ingest(store, dataset_id, together)
+    together = [f for f in files if kind_of(f) != "archive"] if store.info(dataset_id).kind == "pairs" else []
+    outcomes = ingest_found(store, dataset_id, together)
     for file in (f for f in files if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
         try:
             outcomes += ingest_upload(store, dataset_id, file.name, file.path)
@@ -60,10 +63,11 @@ def ingest_folder(store: DatasetStore, dataset_id: str, path: Path) -> list[Outc
             full = Path(folder) / name
             if full.is_file():
                 found.append(Found(clean_name(full.relative_to(root).as_posix()), full))
-    return _ingest(store, dataset_id, found)
+    return ingest_found(store, dataset_id, found)
 
 
-def _ingest(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
+def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
+    """Takes these files, under the names that they came with; one outcome for each."""
     found = [f for f in found if not is_silent(f.name)]
     if not found:
         return []
@@ -83,28 +87,40 @@ def _guess_kind(found: list[Found]) -> str:
 def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
     kinds = {f.name: kind_of(f) for f in found}
     captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] in ("caption", "list")])
+    repeated = find_repeated(f.name for f in found if kinds[f.name] == "picture")
+    for name, said in repeated.items():
+        captions |= {} if caption_files.choose_caption(captions, name) else {f"{name}.txt": said.words}
     index = store.index(dataset_id)
     pictures = [f for f in found if kinds[f.name] == "picture"]
     taken: list[Outcome] = []
     for batch in keep_images(store, dataset_id, pictures):
         new: dict[str, Picture] = {}
         outcomes = [_lay(one, index, new, captions) for one in batch]
-        taken += _commit(store, dataset_id, list(new.values()), outcomes)
+        drawn = {one.image.id: _shorten(one.words) for one in batch if one.image and one.words}
+        taken += _commit(store, dataset_id, list(new.values()), outcomes, drawn)
     accepted = {o.name for o in taken if o.accepted}
     spoken_for = {n for name in accepted for n in caption_files.caption_names(name)}
     loose = {name: text for name, text in captions.items() if name not in spoken_for}
-    strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("zip", "other")]
+    strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("archive", "other")]
+    for folder in sorted({name.rpartition("/")[0] for name in repeated}):
+        strangers.append(Outcome(folder, True, None, _REPEATS))
     return taken + strangers + _attach(store, dataset_id, loose, caption_outcomes)
 
 
-def _commit(store: DatasetStore, dataset_id: str, batch: list[Picture], outcomes: list[Outcome]) -> list[Outcome]:
+def _commit(store: DatasetStore, dataset_id: str, batch: list[Picture], outcomes: list[Outcome], drawn: dict[str, str]) -> list[Outcome]:
+    """Adds the pictures: with words that waited for them, else with the prompts that they were drawn with."""
     if not batch:
         return outcomes
+    notes: dict[str, list[str]] = {}
     waiting = caption_files.take_waiting(store, dataset_id, [p.name for p in batch if not p.text])
-    batch = [replace(p, text=waiting[p.name], text_by="file") if p.name in waiting else p for p in batch]
-    renamed = store.add(dataset_id, batch)
-    notes = {pid: f"Another picture has this name, so it is called “{name}” here." for pid, name in renamed.items()}
-    return [replace(o, reason=" ".join(filter(None, (o.reason, notes.pop(o.picture_id or "", ""))))) for o in outcomes]
+    for at, picture in enumerate(batch):
+        words = "" if picture.text else waiting.get(picture.name) or drawn.get(picture.id, "")
+        if words:
+            batch[at] = replace(picture, text=words, text_by="file")
+            notes[picture.id] = [] if picture.name in waiting else [_DRAWN]
+    for picture_id, name in store.add(dataset_id, batch).items():
+        notes.setdefault(picture_id, []).append(f"Another picture has this name, so it is called “{name}” here.")
+    return [replace(o, reason=" ".join(filter(None, (o.reason, *notes.pop(o.picture_id or "", ()))))) for o in outcomes]
 
 
 def _lay(one: Taken, index: PictureIndex, batch: dict[str, Picture], captions: dict[str, str]) -> Outcome:
@@ -119,6 +135,10 @@ def _lay(one: Taken, index: PictureIndex, batch: dict[str, Picture], captions: d
     by: TextBy = "file" if text else ""
     batch[image.id] = Picture(image.id, name, image.file, image.width, image.height, image.bytes, text, by, 1, image.sha256)
     return Outcome(name, True, image.id, one.note)
+
+
+def _shorten(words: str) -> str:
+    return caption_files.clean_caption(words[: caption_files.MAX_CHARACTERS])
 
 
 def _read_captions(found: list[Found]) -> tuple[dict[str, str], list[Outcome]]:

@@ -34,7 +34,7 @@ def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> li
     taken: list[Outcome] = []
     for batch in keep_images(store, dataset_id, pictures):
         taken += _take_batch(store, dataset_id, batch, words)
-    strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("zip", "other")]
+    strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("archive", "other")]
     loose = {name: text for name, text in texts.items() if name not in words.used}
     told = [Outcome(name, True, None, "") for name in texts if name in words.used]
     return taken + strangers + outcomes + told + _give_loose(store, dataset_id, loose)

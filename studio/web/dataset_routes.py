@@ -16,7 +16,7 @@ from starlette.background import BackgroundTask
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.export import export_dataset
-from studio.datasets.incoming import Found
+from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.rows import ImageFile, Picture, Side
@@ -183,7 +183,7 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
 
 def detect_kind(names: list[str], listed: str) -> str:
     """The kind that these files plainly are; nothing where only their inside can tell, such as that of a ZIP."""
-    if any(name.lower().endswith(".zip") for name in names):
+    if any(name.lower().endswith(ARCHIVES) for name in names):
         return ""
     first = listed.split("\n", 1)[0]
     if looks_like_pairs(names) or find_columns(re.findall(r"\w+", first)):

@@ -41,7 +41,7 @@ const wanted = (files) => files.filter((f) => !IGNORED.test(pathOf(f))).sort((a,
 function nameOf(files) {
   const folder = files[0]?.webkitRelativePath?.split('/')[0];
   if (folder) return folder;
-  const zip = files.find((f) => /\.zip$/i.test(f.name)) || files.find((f) => !isCaption(f));
+  const zip = files.find((f) => /\.(zip|tar|tgz|tar\.gz)$/i.test(f.name)) || files.find((f) => !isCaption(f));
   const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
   return /^(img|image|dsc|dscn|pxl|photo|screenshot|p)?$/i.test(stem) ? '' : stem;   // a camera's counter is no name
 }
@@ -56,7 +56,7 @@ export function pickers(onfiles) {
     }, ...extra});
     return el;
   };
-  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.txt,.jsonl,.csv'});
+  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.tar,.tgz,.gz,.txt,.jsonl,.csv'});
   const folder = input('pick-folder', 'Choose a folder', {});
   folder.webkitdirectory = true;
   return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};

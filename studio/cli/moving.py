@@ -1,0 +1,147 @@
+"""Commands that bring data sets in and out: import, export, convert."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+
+from backends.contract.errors import DarkroomError
+from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
+from studio.cli.dataset import DatasetArgument, app
+from studio.cli.output import bar, emit, escape, people, plain_errors
+from studio.datasets.export import export_dataset
+from studio.datasets.formats.take_in import ingest_table, is_table
+from studio.datasets.formats.write_out import FORMS, Form, convert_folder, export_table
+from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
+from studio.datasets.rows import SIDES
+from studio.datasets.store import DatasetInfo
+
+__all__ = ["app"]
+_FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (WebDataset)."
+
+
+@app.command("import")
+def import_(
+    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, Parquet files, saved data sets, shards.")],
+    name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
+    into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
+    kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
+    image_column: Annotated[list[str] | None, typer.Option(help="Of a table: the column of pictures; twice for before and after.")] = None,
+    words_column: Annotated[str | None, typer.Option(help="Of a table: the column of captions or instructions; empty for none.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, names ending in _before and _after, or a table.
+
+    What cannot be used is named with its reason; a half without its partner stays and waits.
+    """
+    with plain_errors(as_json=as_json):
+        studio = open_studio(workspace)
+        missing = [str(s) for s in sources if not s.exists()]
+        if missing:
+            raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
+        dataset_id = into or studio.datasets.create(name or sources[0].stem, kind).id
+        outcomes: list[Outcome] = []
+        try:
+            with bar(quiet=as_json) as progress:
+                for source in sources:
+                    tell = partial(_tell, progress, progress.add_task(f"Importing {source.name}", total=None))
+                    if is_table(source):
+                        columns = {"pictures": image_column or (), "words": words_column}
+                        outcomes += ingest_table(studio.datasets, dataset_id, source, progress=tell, **columns)  # type: ignore[arg-type]
+                    elif source.is_dir():
+                        outcomes += ingest_folder(studio.datasets, dataset_id, source)
+                    else:
+                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source)
+        finally:
+            info = studio.datasets.info(dataset_id)
+            if not into and not info.num_pictures:
+                studio.datasets.delete(dataset_id)
+        refused = [{"name": o.name, "reason": o.reason} for o in outcomes if not o.accepted]
+        if not as_json:
+            for one_refused in refused:
+                people.print(f"  left out: {escape(one_refused['name'])}: {escape(one_refused['reason'])}", soft_wrap=True)
+        if not info.num_pictures:
+            reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
+            raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
+        value = {
+            "dataset": info.id,
+            "name": info.name,
+            "kind": info.kind,
+            "pictures": info.num_pictures,
+            "incomplete": info.num_incomplete,
+            "accepted": sum(o.accepted for o in outcomes),
+            "refused": refused,
+        }
+        emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
+
+
+def _tell(progress: Progress, task: TaskID, done: int) -> None:
+    progress.update(task, completed=done)
+
+
+def _waiting(studio: Studio, info: DatasetInfo) -> str:
+    """Which halves wait, in a sentence: `3 wait for the picture after: 001, 002, 003.`"""
+    rows = studio.datasets.pictures(info.id) if info.num_incomplete else []
+    said = []
+    for side in SIDES:
+        names = [escape(row.name) for row in rows if row.missing == side]
+        if names:
+            more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+            said.append(f" {len(names):,} wait{'s' if len(names) == 1 else ''} for the picture {side}: {', '.join(names[:5])}{more}.")
+    return "".join(said)
+
+
+@app.command("export")
+def export(
+    dataset: DatasetArgument,
+    out: Annotated[Path, typer.Argument(help="A .zip or .parquet file, or a folder.")],
+    form: Annotated[str, typer.Option("--as", help=f"Of a folder: images (with metadata.jsonl), or {_FORM_HELP}")] = "",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes pictures and words out: a ZIP of images with .txt, a folder with metadata.jsonl, or a table with the pictures in it.
+
+    Edit pairs lie in input_images/ and output_images/; in a table their columns are original_image, edit_prompt, edited_image.
+    """
+    with plain_errors(as_json=as_json):
+        store = open_studio(workspace).datasets
+        if form in ("", "images") and out.suffix != ".parquet":
+            export_dataset(store, dataset, out)
+            info = store.info(dataset)
+            count = info.num_pictures - info.num_incomplete
+        else:
+            with bar(quiet=as_json) as progress:
+                task = progress.add_task("Writing", total=store.info(dataset).num_pictures)
+                wanted = _form(form or "parquet")
+                count = export_table(store, dataset, out, wanted, lambda done: progress.update(task, completed=done))
+        emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} rows.", as_json=as_json)
+
+
+@app.command("convert")
+def convert(
+    source: Annotated[Path, typer.Argument(help="A folder with metadata.jsonl of {input_image, instruction, output_image}.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or a .parquet file.")],
+    form: Annotated[str, typer.Option("--as", help=_FORM_HELP + " Default: parquet for such a name, else saved.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Turns seed pairs into a table with the columns that edit trainers read: original_image, edit_prompt, edited_image.
+
+    Every line and file is looked at before anything is written. No workspace is needed.
+    """
+    with plain_errors(as_json=as_json), bar(quiet=as_json) as progress:
+        task = progress.add_task("Converting", total=None)
+        wanted = _form(form or ("parquet" if out.suffix == ".parquet" else "saved"))
+        count = convert_folder(source, out, wanted, lambda done: progress.update(task, completed=done))
+    emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} pairs.", as_json=as_json)
+
+
+def _form(name: str) -> Form:
+    found = next((form for form in FORMS if form == name), None)
+    if found is None:
+        raise DarkroomError(f"There is no form “{name}”. There is: {', '.join(FORMS)}.", field="form")
+    return found

@@ -1,0 +1,1 @@
+"""Data sets as other programs keep them: tables with pictures in them, shards, folders with rules of their own."""

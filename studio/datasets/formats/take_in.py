@@ -1,0 +1,133 @@
+"""Rows of tables and shards on their way in: written as files, some at a time, and taken like any others."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from backends.contract.errors import DarkroomError
+from studio.datasets.caption_files import clean_caption
+from studio.datasets.formats import shards, tables
+from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS, Columns, choose_columns
+from studio.datasets.incoming import Found, Outcome
+from studio.datasets.ingest import ingest_found
+from studio.datasets.names import PICTURE_SUFFIXES, fold_name
+from studio.datasets.rows import METADATA
+from studio.datasets.store import DatasetStore
+
+PART = 512
+_SIDES = ("input_images", "output_images")
+_BEGINNINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"), (b"GIF8", ".gif"), (b"BM", ".bmp"))
+Progress = Callable[[int], None]
+
+
+def is_table(path: Path) -> bool:
+    """Whether this is a table or shards rather than loose files: by name, and for a folder by what lies in it."""
+    if path.is_file():
+        return path.suffix in (".parquet", ".arrow") or (path.suffix == ".tar" and shards.is_shard(path))
+    return tables.is_saved(path) or any(path.glob("*.parquet")) or any(shards.is_shard(p) for p in islice(sorted(path.glob("*.tar")), 1))
+
+
+def ingest_table(
+    store: DatasetStore,
+    dataset_id: str,
+    path: Path,
+    *,
+    pictures: Sequence[str] = (),
+    words: str | None = None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Takes every row of a table or of shards.
+
+    Args:
+        store: Where the data set lies.
+        dataset_id: Which one; its kind becomes that of the rows where it has none yet.
+        path: A Parquet or Arrow file, a folder of `save_to_disk`, a shard, or a folder of such.
+        pictures: The column of pictures, or those before and after; found where not given.
+        words: The column of captions or instructions; None to find it.
+        progress: Is told how many rows have come.
+
+    Raises:
+        DarkroomError: When nothing can be read, or the columns are not there.
+    """
+    found = tables.find_files(path) if path.suffix != ".tar" else []
+    if found:
+        columns = choose_columns(tables.read_kinds(found), pictures, words)
+        records = tables.read_records(found, filter(None, (*columns.pictures, columns.words)))
+    else:
+        records = shards.read_shards([path] if path.is_file() else sorted(path.glob("*.tar")))
+        first = next(records, None)
+        if first is None:
+            raise DarkroomError(f"There are no rows in {path}.")
+        before, said, after = EDIT_COLUMNS
+        columns = Columns((before, after), said) if before in first else Columns(PICTURE_COLUMNS[:1], PICTURE_COLUMNS[1])
+        records = chain([first], records)
+    store.decide_kind(dataset_id, lambda: "pairs" if columns.are_pairs else "pictures")
+    if (store.info(dataset_id).kind == "pairs") != columns.are_pairs:
+        held, comes = ("single pictures", "edit pairs") if columns.are_pairs else ("edit pairs", "single pictures")
+        raise DarkroomError(f"The data set holds {held}; these rows are {comes}. Begin another data set for them.")
+    return list(_take(store, dataset_id, records, columns, progress))
+
+
+def _take(
+    store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]], columns: Columns, progress: Progress | None
+) -> Iterator[Outcome]:
+    store.workspace.temporary.mkdir(parents=True, exist_ok=True)
+    rows, count = enumerate(records), 0
+    while part := list(islice(rows, PART)):
+        with tempfile.TemporaryDirectory(dir=store.workspace.temporary, prefix="table-") as name:
+            found, empty = _write(part, columns, Path(name))
+            yield from empty
+            yield from (o for o in ingest_found(store, dataset_id, found) if o.name != METADATA or not o.accepted)
+        count += len(part)
+        if progress:
+            progress(count)
+
+
+def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Path) -> tuple[list[Found], list[Outcome]]:
+    """The files of these rows with the list that names them, and what became of rows without a picture."""
+    found: list[Found] = []
+    empty: list[Outcome] = []
+    lines: list[str] = []
+    used: set[str] = set()
+    for number, row in part:
+        values = [row[name] for name in columns.pictures]
+        values = [value if isinstance(value, dict) else {"bytes": value, "path": None} for value in values]
+        if not all(value["bytes"] for value in values):
+            away = next((value["path"] for value in values if not value["bytes"] and value["path"]), "")
+            says = f"the table only names “{away}”, which is not beside it" if away else "nothing is in that place"
+            empty.append(Outcome(f"row {number + 1}", False, None, f"It has no picture: {says}."))
+            continue
+        names = [_name(number, value, used) for value in values]
+        if columns.are_pairs:
+            names = [
+                f"{side}/{number:06d}{PurePosixPath(n).suffix}" for side, n in zip(("input_images", "output_images"), names, strict=True)
+            ]
+        for name, value in zip(names, values, strict=True):
+            place = folder / f"{len(found):06d}"
+            place.write_bytes(value["bytes"])
+            found.append(Found(name, place))
+        try:
+            words = clean_caption(str(row.get(columns.words) or "")) if columns.words else ""
+        except DarkroomError as refusal:  # the picture is taken all the same
+            words = ""
+            empty.append(Outcome(f"row {number + 1}", False, None, refusal.text))
+        keys = ("input_image", "output_image", "instruction") if columns.are_pairs else ("file_name", "text")
+        lines.append(json.dumps(dict(zip(keys, (*names, words), strict=True))))
+    (folder / METADATA).write_text("\n".join(lines), "utf-8")
+    return [*found, Found(METADATA, folder / METADATA)], empty
+
+
+def _name(number: int, value: dict[str, Any], used: set[str]) -> str:
+    """What the picture is called: as in the table, else its number; with its number where others of the part are called so."""
+    given = PurePosixPath(str(value["path"] or "").replace("\\", "/")).name
+    if PurePosixPath(given).suffix.lower() not in PICTURE_SUFFIXES:
+        suffix = next((suffix for beginning, suffix in _BEGINNINGS if value["bytes"].startswith(beginning)), ".png")
+        given = f"{given or f'{number:06d}'}{suffix}"
+    name = given if fold_name(given) not in used else f"{number:06d}_{given}"
+    used.add(fold_name(name))
+    return name

@@ -1,0 +1,145 @@
+"""A data set, or a folder of seed pairs, as a table or shards with the pictures in it: what edit trainers and other programs read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from backends.contract.errors import DarkroomError
+from studio.datasets.formats import shards, tables
+from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS, Kind
+from studio.datasets.pair_names import COLUMNS as PAIR_COLUMNS
+from studio.datasets.pair_names import find_columns
+from studio.datasets.rows import METADATA
+from studio.datasets.store import DatasetStore
+
+Form = Literal["saved", "parquet", "shards"]
+FORMS: tuple[Form, ...] = get_args(Form)
+Progress = Callable[[int], None]
+Record = tables.Record
+_EVERY, _NAMED = 100, 5
+
+
+def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, progress: Progress | None = None) -> int:
+    """Writes the data set with the columns that trainers read by themselves: image and text, or original_image, edit_prompt, edited_image.
+
+    The pictures are the training copies. A pair that waits for a side is left out.
+
+    Raises:
+        DarkroomError: When there is nothing to write, or `out` is taken or cannot be written.
+    """
+    info = store.info(dataset_id)
+    pairs = info.kind == "pairs"
+    if info.num_pictures - info.num_incomplete < 1:
+        raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
+    return write_records(_read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
+
+
+def convert_folder(source: Path, out: Path, form: Form, progress: Progress | None = None) -> int:
+    """Writes seed pairs, a folder with `metadata.jsonl` of {input_image, instruction, output_image}, with the edit trainers' columns.
+
+    Raises:
+        DarkroomError: When a line is no pair, has no instruction, or names a file that is not there: all before anything is written.
+    """
+    count = sum(1 for _ in _read_seeds(source, check=True))
+    if not count:
+        raise DarkroomError(f"{source / METADATA} lists no pairs.")
+    return write_records(_read_seeds(source), kinds_of(pairs=True), out, form, progress)
+
+
+def kinds_of(*, pairs: bool) -> dict[str, Kind]:
+    """What our columns hold."""
+    words = EDIT_COLUMNS[1] if pairs else PICTURE_COLUMNS[1]
+    return {name: "words" if name == words else "picture" for name in (EDIT_COLUMNS if pairs else PICTURE_COLUMNS)}
+
+
+def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, form: Form, progress: Progress | None = None) -> int:
+    """Writes rows to `out`, which becomes visible when all of them are in it; says how many."""
+    counted = _count(records, progress) if progress else records
+    if form == "parquet" and out.suffix != ".parquet":
+        raise DarkroomError(f"A Parquet file’s name ends in .parquet; this one is {out.name}. Give such a name.")
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise DarkroomError(f"{out} is there already. Give a new name, or an empty folder, so that nothing of yours is overwritten.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        try:
+            if form == "parquet":
+                count = tables.write_parquet(counted, kinds, place / out.name)
+                (place / out.name).rename(out)
+            else:
+                (place / "new").mkdir()
+                count = (
+                    tables.write_saved(counted, kinds, place / "new") if form == "saved" else shards.write_shards(counted, place / "new")
+                )
+                (place / "new").rename(out)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        raise DarkroomError(f"{out} cannot be written: {error.strerror or error}. Choose another place, or free some space.") from None
+    return count
+
+
+def _read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
+    folder = store.workspace.dataset(dataset_id)
+    for row in store.index(dataset_id).rows():
+        if row.missing:
+            continue
+        files = [{"bytes": (folder / image.file).read_bytes(), "path": f"{Path(image.name).stem}.png"} for image in row.images]
+        values = (files[0], row.text) if row.before is None else (files[0], row.text, files[1])
+        yield dict(zip(PICTURE_COLUMNS if row.before is None else EDIT_COLUMNS, values, strict=True))
+
+
+def _read_seeds(source: Path, *, check: bool = False) -> Iterator[Record]:
+    """The pairs of a folder; with `check` every line and file is looked at, and no picture is read."""
+    listed, faults = source / METADATA, list[str]()
+    if not listed.is_file():
+        raise DarkroomError(f"There is no {METADATA} in {source}. It lists one pair a line: {', '.join(PAIR_COLUMNS[0])}.")
+    with listed.open(encoding="utf-8-sig") as text:
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            files, words, fault = _read_seed(source, line)
+            if fault:
+                faults.append(f"line {number}: {fault}")
+            elif check:
+                yield {}
+            else:
+                before, after = ({"bytes": file.read_bytes(), "path": file.name} for file in files)
+                yield dict(zip(EDIT_COLUMNS, (before, words, after), strict=True))
+    if faults:
+        more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
+        lines_of = "1 line" if len(faults) == 1 else f"{len(faults):,} lines"
+        raise DarkroomError(f"{lines_of} of {listed} cannot be used: {'; '.join(faults[:_NAMED])}{more}. Mend that, then convert again.")
+
+
+def _read_seed(source: Path, line: str) -> tuple[list[Path], str, str]:
+    """Both files and the instruction of one line, or what is wrong with it."""
+    try:
+        values: Any = json.loads(line)
+    except ValueError:
+        return [], "", "it is not JSON"
+    columns = find_columns(values) if isinstance(values, dict) else None
+    if columns is None:
+        return [], "", "it does not name both pictures"
+    words = str(values.get(columns[1]) or "").strip()
+    files = [source / str(values[columns[n]]) for n in (0, 2)]
+    outside = next((f for f in files if not f.resolve().is_relative_to(source.resolve())), None)
+    lost = next((f for f in files if not f.is_file()), None)
+    if outside or lost:
+        name = str(outside or lost).removeprefix(f"{source}/")
+        return [], "", f"{name} lies outside the folder" if outside else f"{name} is not there"
+    return files, words, "" if words else f"it has no {columns[1]}"
+
+
+def _count(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
+    count = 0
+    for count, record in enumerate(records, 1):
+        yield record
+        if count % _EVERY == 0:
+            progress(count)
+    progress(count)
