@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from backends.contract.errors import DarkroomError
 
 # Only these decoders ever see a stranger's bytes: Pillow knows many more, some of which start other programs.
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "GIF": "gif"}
+if features.check("avif"):
+    FORMATS["AVIF"] = "avif"
+with contextlib.suppress(ImportError):  # photos of telephones, for who installs pillow-heif
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    FORMATS["HEIF"] = "heic"
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 2**20
 WAY_OUT = "Save it as PNG, JPEG, WebP, BMP, TIFF or GIF."
@@ -25,7 +33,7 @@ _STRANGERS = (
     (rb"^%!PS|^\xc5\xd0\xd3\xc6", "a PostScript file"),
     (rb"^%PDF", "a PDF"),
     (rb"^SIMPLE  =", "a FITS file"),
-    (rb"^....ftyp(heic|heix|hevc|mif1|msf1)", "a HEIC photo"),
+    (rb"^....ftyp(heic|heix|hevc|mif1|msf1)", "a HEIC photo (they are read where pillow-heif is installed)"),
     (rb"^....ftypavi[fs]", "an AVIF picture"),
     (rb"^....ftyp", "a video"),
     (rb"^PK\x03\x04", "a ZIP"),

@@ -6,11 +6,14 @@ import base64
 import io
 import re
 import zipfile
+from dataclasses import replace
 
 import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+
+from studio.datasets.store import DatasetStore
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +187,20 @@ def test_the_question_mark_lists_the_keys(table):
     expect(table.get_by_role("dialog")).to_contain_text("Select all")
     table.keyboard.press("Escape")
     expect(table.get_by_role("dialog")).to_have_count(0)
+
+
+def test_many_pictures_are_there_to_the_last_one(page, server):
+    """More than the first answer holds: the rest comes by itself, and what is chosen is all of them."""
+    made = httpx.post(f"{server.address}/api/datasets", json={"name": "Many", "kind": "pictures"}).json()["id"]
+    httpx.post(f"{server.address}/api/datasets/{made}/files", files=[("files", ("one.png", picture("teal"), "image/png"))])
+    index = DatasetStore(server.workspace).index(made)
+    (one,) = index.rows()
+    with index.change() as rows:
+        for number in range(1, 1300):
+            rows.add(replace(one, id=f"{number:024x}", name=f"{number:04d}.png"))
+    page.goto(f"{server.address}/dataset?dataset={made}")
+    page.wait_for_selector("#light[data-state=ready]")
+    expect(page.locator(".d-dock")).to_contain_text("1,300 pictures are in.")
+    expect(page.locator(".d-thumb").last).to_have_attribute("data-id", f"{1299:024x}")
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("1,300 selected")).to_be_visible()

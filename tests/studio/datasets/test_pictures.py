@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat, features
 
 from studio.datasets.pictures import PictureRefused, decode_picture
 from tests.studio.datasets.drawing import (
@@ -166,6 +166,20 @@ def test_just_above_fifty_megapixels_is_refused_with_its_size():
         decode_picture(forge_png(8000, 6251))
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_an_avif_picture_is_read():
+    drawn = draw_figure(1, 64)
+    decoded = decode_picture(encode(drawn, "AVIF"))
+    assert (decoded.suffix, decoded.image.size, decoded.image.mode) == ("avif", drawn.size, "RGB")
+    assert ImageStat.Stat(ImageChops.difference(decoded.image, drawn.convert("RGB"))).mean < [6.0] * 3
+
+
+def test_a_heic_photo_is_read_where_the_library_is_there():
+    pytest.importorskip("pillow_heif")
+    drawn = draw_figure(1, 64)
+    assert decode_picture(encode(drawn, "HEIF")).image.size == drawn.size
+
+
 STRANGERS = {
     "svg": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
     "html": (b"<!DOCTYPE html><html><script>1</script></html>", "web page"),
@@ -190,7 +204,10 @@ def test_strangers_are_refused_by_name_with_a_way_out(name):
     assert any(way in refusal.value.text for way in ("Save it", "Copy it"))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+AVIF = ["AVIF"] if features.check("avif") else []
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", *AVIF])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 def test_a_file_that_ends_in_the_middle_is_refused(kind, share):
     data = encode(draw_figure(1), kind)
@@ -200,7 +217,7 @@ def test_a_file_that_ends_in_the_middle_is_refused(kind, share):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"]),
+    kind=st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", *AVIF]),
     hits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=12),
     cut=st.integers(0, 2000),
 )
