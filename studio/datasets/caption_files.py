@@ -53,9 +53,9 @@ def decode_text(data: bytes) -> str:
         for mark, encoding in _MARKS:
             if data.startswith(mark):
                 return data.decode(encoding)
-        zeros = data[:4000].count(0)
-        if zeros and zeros >= len(data[:4000]) // 4 and len(data) % 2 == 0:
-            return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le")
+        for encoding, high, low in (("utf-16-le", data[1:4000:2], data[:4000:2]), ("utf-16-be", data[:4000:2], data[1:4000:2])):
+            if len(data) % 2 == 0 and high and 2 * high.count(0) > len(high) and not low.count(0):
+                return data.decode(encoding)
         return data.decode("utf-8")
     except UnicodeDecodeError:
         try:
