@@ -10,6 +10,7 @@ from studio.datasets.report import Action, Finding
 from studio.datasets.trigger import has_trigger_word, without_trigger_word
 
 _LONG_CHARACTERS = 600
+_COPIED = 3
 _MANY_SHARED_WORDS = 3
 
 
@@ -121,25 +122,28 @@ def find_wordy(facts: Facts) -> list[Finding]:
 
 
 def find_identical(facts: Facts) -> list[Finding]:
-    """One caption under more than half of the pictures."""
-    if len(facts.captioned) < 4:
+    """One caption under three pictures or more: copied, and not written for each."""
+    counts = Counter(s.picture.text for s in facts.captioned)
+    copied = {text: count for text, count in counts.most_common() if count >= _COPIED}
+    if len(facts.captioned) < 4 or not copied:
         return []
-    text, count = Counter(s.picture.text for s in facts.captioned).most_common(1)[0]
-    if count <= len(facts.captioned) / 2:
-        return []
-    same = [s for s in facts.captioned if s.picture.text == text]
-    shown = text if len(text) <= 60 else text[:57] + "..."
+    text, count = next(iter(copied.items()))
+    same = [s for s in facts.captioned if s.picture.text in copied]
+    shown = f"“{text if len(text) <= 60 else text[:57] + '...'}”"
+    many = len(same) > len(facts.captioned) / 2
+    says = "says nothing of what differs, so the backgrounds and poses are learnt as part of the subject."
+    rows, one = facts.count(len(same)), len(copied) == 1
     return [
         Finding(
             code="caption_identical",
             severity="hint",
             picture_ids=_ids(same),
-            title=f"{facts.count(count)} have the same caption",
-            rule=f"“{shown}” says nothing of what differs, so the backgrounds and poses are learnt as part of the subject.",
+            title=f"{rows} have the same caption" if one else f"{rows} share {len(copied):,} captions",
+            rule=f"{shown} {says}" if one else f"{shown} stands under {count:,} of them and {says}",
             way_out="Say what is different in each: place, pose, light.",
             action=Action("open_captions", "Open captions", _ids(same)),
             part="captions",
-            points=8.0,
+            points=8.0 if many else share_points(len(same), len(facts.captioned), 16, 8),
         )
     ]
 

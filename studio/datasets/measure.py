@@ -10,13 +10,20 @@ from PIL import Image
 
 _SIDE = 256
 _TINY = 8 * 8 * 3
-_LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d")
+CUT = 0.05  # share of a side
+# Where a copy may have been cut: at left, top, right and bottom, in shares of `CUT`.
+_CORNERS, _SIDES = ((1, 1, 0, 0), (0, 1, 1, 0), (1, 0, 0, 1), (0, 0, 1, 1)), ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+_CUTS = (*_CORNERS, *_SIDES, (0.5,) * 4, (1,) * 4)
+CUT_HASHES = len(_CUTS)
+_CUT_SIDE = 128
+_LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d{16 * CUT_HASHES}s")
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
     """`dhash` and `mirrored_dhash`: 128 bits of which neighbour is brighter, across and down; `tiny`: 8 x 8 RGB means, 0-255.
 
+    `cut_dhashes`: 16 bytes each, what `dhash` would be if 5 % were cut off at a corner, at one side, or all round.
     `sharpness`: the strongest edges against the picture's own range, 0 to about 4; `brightness` and `contrast`: mean and
     standard deviation of the grey values, 0-255; `colours`: RGB range that the middle 98 % of pixels span, the widest channel.
     """
@@ -28,11 +35,12 @@ class Measures:
     brightness: float
     contrast: float
     colours: float
+    cut_dhashes: bytes = bytes(16 * CUT_HASHES)
 
     def to_bytes(self) -> bytes:
-        """256 bytes, from which `from_bytes` makes the same again."""
+        """416 bytes, from which `from_bytes` makes the same again."""
         hashes = (number.to_bytes(16, "big") for number in (self.dhash, self.mirrored_dhash))
-        return _LAYOUT.pack(*hashes, self.tiny, self.sharpness, self.brightness, self.contrast, self.colours)
+        return _LAYOUT.pack(*hashes, self.tiny, self.sharpness, self.brightness, self.contrast, self.colours, self.cut_dhashes)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Measures:
@@ -56,15 +64,27 @@ def measure_picture(image: Image.Image) -> Measures:
         brightness=round(float(grey.mean()), 2),
         contrast=round(float(grey.std()), 2),
         colours=round(float((high - low).max()), 2),
+        cut_dhashes=_compute_cut_dhashes(small),
     )
 
 
 def compute_dhash(image: Image.Image) -> int:
     """128 bits: is each of 8 x 8 cells brighter than its neighbour to the right, and than the one below."""
-    across = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
-    down = np.asarray(image.convert("L").resize((8, 9), Image.Resampling.BOX), np.int16)
+    return int.from_bytes(_hash_grey(image.convert("L"), (0, 0, *image.size)), "big")
+
+
+def _compute_cut_dhashes(image: Image.Image) -> bytes:
+    grey = image.convert("L").resize((_CUT_SIDE, _CUT_SIDE), Image.Resampling.BOX)
+    far, cut = _CUT_SIDE, _CUT_SIDE * CUT
+    boxes = ((left * cut, top * cut, far - right * cut, far - bottom * cut) for left, top, right, bottom in _CUTS)
+    return b"".join(_hash_grey(grey, box) for box in boxes)
+
+
+def _hash_grey(grey: Image.Image, box: tuple[float, float, float, float]) -> bytes:
+    across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX, box), np.int16)
+    down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX, box), np.int16)
     bits = np.concatenate([(across[:, :-1] > across[:, 1:]).ravel(), (down[:-1] > down[1:]).ravel()])
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    return np.packbits(bits).tobytes()
 
 
 def compute_sharpness(grey: np.ndarray) -> float:

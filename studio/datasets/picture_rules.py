@@ -88,7 +88,7 @@ def find_small(facts: Facts) -> list[Finding]:
 
 def find_alike(facts: Facts) -> list[Finding]:
     """Pictures that are the same, nearly the same, or mirror images."""
-    groups = find_twins([s.measures for s in facts.seen], [s.picture.sha256 for s in facts.seen])
+    groups = find_twins([s.measures for s in facts.seen], [s.picture.sha256 for s in facts.seen], cut=True)
     findings = [_twin_finding(facts, group) for group in groups]
     if len(groups) <= _MANY_GROUPS:
         return findings

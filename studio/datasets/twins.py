@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studio.datasets.measure import Measures
+from studio.datasets.measure import CUT_HASHES, Measures
 
 # Judged on drawings and photos: a saved-again JPEG, a resized, a brightened or a slightly cropped copy falls inside; two
 # poses of one drawing on one background, and one pose on two backgrounds, fall outside.
 _NEAR_BITS, _NEAR_COLOUR = 10, 6.0
 _FAR_BITS, _SAME_COLOUR = 20, 2.0
+# Of a copy from which up to a twentieth was cut: 50 drawings and 50 photos lie at least 16 bits from each other's cuts.
+_CUT_BITS, _CUT_COLOUR = 12, 15.0
+_MANY = 5000  # beyond, cuts are not looked for: they cost ten times as much as all the rest
 _ROWS = 256
 _CROWD = 64  # twins looked at for each picture: ten thousand frames of one film must not cost a hundred million pairs
 
@@ -27,18 +30,21 @@ class Twins:
     mirrored: bool
 
 
-def find_twins(measures: Sequence[Measures], contents: Sequence[str]) -> list[Twins]:
+def find_twins(measures: Sequence[Measures], contents: Sequence[str], *, cut: bool = False) -> list[Twins]:
     """Groups of pictures that are alike.
 
     Args:
         measures: One for each picture.
         contents: Hashes of the pictures' pixels, in the same order.
+        cut: Whether a picture from which up to 5 % a side was cut is alike too; of at most 5,000 pictures.
     """
     same: dict[str, list[int]] = {}
     for position, content in enumerate(contents):
         same.setdefault(content, []).append(position)
     firsts = [positions[0] for positions in same.values()]
     pairs = _find_pairs([measures[i] for i in firsts])
+    if cut and len(firsts) <= _MANY:
+        pairs += _find_cut([measures[i] for i in firsts])
     joined = _join([(firsts[a], firsts[b]) for a, b, _, _ in pairs], len(measures))
     of = {i: number for number, group in enumerate(joined) for i in group}
     alike, mirrored = [99] * len(joined), [False] * len(joined)
@@ -75,6 +81,25 @@ def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]
                     if percent and ((a, b) not in best or percent > best[a, b][2]):
                         best[a, b] = (a, b, percent, is_mirrored)
     return list(best.values())
+
+
+def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
+    """The same for pictures of which one is a part of the other."""
+    if len(measures) < 2:
+        return []
+    plain, colours = _words([m.dhash for m in measures]), _colours(measures)
+    cuts = np.frombuffer(b"".join(m.cut_dhashes for m in measures), ">u8").astype(np.uint64).reshape(len(measures), CUT_HASHES, 2)
+    found: dict[tuple[int, int], int] = {}
+    for start in range(0, len(measures), _ROWS):
+        for one in range(CUT_HASHES):
+            bits = np.bitwise_count(cuts[start : start + _ROWS, None, one] ^ plain[None]).sum(-1)
+            for row, other in np.argwhere(bits <= _CUT_BITS).tolist():
+                a, b = start + row, other
+                if a != b and np.abs(colours[a] - colours[b]).mean() <= _CUT_COLOUR:
+                    percent = round(100 * (1 - bits[row, other] / 256))
+                    key = (min(a, b), max(a, b))
+                    found[key] = max(found.get(key, 0), min(99, percent))
+    return [(a, b, percent, False) for (a, b), percent in found.items()]
 
 
 def _compare(bits: np.ndarray, one: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,0 +1,120 @@
+"""Faults that were put in are found: how many of each kind, and how many alarms without a fault (docs/data.md has the figures)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image, ImageOps
+
+from studio.datasets.checks import check_dataset
+from studio.datasets.ingest import ingest_folder
+from tests.studio.datasets.drawing import blur, draw_figure, draw_photo, encode
+
+SIDE, CLEAN = 256, 60
+
+
+def cut(image: Image.Image, number: int) -> Image.Image:
+    width, height = image.size
+    by = round(0.05 * width)
+    box = ((by, 0, width, height), (0, by, width, height), (by, by, width, height), (by // 2, by // 2, width - by // 2, height - by // 2))
+    return image.crop(box[number % 4])
+
+
+def copies(image: Image.Image, number: int) -> bytes:
+    """A copy as they come about: saved again, made smaller, turned round, cut by a twentieth."""
+    ways = (
+        lambda: encode(image, "JPEG", quality=60),
+        lambda: encode(image.resize((SIDE // 2 + 10 * number, SIDE // 2 + 10 * number), Image.Resampling.LANCZOS)),
+        lambda: encode(ImageOps.mirror(image)),
+        lambda: encode(cut(image, number // 4)),
+    )
+    return ways[number % 4]()
+
+
+def soften(image: Image.Image, number: int) -> Image.Image:
+    return blur(image, 0.008 + 0.001 * (number % 5))
+
+
+@pytest.fixture(scope="module", params=["drawings", "photos"])
+def checked(request, tmp_path_factory):
+    """What the check says of a data set with faults of four kinds: by code, the names of the pictures, and the faults themselves."""
+    from studio.datasets.store import DatasetStore
+    from studio.workspace import open_workspace
+
+    draw = draw_figure if request.param == "drawings" else draw_photo
+    folder = tmp_path_factory.mktemp(request.param)
+    source = folder / "in"
+    source.mkdir()
+    pictures = [draw(n, SIDE) for n in range(CLEAN)]
+    faults: dict[str, set[str]] = {"twin": set(), "blurred": set(), "no_trigger_word": set(), "caption_identical": set()}
+    for n, image in enumerate(pictures):
+        data = encode(image)
+        words = f"zog number {n}, seen from side {n * 7 % 61} on ground {n * 11 % 59}"
+        if n < 20:
+            (source / f"copy{n:02d}.png").write_bytes(copies(image, n))
+            (source / f"copy{n:02d}.txt").write_text(f"zog copied {n}")
+            faults["twin"] |= {f"copy{n:02d}.png", f"clean{n:02d}.png"}
+        elif n < 40:
+            faults["no_trigger_word"].add(f"clean{n:02d}.png")
+            words = words.removeprefix("zog ")
+        else:
+            faults["caption_identical"].add(f"clean{n:02d}.png")
+            words = "zog on a table"
+        (source / f"clean{n:02d}.png").write_bytes(data)
+        (source / f"clean{n:02d}.txt").write_text(words)
+    for n in range(20):
+        (source / f"soft{n:02d}.png").write_bytes(encode(soften(draw(1000 + n, SIDE), n)))
+        (source / f"soft{n:02d}.txt").write_text(f"zog softly {n}")
+        faults["blurred"].add(f"soft{n:02d}.png")
+    store = DatasetStore(open_workspace(folder / "workspace"))
+    made = store.create("Faults", "pictures").id
+    store.update(made, trigger_word="zog")
+    ingest_folder(store, made, source)
+    report = check_dataset(store, made)
+    names = {row.id: row.name for row in store.pictures(made)}
+    found: dict[str, set[str]] = {}
+    for finding in report.findings:
+        code = "twin" if finding.code == "alike" else finding.code
+        found.setdefault(code, set()).update(names[i] for i in finding.picture_ids)
+    return faults, found
+
+
+@pytest.mark.parametrize("code", ["twin", "blurred", "no_trigger_word", "caption_identical"])
+def test_every_fault_is_found_and_nothing_else_is_called_so(checked, code):
+    faults, found = checked
+    missed, alarms = faults[code] - found.get(code, set()), found.get(code, set()) - faults[code]
+    assert (sorted(missed), sorted(alarms)) == ([], [])
+
+
+def test_ten_broken_pairs_are_all_found(store, tmp_path):
+    root = tmp_path / "pairs"
+    for part in ("input_images", "output_images"):
+        (root / part).mkdir(parents=True)
+    lines = []
+    for n in range(30):
+        for part, image in (("input_images", draw_figure(n, 128)), ("output_images", ImageOps.invert(draw_figure(n, 128)))):
+            image.save(root / part / f"{n:03d}.png")
+        files = (f"input_images/{n:03d}.png", "" if n in (6, 7) else f"invert it {n}", f"output_images/{n:03d}.png")
+        lines.append(json.dumps(dict(zip(("input_image", "instruction", "output_image"), files, strict=True))))
+    (root / "metadata.jsonl").write_text("\n".join(lines))
+    for n in range(3):  # halves: one side never came
+        (root / "output_images" / f"{n:03d}.png").unlink()
+    same = [f"{n:03d}.png" for n in range(3, 6)]
+    for name in same:  # nothing changes
+        (root / "output_images" / name).write_bytes((root / "input_images" / name).read_bytes())
+    made = store.create("Pairs", "pairs").id
+    ingest_folder(store, made, root)
+    rows = store.pictures(made)
+    torn = [row for row in rows if row.after.name.endswith(("008.png", "009.png"))]
+    for row in torn:  # torn after they had come
+        path = store.workspace.dataset(made) / row.after.file
+        path.write_bytes(path.read_bytes()[:300])
+    found = {finding.code: len(finding.picture_ids) for finding in check_dataset(store, made).findings}
+    assert {code: found.get(code) for code in ("incomplete", "unchanged", "no_instruction", "broken")} == {
+        "incomplete": 3,
+        "unchanged": 3,
+        "no_instruction": 2,
+        "broken": 2,
+    }
+    assert set(found) <= {"incomplete", "unchanged", "no_instruction", "broken", "few"}
