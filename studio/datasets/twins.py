@@ -16,7 +16,7 @@ _FAR_BITS, _SAME_COLOUR = 20, 2.0
 # Of a copy from which up to a twentieth was cut: 50 drawings and 50 photos lie at least 16 bits from each other's cuts.
 _CUT_BITS, _CUT_COLOUR = 12, 15.0
 _MANY = 5000  # beyond, cuts are not looked for: they cost ten times as much as all the rest
-_ROWS = 256
+_CELLS = 2_000_000  # of a table of comparisons that is held at once: 32 MB
 _CROWD = 64  # twins looked at for each picture: ten thousand frames of one film must not cost a hundred million pairs
 
 
@@ -68,8 +68,9 @@ def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]
     colours = _colours(measures)
     flipped = colours[:, :, ::-1]
     best: dict[tuple[int, int], tuple[int, int, int, bool]] = {}
-    for start in range(0, len(measures), _ROWS):
-        rows = plain[start : start + _ROWS, None]
+    step = _rows_at_once(len(measures))
+    for start in range(0, len(measures), step):
+        rows = plain[start : start + step, None]
         for other, tiny, is_mirrored in ((plain, colours, False), (mirrored, flipped, True)):
             bits = np.bitwise_count(rows ^ other[None]).sum(-1)
             for row in range(len(bits)):
@@ -90,9 +91,10 @@ def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
     plain, colours = _words([m.dhash for m in measures]), _colours(measures)
     cuts = np.frombuffer(b"".join(m.cut_dhashes for m in measures), ">u8").astype(np.uint64).reshape(len(measures), CUT_HASHES, 2)
     found: dict[tuple[int, int], int] = {}
-    for start in range(0, len(measures), _ROWS):
+    step = _rows_at_once(len(measures))
+    for start in range(0, len(measures), step):
         for one in range(CUT_HASHES):
-            bits = np.bitwise_count(cuts[start : start + _ROWS, None, one] ^ plain[None]).sum(-1)
+            bits = np.bitwise_count(cuts[start : start + step, None, one] ^ plain[None]).sum(-1)
             for row, other in np.argwhere(bits <= _CUT_BITS).tolist():
                 a, b = start + row, other
                 if a != b and np.abs(colours[a] - colours[b]).mean() <= _CUT_COLOUR:
@@ -100,6 +102,10 @@ def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
                     key = (min(a, b), max(a, b))
                     found[key] = max(found.get(key, 0), min(99, percent))
     return [(a, b, percent, False) for (a, b), percent in found.items()]
+
+
+def _rows_at_once(count: int) -> int:
+    return max(1, min(256, _CELLS // count))
 
 
 def _compare(bits: np.ndarray, one: np.ndarray, others: np.ndarray) -> np.ndarray:
