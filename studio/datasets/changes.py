@@ -7,9 +7,7 @@ from collections.abc import Collection, Iterator
 
 from studio.datasets.pair_names import path_key
 from studio.datasets.rows import Picture, Side
-from studio.datasets.table import SELECT, from_table, image_values, row_values
-
-_PART = 500
+from studio.datasets.table import SELECT, from_table, image_values, row_values, walk
 
 
 class Changes:
@@ -33,13 +31,8 @@ class Changes:
 
     def rows(self) -> Iterator[Picture]:
         """All rows in their order, those of which no picture has come too. They may be changed on the way."""
-        place = -1
-        while True:
-            part = self._table.execute(f"{SELECT} WHERE rows.place > ? ORDER BY rows.place LIMIT ?", (place, _PART)).fetchall()
-            yield from map(from_table, part)
-            if len(part) < _PART:
-                return
-            place = part[-1][0]
+        sql = f"{SELECT} WHERE rows.place > ? ORDER BY rows.place LIMIT ?"
+        return walk(lambda place, wanted: self._table.execute(sql, (place, wanted)).fetchall())
 
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""

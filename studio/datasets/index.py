@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.datasets.changes import Changes
 from studio.datasets.legacy import take_over
 from studio.datasets.names import fold_name
 from studio.datasets.rows import METADATA, ImageFile, Picture
-from studio.datasets.table import IMAGE_COLUMNS, SELECT, TABLE, from_table, open_table
-
-_PART = 500
+from studio.datasets.table import IMAGE_COLUMNS, SELECT, TABLE, from_table, open_table, walk
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,13 @@ class PictureIndex:
 
     def rows(self, *, offset: int = 0, limit: int | None = None) -> Iterator[Picture]:
         """The rows of which a picture is there. They are fetched in parts: a writer need not wait until all are read."""
-        place, left = -1, limit
-        while left is None or left > 0:
-            wanted = _PART if left is None else min(_PART, left)
+        before: tuple[int] | None = (-1,)
+        if offset:  # once: from there on the places lead
             with self._read() as table:
-                if offset:  # once: from there on the places lead
-                    sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
-                    before = table.execute(sql, (offset - 1,)).fetchone()
-                    if before is None:
-                        return
-                    place, offset = before[0], 0
-                sql = f"{SELECT} WHERE rows.place > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
-                part = table.execute(sql, (place, wanted)).fetchall()
-            yield from map(from_table, part)
-            if len(part) < wanted:
-                return
-            place = part[-1][0]
-            left = None if left is None else left - len(part)
+                sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
+                before = table.execute(sql, (offset - 1,)).fetchone()
+        if before is not None:
+            yield from self._walk(0, before[0], limit)
 
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""
@@ -112,15 +101,7 @@ class PictureIndex:
 
     def changed_since(self, number: int) -> Iterator[Picture]:
         """The rows that are new or other than they were when `changed` said this number."""
-        place = -1
-        while True:
-            with self._read() as table:
-                sql = f"{SELECT} WHERE rows.changed > ? AND rows.place > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
-                part = table.execute(sql, (number, place, _PART)).fetchall()
-            yield from map(from_table, part)
-            if len(part) < _PART:
-                return
-            place = part[-1][0]
+        return self._walk(number)
 
     @contextmanager
     def change(self) -> Iterator[Changes]:
@@ -137,6 +118,16 @@ class PictureIndex:
             changes = Changes(table, number)
             yield changes
             table.execute("COMMIT" if changes.count else "ROLLBACK")
+
+    def _walk(self, number: int, place: int = -1, limit: int | None = None) -> Iterator[Picture]:
+        """Each part by a connection of its own, so that nobody waits for who reads slowly."""
+        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+
+        def fetch(place: int, wanted: int) -> list[tuple[Any, ...]]:
+            with self._read() as table:
+                return table.execute(sql, (place, number, wanted)).fetchall()
+
+        return walk(fetch, place, limit)
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from studio.datasets.pair_names import path_key, read_spot
 from studio.datasets.rows import ImageFile, Picture, make_pair
 
 TABLE = "rows.sqlite"
+PART = 500  # rows that are fetched at once
 _WAIT_S = 60.0
 _LAYOUT = 1
 # A row keeps its place for ever: what is taken out and brought back stands where it stood. `changed` counts up over the whole
@@ -104,6 +105,24 @@ def from_table(values: tuple[Any, ...]) -> Picture:
     if own is None:
         return make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
     return Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256)
+
+
+def walk(fetch: Callable[[int, int], list[tuple[Any, ...]]], place: int = -1, limit: int | None = None) -> Iterator[Picture]:
+    """Rows part by part, at most `limit` of them.
+
+    Args:
+        fetch: Is given a place and a number; answers with so many lines of `SELECT` behind that place, in their order.
+        place: Behind which to begin.
+        limit: None for all.
+    """
+    while limit is None or limit > 0:
+        wanted = PART if limit is None else min(PART, limit)
+        part = fetch(place, wanted)
+        yield from map(from_table, part)
+        if len(part) < wanted:
+            return
+        place = part[-1][0]
+        limit = None if limit is None else limit - len(part)
 
 
 def row_values(row: Picture) -> dict[str, Any]:

@@ -10,21 +10,9 @@ from PIL import Image, features
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import read_caption
 from studio.datasets.pictures import PictureRefused, decode_picture
-from tests.studio.datasets.drawing import (
-    BLUE,
-    GREEN,
-    RED,
-    YELLOW,
-    build_display_p3,
-    draw_corners,
-    draw_figure,
-    encode,
-    forge_png,
-    read_corners,
-)
-from tests.studio.datasets.test_pictures import STORED, STRANGERS, near
+from tests.studio.datasets.drawing import RED, build_display_p3, draw_corners, draw_figure, encode, forge_png, read_corners
+from tests.studio.datasets.test_pictures import STORED, STRANGERS, UPRIGHT, near
 
-UPRIGHT = [RED, GREEN, BLUE, YELLOW]
 GREY = [(v, v, v) for v in (76, 150, 29, 226)]  # the same corners by their brightness (ITU-R 601)
 SIZES = [(60, 40), (40, 60), (33, 17), (64, 64), (200, 20)]
 EXACT = {"JPEG": {"quality": 97, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 97, "subsampling": "4:4:4"}}
