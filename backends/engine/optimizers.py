@@ -11,6 +11,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from backends.contract.errors import DarkroomError
+from backends.engine.adamw import ListedAdamW
 from backends.engine.pieces import compute_norm, cut, find_pieces, gather, hand_gradients
 
 CLIP_EPSILON = 1e-6  # as torch.nn.utils.clip_grad_norm_ has it
@@ -60,7 +61,7 @@ def build_optimizer(groups: Any, plan: OptimizerPlan) -> torch.optim.Optimizer:
         optimizer.train()  # its average is read by `average_of`, never exchanged by itself
         return optimizer
     if not plan.eight_bit:
-        return torch.optim.AdamW(groups, fused=True, **settings)
+        return ListedAdamW(groups, **settings)
     try:
         import bitsandbytes
     except ImportError:
