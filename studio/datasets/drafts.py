@@ -201,7 +201,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def _draft_sharpness(before: Image.Image, after: Image.Image) -> str:
     """The same picture in or out of focus."""
-    one, other = (compute_sharpness(_grey(image)) for image in (before, after))
+    one, other = (compute_sharpness(_grey(image).astype(np.uint8)) for image in (before, after))
     if min(one, other) * 2.2 < max(one, other) and min(one, other) < 0.25 and _correlation(_grey(before), _grey(after)) > 0.9:
         return "blur it" if other < one else "make it sharper"
     return ""

@@ -51,30 +51,37 @@ class Measures:
 
 def measure_picture(image: Image.Image) -> Measures:
     """Measures of an RGB picture, taken on a copy of at most 256 px a side."""
-    small = image.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
-    grey = np.asarray(small.convert("L"), np.float32)
-    low, high = np.percentile(np.asarray(small).reshape(-1, 3), (1, 99), axis=0)
-    tiny = small.resize((8, 8), Image.Resampling.BOX)
+    small = _shrink(image if image.mode == "RGB" else image.convert("RGB"))
+    grey = small.convert("L")
+    values = np.asarray(grey)
     return Measures(
-        dhash=compute_dhash(small),
-        mirrored_dhash=compute_dhash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-        tiny=np.asarray(tiny).tobytes(),
-        sharpness=round(compute_sharpness(grey), 4),
-        brightness=round(float(grey.mean()), 2),
-        contrast=round(float(grey.std()), 2),
-        colours=round(float((high - low).max()), 2),
-        cut_dhashes=_compute_cut_dhashes(small),
+        dhash=_compute_dhash(grey),
+        mirrored_dhash=_compute_dhash(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        tiny=np.asarray(small.resize((8, 8), Image.Resampling.BOX)).tobytes(),
+        sharpness=round(compute_sharpness(values), 4),
+        brightness=round(float(values.mean()), 2),
+        contrast=round(float(values.std()), 2),
+        colours=max(_spread(channel) for channel in np.asarray(small.histogram()).reshape(3, 256)),
+        cut_dhashes=_compute_cut_dhashes(grey),
     )
 
 
-def compute_dhash(image: Image.Image) -> int:
+def _shrink(image: Image.Image) -> Image.Image:
+    """At most 256 px a side, and the more is left out in whole steps first, which is the cheapest way."""
+    most = max(image.size)
+    if most <= _SIDE:
+        return image
+    size = tuple(max(1, round(side * _SIDE / most)) for side in image.size)
+    return image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=1.0)
+
+
+def _compute_dhash(grey: Image.Image) -> int:
     """128 bits: is each of 8 x 8 cells brighter than its neighbour to the right, and than the one below."""
-    return int.from_bytes(_hash_grey(image.convert("L"), (0, 0, *image.size)), "big")
+    return int.from_bytes(_hash_grey(grey, (0, 0, *grey.size)), "big")
 
 
-def _compute_cut_dhashes(image: Image.Image) -> bytes:
-    grey = image.convert("L").resize((_CUT_SIDE, _CUT_SIDE), Image.Resampling.BOX)
+def _compute_cut_dhashes(grey: Image.Image) -> bytes:
+    grey = grey.resize((_CUT_SIDE, _CUT_SIDE), Image.Resampling.BOX)
     far, cut = _CUT_SIDE, _CUT_SIDE * CUT
     boxes = ((left * cut, top * cut, far - right * cut, far - bottom * cut) for left, top, right, bottom in _CUTS)
     return b"".join(_hash_grey(grey, box) for box in boxes)
@@ -93,11 +100,22 @@ def compute_sharpness(grey: np.ndarray) -> float:
     Unlike the plain variance of the Laplacian it does not take a clean drawing with few edges for a blurred photo.
 
     Args:
-        grey: (height, width), 0-255, at most 256 px a side.
+        grey: (height, width) of bytes, at most 256 px a side.
     """
     if min(grey.shape) < 8:
         return 1.0
-    inner = grey[1:-1, 1:-1]
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
-    low, high = np.percentile(grey, (1, 99))
-    return float(np.percentile(np.abs(laplacian), 99.5) / max(16.0, high - low))
+    values = grey.astype(np.int16)
+    laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * values[1:-1, 1:-1]
+    edges = np.bincount(np.abs(laplacian).ravel())
+    return _find_level(edges, 0.995) / max(16.0, _spread(np.bincount(grey.ravel())))
+
+
+def _spread(counts: np.ndarray) -> float:
+    """Levels between which the middle 98 % lie."""
+    return _find_level(counts, 0.99) - _find_level(counts, 0.01)
+
+
+def _find_level(counts: np.ndarray, share: float) -> float:
+    """The level up to which this share lies, by how often each whole level occurs: many times faster than sorting, and exact for bytes."""
+    below = np.cumsum(counts)
+    return float(np.searchsorted(below, share * (below[-1] - 1), side="right"))

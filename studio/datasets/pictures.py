@@ -133,8 +133,8 @@ def _to_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         image = paper
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
-    clean = Image.new("RGB", image.size)  # a fresh picture carries no EXIF, place, profile or comment along
-    clean.paste(image)
+    clean = image.copy()  # plain, of no file kind
+    clean.info.clear()  # and so without EXIF, place, profile or comment
     return clean
 
 
@@ -207,7 +207,7 @@ def _apply_profile(image: Image.Image, profile: bytes | None, notes: list[str]) 
         else:
             if converted is not None:
                 return converted
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def encode_png(image: Image.Image) -> bytes:
