@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from PIL import Image, ImageOps
 
@@ -10,14 +11,33 @@ from backends.contract.buckets import Bucket, Placement, compute_placement
 from backends.contract.errors import DarkroomError
 
 
-def open_picture(file: Path) -> Image.Image:
+class Readable(Protocol):
+    """Something inside a larger file that can be asked what a path can."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def parent(self) -> Path:
+        """What it lies in."""
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """Its bytes."""
+
+
+PictureFile = Path | Readable
+"""What a picture is read from."""
+
+
+def open_picture(file: PictureFile) -> Image.Image:
     """The picture upright and in RGB, on white where transparent.
 
     Raises:
         DarkroomError: When the file is gone or is no picture; names it.
     """
     try:
-        with Image.open(file) as opened:
+        with file.open("rb") as stream, Image.open(stream) as opened:
             return to_rgb(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
         raise DarkroomError(

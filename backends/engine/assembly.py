@@ -19,10 +19,11 @@ from backends.engine.manifest import compute_dataset_hash, ensure_manifest, limi
 from backends.engine.optimizers import OptimizerPlan, Updater, average_of, build_groups, build_lr_curve, build_optimizer
 from backends.engine.picture_losses import PictureLosses, plan_picture_evaluations
 from backends.engine.pictures import place_item
-from backends.engine.recipe import Recipe
+from backends.engine.recipe import Recipe, describe_dataset
 from backends.engine.reporter import Reporter, StepLog
 from backends.engine.sampling import Sampler, SampleSettings, plan_jobs
 from backends.engine.saving import Saver
+from backends.engine.shards.data import build_streamed_data, open_samples
 from backends.engine.trackers import open_trackers
 from backends.engine.trained import Averaged, MovingAverage, Trained, WholeModule
 from backends.families.protocol import Family
@@ -41,10 +42,14 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     reporter.phase("loading", note=str(config.pretrained_model_name_or_path))
     kind = load_class(backend.method_class)
     family = load_family(ground, trains_denoiser=kind.trains == "denoiser")
-    ensure_on_rank_0(ground, lambda: ensure_manifest(run, config, held_out_share=config.held_out_share))
-    rows = limit_rows(read_manifest(run.manifest), getattr(config, "max_train_samples", None), ground.seed)
+    samples = open_samples(ground)
+    if samples is None:
+        ensure_on_rank_0(ground, lambda: ensure_manifest(run, config, held_out_share=config.held_out_share))
+    rows = read_manifest(run.manifest, streamed=samples is not None)
+    if samples is None:
+        rows = limit_rows(rows, getattr(config, "max_train_samples", None), ground.seed)
     wish = kind.wish_pictures(config)
-    if wish or not config.cache_latents or getattr(config, "train_text_encoder", False):
+    if samples or wish or not config.cache_latents or getattr(config, "train_text_encoder", False):
         ground.sharing.wake(family)  # it draws, or its encoders stay beside it
     drawn = ensure_drawn(ground, family, wish, build_sample_settings(ground)) if wish else []  # before anything changes the model
     method: Method = kind(family, config)
@@ -52,24 +57,34 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
     placements = [place_item(item, buckets) for item in items]
     ground.check_stop()
     reporter.phase("caching", 0, len(items))
-    data = build_data(ground, family, method, items, placements)
+    if samples is not None:
+        data = build_streamed_data(ground, family, method, samples, judging=(items, placements))
+    else:
+        data = build_data(ground, family, method, items, placements)
     ground.sharing.wake(family)
     ground.check_stop()
-    return build_training(ground, family, method, items, data=data, dataset_hash=compute_dataset_hash(rows))
+    told = samples.fingerprint() if samples is not None else compute_dataset_hash(rows)
+    return build_training(ground, family, method, items, data=data, dataset_hash=told)
 
 
 def build_training(ground: Ground, family: Family, method: Method, items: list[Item], *, data: Data, dataset_hash: str) -> Training:
     """What is trained, optimizer, judge, sampler and saver around the data; the checkpoint's state put in."""
     c, a, run = ground.config, ground.accelerator, ground.run
     weights = build_weights(ground, family, method)
-    cadence = build_cadence(ground, items)
+    cadence = build_cadence(ground, data.training)
     updater = build_updater(ground, weights, cadence)
     trained = average_weights(c, weights, updater)
     progress = restore(ground, trained, updater)
     bare = LossModule(method, trained.modules)
     model = ground.sharing.wrap(bare)
     recipe = Recipe(
-        c, backend=ground.backend.name, family=family, trained=trained, items=items, dataset_hash=dataset_hash, seed=ground.seed
+        c,
+        backend=ground.backend.name,
+        family=family,
+        trained=trained,
+        items=items,
+        dataset=describe_dataset(items, dataset_hash) | {"pictures": data.training},
+        seed=ground.seed,
     )
     saver = Saver(
         run,
@@ -112,10 +127,9 @@ def build_training(ground: Ground, family: Family, method: Method, items: list[I
     )
 
 
-def build_cadence(ground: Ground, items: list[Item]) -> Cadence:
-    """When what happens."""
-    c = ground.config
-    training, ranks = sum(1 for item in items if not item.held_out), ground.accelerator.num_processes
+def build_cadence(ground: Ground, training: int) -> Cadence:
+    """When what happens, with so many training samples."""
+    c, ranks = ground.config, ground.accelerator.num_processes
     steps = c.max_train_steps or compute_steps(
         training, epochs=c.num_train_epochs, batch_size=c.train_batch_size, accumulation=c.gradient_accumulation_steps, processes=ranks
     )

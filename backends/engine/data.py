@@ -12,7 +12,7 @@ from backends.contract.buckets import Bucket, Placement
 from backends.contract.errors import DarkroomError
 from backends.engine.cache import EncodedCache
 from backends.engine.ground import Ground, cache_folder, share_of
-from backends.engine.order import Pick, SampleOrder
+from backends.engine.order import Order, Pick, SampleOrder
 from backends.engine.pictures import list_buckets
 from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts, encode_pictures, encode_prompts
 from backends.engine.stored import StoredPictures
@@ -29,13 +29,14 @@ def list_run_buckets(config: Any) -> list[Bucket]:
 
 @dataclass
 class Data:
-    """Where batches come from, for training and for judging, and what samples are told."""
+    """Where batches come from, for training and for judging, and what samples are told; `training` is how many samples are learnt from."""
 
-    order: SampleOrder
+    order: Order
     source: Source
     judge_source: Source
     sample_prompts: Callable[[], PromptSource]
     groups: list[Hashable]
+    training: int
 
 
 def build_data(ground: Ground, family: Family, method: Method, items: list[Item], placements: list[dict[str, Placement]]) -> Data:
@@ -59,7 +60,7 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
         workers = c.dataloader_num_workers
         upcoming = partial(order.pick, rank=a.process_index)
         source = LivePictures(family, items, placements, prompts=prompts, upcoming=upcoming, workers=workers)
-        return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live_prompts, groups)
+        return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live_prompts, groups, len(training))
     encoded = encode_pictures(
         family,
         items,
@@ -75,7 +76,7 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
     if isinstance(encoded, StoredPictures):
         encoded.read_ahead(partial(order.pick, rank=a.process_index))
         ground.reporter.notice("The encoded pictures are too many for the memory: they are read from the disk, ahead of each step.")
-    return Data(order, encoded, encoded, lambda: live_prompts, groups)
+    return Data(order, encoded, encoded, lambda: live_prompts, groups, len(training))
 
 
 class _TrainingOrder(SampleOrder):

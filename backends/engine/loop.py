@@ -15,7 +15,7 @@ from backends.contract.schedule import compute_epoch
 from backends.engine.faults import pass_failpoint
 from backends.engine.heldout import HeldOut, Judgement
 from backends.engine.optimizers import Updater
-from backends.engine.order import SampleOrder
+from backends.engine.order import Order
 from backends.engine.picture_losses import PictureLosses
 from backends.engine.reporter import Reporter, StepLog
 from backends.engine.requests import Requests
@@ -108,7 +108,7 @@ class Training:
     bare_model: LossModule
     trained: Trained
     updater: Updater
-    order: SampleOrder
+    order: Order
     source: Source
     held_out: HeldOut | None
     picture_losses: PictureLosses | None

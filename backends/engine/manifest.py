@@ -18,8 +18,8 @@ from backends.methods.protocol import Row
 _KNOWN = {"id", "file", "caption", "width", "height", "held_out"}
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """The rows of a manifest.
+def read_manifest(path: Path, *, streamed: bool = False) -> list[Row]:
+    """The rows of a manifest; where samples are `streamed` from shards, those that judge, if any.
 
     Raises:
         DarkroomError: When it is empty or a line is not what it should be; names the line.
@@ -43,7 +43,7 @@ def read_manifest(path: Path) -> list[Row]:
             )
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise DarkroomError(f"Line {number} of {path.name} cannot be read ({error}). Start a new run from the data set.") from None
-    if not rows:
+    if not rows and not streamed:
         raise DarkroomError("The run has no pictures. Add some to the data set, then start a new run.", field="train_data_dir")
     return rows
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from backends.engine.seeds import mix_seed
 
+Value = TypeVar("Value")
 AHEAD = 64  # picks made at once: one by one, between two steps of a model, each costs four times as much
 
 
@@ -27,6 +28,13 @@ class Pick:
     def views(self) -> list[tuple[int, bool]]:
         """Each sample and whether it is mirrored."""
         return list(zip(self.indices, self.flips, strict=True))
+
+
+class Order(Protocol):
+    """Tells which samples make up which batch."""
+
+    def pick(self, position: int, rank: int = 0) -> Pick:
+        """The samples of `rank` at micro-step `position`, counted from 0 over the whole run."""
 
 
 class SampleOrder:
@@ -64,7 +72,14 @@ class SampleOrder:
         self._buckets = list(members.values())
         self._phases = [mix_seed(seed, "phase", b) % self._whole for b in range(len(self._buckets))]
         self._before = [0]
+        self._epochs = _Kept[list[tuple[int, int]]]()
+        self._turns = [_Kept[np.ndarray]() for _ in self._buckets]
         self._made: tuple[tuple[int, int], list[Pick]] = ((-1, -1), [])
+
+    @property
+    def batches_of_pass(self) -> int:
+        """Micro-steps of the first pass over all samples."""
+        return sum(self._given(b, 1) for b in range(len(self._buckets)))
 
     def pick(self, position: int, rank: int = 0) -> Pick:
         """The samples of `rank` at micro-step `position`, counted from 0 over the whole run."""
@@ -79,7 +94,7 @@ class SampleOrder:
             self._before.append(sum(self._given(b, epoch) for b in range(len(self._buckets))))
         epoch = bisect_right(self._before, position) - 1
         ranges = tuple((self._given(b, epoch), self._given(b, epoch + 1)) for b in range(len(self._buckets)))
-        bucket, number = _shuffle_epoch(self._seed, epoch, ranges)[position - self._before[epoch]]
+        bucket, number = self._epochs.get(epoch, lambda: _shuffle_epoch(self._seed, epoch, ranges))[position - self._before[epoch]]
         first = number * self._whole + rank * self._batch_size
         indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
         random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, 0)))
@@ -94,10 +109,23 @@ class SampleOrder:
     def _at(self, bucket: int, place: int) -> int:
         members = self._buckets[bucket]
         turn, within = divmod(place, len(members))
-        return members[_draw_permutation(self._seed, bucket, turn, len(members))[within]]
+        drawn = self._turns[bucket].get(turn, lambda: _draw_permutation(self._seed, bucket, turn, len(members)))
+        return members[drawn[within]]
 
 
-@lru_cache(maxsize=8)
+class _Kept(Generic[Value]):
+    """The last two of a row of values that are costly to make; batches lie across the border of two."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, Value] = {}
+
+    def get(self, number: int, make: Callable[[], Value]) -> Value:
+        if number not in self._values:
+            self._values = {n: value for n, value in self._values.items() if abs(n - number) == 1}
+            self._values[number] = make()
+        return self._values[number]
+
+
 def _shuffle_epoch(seed: int, epoch: int, ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
     """(bucket, number of its batch) of one pass, in order; `ranges` has each bucket's first and end."""
     batches = [(bucket, number) for bucket, (first, end) in enumerate(ranges) for number in range(first, end)]
@@ -105,7 +133,6 @@ def _shuffle_epoch(seed: int, epoch: int, ranges: tuple[tuple[int, int], ...]) -
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-@lru_cache(maxsize=256)
-def _draw_permutation(seed: int, bucket: int, turn: int, count: int) -> list[int]:
+def _draw_permutation(seed: int, bucket: int, turn: int, count: int) -> np.ndarray:
     random = np.random.Generator(np.random.PCG64(mix_seed(seed, "turn", bucket, turn)))
-    return [int(i) for i in random.permutation(count)]
+    return random.permutation(count)

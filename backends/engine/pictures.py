@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
 from backends.contract.buckets import Bucket, Placement, choose_bucket, compute_buckets, compute_placement
-from backends.contract.pictures import cut_picture, open_picture
+from backends.contract.pictures import PictureFile, cut_picture, open_picture
 from backends.methods.protocol import Item
 
 
-def read_pixels(file: Path, placement: Placement, *, flipped: bool = False) -> torch.Tensor:
+def read_pixels(file: PictureFile, placement: Placement, *, flipped: bool = False) -> torch.Tensor:
     """Pixels (3, H, W) in -1..1: upright, on white where transparent, scaled and cut as `placement` says.
 
     Raises:
@@ -37,7 +35,7 @@ def place_item(item: Item, buckets: list[Bucket]) -> dict[str, Placement]:
     return {role: compute_placement(shown.width, shown.height, bucket) for role, shown in item.pictures.items()}
 
 
-def fit_picture(file: Path, buckets: list[Bucket]) -> Image.Image:
+def fit_picture(file: PictureFile, buckets: list[Bucket]) -> Image.Image:
     """The picture as a trainer would see it: upright, scaled and cut to its bucket.
 
     Raises:

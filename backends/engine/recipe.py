@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -55,8 +55,14 @@ class Learnt(Protocol):
         """Whether it only judges."""
 
 
+def describe_dataset(items: Sequence[Learnt], digest: str) -> dict[str, object]:
+    """What a header says of the samples: their hash, and how many teach and judge."""
+    held_out = sum(item.held_out for item in items)
+    return {"hash": digest, "pictures": len(items) - held_out, "held_out": held_out}
+
+
 class Recipe:
-    """Builds the header of every file of weights of one run."""
+    """Builds the header of every file of weights of one run; `dataset` is as `describe_dataset` tells it."""
 
     def __init__(
         self,
@@ -66,7 +72,7 @@ class Recipe:
         family: Described,
         trained: Noted,
         items: Sequence[Learnt],
-        dataset_hash: str,
+        dataset: Mapping[str, object],
         seed: int,
         versions: dict[str, str] | None = None,
     ) -> None:
@@ -78,7 +84,7 @@ class Recipe:
             "backend": backend,
             "versions": read_versions() if versions is None else versions,
             "config": strip_paths({**config.model_dump(mode="json"), "seed": seed}),
-            "dataset": {"hash": dataset_hash, "pictures": len(training), "held_out": len(items) - len(training)},
+            "dataset": dict(dataset),
         }
         self._tags = Counter(next(iter(item.captions.values())) for item in training)
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from backends.contract.buckets import Bucket
+from backends.contract.pictures import PictureFile
 from backends.contract.rundir import RunDir
 from backends.engine.faults import pass_failpoint
 from backends.engine.pictures import fit_picture
@@ -31,8 +32,8 @@ class Job:
     text: str
     number: int
     seed: int
-    before: Path | None = None
-    target: Path | None = None
+    before: PictureFile | None = None
+    target: PictureFile | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Sampler:
         file = path.relative_to(self._run.root).as_posix()
         self._reporter.write("sample", step=step, prompt=job.prompt, text=job.text, seed=job.seed, file=file, **sides)
 
-    def _show_side(self, job: Job, side: str, source: Path) -> str:
+    def _show_side(self, job: Job, side: str, source: PictureFile) -> str:
         """The picture before, or the wanted one, kept once beside the samples; its place in the run's folder."""
         path = self._run.pair_side(job.prompt, side)
         if not path.is_file():

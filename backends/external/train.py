@@ -24,7 +24,7 @@ from backends.contract.config import parse_config, read_config_document
 from backends.contract.events import EventWriter, read_events
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.rundir import LORA, RunDir, complete_checkpoints
-from backends.engine.recipe import Recipe
+from backends.engine.recipe import Recipe, describe_dataset
 from backends.engine.whole import sweep
 from backends.external.curve import Curve
 from backends.external.document import count_steps, link_pictures, write_document
@@ -154,7 +154,7 @@ def _prepare(run: RunDir, teller: Teller, wishes: Wishes) -> Attempt:
         family=about,
         trained=about,
         items=pictures,
-        dataset_hash=str((document.get("versions") or {}).get("dataset_sha256", "")),
+        dataset=describe_dataset(pictures, str((document.get("versions") or {}).get("dataset_sha256", ""))),
         seed=seed,
         versions={"ai-toolkit": found.version},
     )

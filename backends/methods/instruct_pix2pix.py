@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from backends.contract.errors import DarkroomError
+from backends.contract.pictures import PictureFile
 from backends.families.protocol import EXTRA_CHANNELS, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import plan_prompts, plan_validation
@@ -78,11 +79,14 @@ class InstructPix2Pix:
         """The validation prompt on the picture of the settings."""
         return plan_validation(self._config, self._picture(items))
 
-    def _picture(self, items: Sequence[Item]) -> Path:
-        """The picture that prompts are tried on: that of the settings, or one held out."""
-        if not self._config.val_image:
+    def _picture(self, items: Sequence[Item]) -> PictureFile | None:
+        """The picture that prompts are tried on: that of the settings, or one held out; None where there is neither, and no prompt."""
+        c = self._config
+        if not c.val_image:
             judging = [item for item in items if item.held_out] or list(items)
-            return judging[0].pictures[BEFORE].file
+            if not judging and (c.sample_prompts or c.validation_prompt):
+                raise DarkroomError("There is no picture to try prompts on. Give one for the samples, or hold some out.", field="val_image")
+            return judging[0].pictures[BEFORE].file if judging else None
         picture = Path(self._config.val_image).expanduser()
         if not picture.is_file():
             raise DarkroomError(
@@ -105,6 +109,8 @@ def _item(row: Row) -> Item:
         raise DarkroomError(f"The pair of {row.file.name} has no instruction. Write one, such as “make the sky red”, or remove the pair.")
     pictures = {
         AFTER: Shown(row.id, row.file, row.width, row.height),
-        BEFORE: Shown(str(row.extra.get("input_id") or f"{row.id} before"), Path(str(before)), row.width, row.height),
+        BEFORE: Shown(
+            str(row.extra.get("input_id") or f"{row.id} before"), Path(before) if isinstance(before, str) else before, row.width, row.height
+        ),
     }
     return Item(row.id, pictures, {AFTER: row.caption}, row.held_out)

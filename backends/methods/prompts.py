@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from backends.contract.pictures import PictureFile
 from backends.methods.protocol import CAPTION, SamplePlan
 
 
-def plan_prompts(config: Any, before: Path | None = None) -> list[SamplePlan]:
+def plan_prompts(config: Any, before: PictureFile | None = None) -> list[SamplePlan]:
     """The sample prompts, each from as many seeds as the settings say; `before` is the picture that they edit."""
     return [SamplePlan(text, config.num_sample_seeds, before) for text in config.sample_prompts]
 
 
-def plan_validation(config: Any, before: Path | None = None) -> list[SamplePlan]:
+def plan_validation(config: Any, before: PictureFile | None = None) -> list[SamplePlan]:
     """The validation prompt of the diffusers scripts, where there is one."""
     return [SamplePlan(config.validation_prompt, config.num_validation_images, before)] if config.validation_prompt else []
 

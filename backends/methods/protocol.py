@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from backends.contract.pictures import PictureFile
 from backends.families.protocol import Conditions
 
 CAPTION = "caption"
@@ -20,7 +21,7 @@ class Row:
     """One line of the frozen data set, as the manifest has it; `extra` has what only some methods read."""
 
     id: str
-    file: Path
+    file: PictureFile
     caption: str
     width: int
     height: int
@@ -33,7 +34,7 @@ class Shown:
     """One picture of a sample; `id` stands for its content."""
 
     id: str
-    file: Path
+    file: PictureFile
     width: int
     height: int
 
@@ -91,8 +92,8 @@ class SamplePlan:
 
     text: str
     seeds: int
-    before: Path | None = None
-    target: Path | None = None
+    before: PictureFile | None = None
+    target: PictureFile | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from backends.contract.events import EventWriter, read_events
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.rundir import RunDir
-from backends.engine.recipe import Recipe
+from backends.engine.recipe import Recipe, describe_dataset
 from backends.external.harvest import Harvest
 from backends.external.manifest import Picture, read_pictures
 from backends.external.tell import Teller
@@ -52,9 +52,9 @@ def told(work: Work, kind: str) -> list[dict]:
 
 def make_harvest(work: Work, teller: Teller, *, limit: int | None = None, total: int = 100) -> Harvest:
     config, about = FluxAiToolkitConfig(trigger_word="zog"), About("black-forest-labs/FLUX.1-dev", 4)
-    recipe = Recipe(
-        config, backend="flux/ai_toolkit", family=about, trained=about, items=read_pictures(work.run), dataset_hash="", seed=0, versions={}
-    )
+    pictures = read_pictures(work.run)
+    dataset = describe_dataset(pictures, "")
+    recipe = Recipe(config, backend="flux/ai_toolkit", family=about, trained=about, items=pictures, dataset=dataset, seed=0, versions={})
     return Harvest(work, recipe, teller, total=total, limit=limit)
 
 

@@ -1,0 +1,17 @@
+"""How a WebDataset shard names its members: the same for the trainer, which reads shards in place, and the studio, which takes them in."""
+
+from __future__ import annotations
+
+BEFORE_WORDS = ("before", "input", "source", "original")
+AFTER_WORDS = ("after", "output", "target", "edited")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+TEXT_SUFFIXES = (".txt", ".caption")
+WORD_KEYS = ("text", "caption", "prompt", "instruction", "edit_prompt")
+"""Under which name the words of a sample stand in its JSON member; the first one that is there counts."""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """(key, rest): all members with one key are one sample. The key ends at the first dot of the name's last part (WebDataset's rule)."""
+    folder, _, file = name.rpartition("/")
+    stem, _, rest = file.partition(".")
+    return f"{folder}/{stem}" if folder else stem, rest.lower()
