@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 BEFORE_WORDS = ("before", "input", "source", "original")
 AFTER_WORDS = ("after", "output", "target", "edited")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -15,3 +17,8 @@ def split_name(name: str) -> tuple[str, str]:
     folder, _, file = name.rpartition("/")
     stem, _, rest = file.partition(".")
     return f"{folder}/{stem}" if folder else stem, rest.lower()
+
+
+def find_shards(folder: str | Path | None) -> list[Path]:
+    """The shards that lie in a folder, in the order of their names; none where there is no tar, or no folder."""
+    return sorted(Path(folder).expanduser().glob("*.tar")) if folder else []

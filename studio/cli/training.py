@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from backends.contract.config import ConfigFaults
+from backends.contract.config import ConfigFaults, Fault
 from backends.contract.events import read_events
 from backends.contract.rundir import LORA, RunDir, complete_checkpoints
-from backends.registry import BACKENDS, REFUSED
+from backends.contract.shards import find_shards
+from backends.registry import BACKENDS, REFUSED, find_backend
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
 from studio.cli.output import emit, escape, parse_settings, people, plain_errors, table
@@ -33,11 +35,20 @@ def begin_run(
 ) -> RunInfo:
     """Checks everything, freezes the settings, starts the trainer where `launch` says, else on this machine.
 
+    In the place of a data set's id a folder with shards may stand.
+
     Raises:
         ConfigFaults: With every fault at once, before anything starts.
     """
     preset = find_preset(preset_key)
-    values = {**preset.values_for(studio.datasets.info(dataset_id).trigger_word), **changes}
+    shards = find_shards(dataset_id) if Path(dataset_id).expanduser().is_dir() else []
+    if shards and "train_data_dir" not in find_backend(preset.backend).config.model_fields:
+        text = f"The preset {preset.key} learns a subject from a few pictures and reads no shards. Give a data set, or another preset."
+        raise ConfigFaults([Fault(field="preset", text=text)])
+    if shards:
+        changes, dataset_id = {"train_data_dir": str(shards[0].parent.absolute()), **changes}, ""
+    word = studio.datasets.info(dataset_id).trigger_word if dataset_id else ""
+    values = {**preset.values_for(word), **changes}
     preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {})
     if preflight.config is None or preflight.faults:
         raise ConfigFaults(preflight.faults)
@@ -45,7 +56,7 @@ def begin_run(
         studio.workspace,
         dataset_id=dataset_id,
         preset_key=preset.key,
-        name=name or dataset_id,
+        name=name or dataset_id or shards[0].parent.absolute().name,
         backend=preset.backend,
         config=preflight.config,
         launch=where,
@@ -71,7 +82,7 @@ def summary(studio: Studio, run_id: str) -> dict[str, Any]:
 
 
 def train(
-    dataset: Annotated[str, typer.Argument(help="Id of the data set (see: dataset list).")],
+    dataset: Annotated[str, typer.Argument(help="Id of the data set (see: dataset list), or a folder with WebDataset shards.")],
     preset: Annotated[str, typer.Option(help="Preset (see: backends).")] = DEMO_PRESET,
     setting: Annotated[list[str], typer.Option("--set", "-s", help="A setting to change, as name=value. Repeat for more.")] = [],  # noqa: B006
     launch: Annotated[

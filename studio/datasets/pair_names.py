@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from backends.contract.shards import AFTER_WORDS, BEFORE_WORDS
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.rows import SIDES, Side
 
 # Plain words decide that a drop is one of edit pairs; the rest only helps where a person said so.
-_PLAIN: dict[str, Side] = {
-    **dict.fromkeys(("before", "input", "source", "original"), SIDES[0]),
-    **dict.fromkeys(("after", "output", "target", "edited"), SIDES[1]),
-}
+_PLAIN: dict[str, Side] = {**dict.fromkeys(BEFORE_WORDS, SIDES[0]), **dict.fromkeys(AFTER_WORDS, SIDES[1])}
 _SHORT: dict[str, Side] = {
     **dict.fromkeys(("a", "in", "src", "orig", "from"), SIDES[0]),
     **dict.fromkeys(("b", "out", "edit", "result", "to"), SIDES[1]),

@@ -8,6 +8,7 @@ from typing import Any
 from backends.contract.config import Fault
 from backends.contract.errors import DarkroomError
 from backends.contract.settings.pictures import wants_pairs
+from backends.contract.shards import find_shards
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.store import DatasetInfo, DatasetStore
 from studio.datasets.trigger import has_trigger_word
@@ -29,15 +30,18 @@ def find_kind_fault(kind: Any, info: DatasetInfo) -> Fault | None:
 
 
 def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[Fault], warnings: list[Fault]) -> int:
-    """Adds what is wrong with the data set; says how many pictures or pairs it has.
+    """Adds what is wrong with the data set; says how many pictures or pairs it has, 0 for shards, which only the trainer looks through.
 
     Args:
         workspace: Where data sets lie.
-        dataset_id: The data set to learn from.
+        dataset_id: The data set to learn from; empty where the settings name a folder with shards.
         config: Checked settings, or None where they are wrong.
         faults: What stops the run; extended.
         warnings: What only wants to be read; extended.
     """
+    if not dataset_id:
+        _check_shards(config, faults)
+        return 0
     try:
         store = DatasetStore(workspace)
         info, pictures = store.info(dataset_id), list(store.pictures(dataset_id))
@@ -63,6 +67,16 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
     if config is not None:
         _check_sizes(config, pictures, what, warnings)
     return len(pictures)
+
+
+def _check_shards(config: Any, faults: list[Fault]) -> None:
+    folder = getattr(config, "train_data_dir", None)
+    if config is not None and not find_shards(folder):
+        named = f"The folder {folder} has no shards (.tar files)" if folder else "This training reads no shards"
+        faults.append(Fault(field="dataset", text=f"{named}. Give a data set, or train on pairs or captioned pictures in shards."))
+    if config is not None and not config.max_train_steps:
+        text = "How many samples the shards have is only known to the trainer, so passes cannot be turned into steps. Set Steps."
+        faults.append(Fault(field="max_train_steps", text=text))
 
 
 def _wanted(what: str) -> str:

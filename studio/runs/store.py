@@ -67,23 +67,24 @@ class RunStore:
     ) -> RunInfo:
         """A new run with frozen settings and a frozen data set; not started yet. Without `launch` it is one of this machine.
 
+        Without a data set it learns from the shards that its settings name; the trainer looks through them and freezes who judges.
+
         Raises:
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
-        datasets = DatasetStore(self.workspace)
-        rows = read_rows(self.workspace, dataset_id, datasets.pictures(dataset_id))
-        if not rows:
+        rows = read_rows(self.workspace, dataset_id, DatasetStore(self.workspace).pictures(dataset_id)) if dataset_id else []
+        if dataset_id and not rows:
             raise DarkroomError("The data set has no pictures. Add some on the Dataset page.")
         run_id = self._reserve(name or dataset_id)
         run = RunDir(self.workspace.runs / run_id)
         try:
             seed = getattr(config, "seed", None)
-            digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0))
+            digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0)) if rows else ""
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
             write_launch(run, launch or LaunchSettings())
             write_config(run.config, frozen, backend, {**read_versions(), "dataset_sha256": digest})
-            report = self.workspace.dataset(dataset_id) / "dataset_report.json"
-            if report.is_file():
+            report = self.workspace.dataset(dataset_id) / "dataset_report.json" if dataset_id else None
+            if report and report.is_file():
                 shutil.copyfile(report, run.root / report.name)
             info = {"id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key, "backend": backend}
             write_info(run, frozen, {**info, "num_pictures": len(rows), "dataset_sha256": digest})

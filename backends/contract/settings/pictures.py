@@ -68,7 +68,11 @@ class CaptionedPictures(PictureLosses, HubPictures, Words):
     """Pictures with captions, from the studio, a folder or the hub."""
 
     train_data_dir: str | None = setting(
-        None, "Folder with pictures", "A folder, or empty for the studio's data set.", group="pictures", widget="path"
+        None,
+        "Folder with pictures",
+        "A folder with pictures or with WebDataset shards, or empty for the studio's data set.",
+        group="pictures",
+        widget="path",
     )
     max_train_samples: int | None = setting(
         None, "At most this many pictures", "1 to 100,000,000, or empty for all.", group="pictures", ge=1, le=100_000_000
@@ -84,7 +88,11 @@ class EditPairs(PictureLosses, ShownPictures):
     """Pairs of a picture before and after, and the instruction between them."""
 
     train_data_dir: str | None = setting(
-        None, "Folder with pairs", "A folder with metadata.jsonl, or empty for the studio's data set.", group="pictures", widget="path"
+        None,
+        "Folder with pairs",
+        "A folder with metadata.jsonl or with WebDataset shards, or empty for the studio's data set.",
+        group="pictures",
+        widget="path",
     )
     dataset_name: str | None = setting(None, "Data set of the hub", "owner/name or a folder saved by datasets, or empty.", group="pictures")
     dataset_config_name: str | None = setting(None, "Data set configuration", "A name, or empty.", group="pictures")

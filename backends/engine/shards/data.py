@@ -12,10 +12,11 @@ from backends.contract.errors import DarkroomError
 from backends.contract.pictures import PictureFile
 from backends.contract.rundir import RunDir
 from backends.contract.settings.pictures import wants_pairs
+from backends.contract.shards import find_shards
 from backends.engine.data import Data, list_run_buckets
 from backends.engine.ground import Ground, cache_folder, ensure_on_rank_0, share_of
 from backends.engine.shards.order import Dealing, ShardOrder
-from backends.engine.shards.stream import BucketedShards, ShardSet, StreamedItems, StreamedPlacements, find_shards, open_shards
+from backends.engine.shards.stream import BucketedShards, ShardSet, StreamedItems, StreamedPlacements, open_shards
 from backends.engine.sources import LivePictures, LivePrompts, TokenPrompts
 from backends.engine.telling import PromptSource
 from backends.families.protocol import Family

@@ -22,11 +22,6 @@ MOST_HELD_OUT = 256
 """Samples that judge a run: a judgement asks about 96 at most, so that more would only wait."""
 
 
-def find_shards(folder: str | None) -> list[Path]:
-    """The shards of a folder that a run's settings name, in the order of their names; none where it has no tar."""
-    return sorted(Path(folder).expanduser().glob("*.tar")) if folder else []
-
-
 @dataclass(frozen=True)
 class Choice:
     """Hashes of keys that part the samples: up to `judges` they judge, from there to `learnt` they are learnt from."""

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backends.contract.errors import DarkroomError
+from backends.contract.shards import WORD_KEYS, split_name
 from studio.datasets.archive import require_tar_end
 from studio.datasets.caption_files import decode_text
 from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS
@@ -24,7 +25,6 @@ from studio.datasets.pair_names import read_spot
 
 ROWS, BYTES = 10_000, 2**30
 _MAX_MEMBER_BYTES = 512 * 2**20
-_WORDS = ("text", "caption", "prompt", "instruction", "edit_prompt")
 
 
 def write_shards(records: Iterable[Record], folder: Path, *, rows: int = ROWS, most_bytes: int = BYTES) -> int:
@@ -67,7 +67,7 @@ def is_shard(path: Path) -> bool:
             names = [member.name for _, member in zip(range(4), (m for m in shard if m.isfile()), strict=False)]
     except (tarfile.TarError, EOFError, OSError):
         return False
-    keys = [_split(name)[0] for name in names]
+    keys = [split_name(name)[0] for name in names]
     return any(keys.count(key) > 1 for key in keys) and any(PurePosixPath(n).suffix.lower() in PICTURE_SUFFIXES for n in names)
 
 
@@ -90,7 +90,7 @@ def _group(shard: tarfile.TarFile, path: Path) -> Iterator[tuple[str, dict[str, 
             raise DarkroomError(
                 f"“{member.name[:80]}” in {path} has {member.size / 2**20:,.0f} MiB; at most 512 MiB are taken. Make it smaller."
             )
-        own, rest = _split(member.name)
+        own, rest = split_name(member.name)
         if own != key and members:
             yield key, members
             members = {}
@@ -101,12 +101,6 @@ def _group(shard: tarfile.TarFile, path: Path) -> Iterator[tuple[str, dict[str, 
             raise EOFError(f"“{member.name[:80]}” ends in the middle")
     if members:
         yield key, members
-
-
-def _split(name: str) -> tuple[str, str]:
-    folder, _, file = name.rpartition("/")
-    stem, _, rest = file.partition(".")
-    return f"{folder}/{stem}" if folder else stem, rest
 
 
 def _row(key: str, members: dict[str, bytes]) -> dict[str, Any]:
@@ -132,5 +126,5 @@ def _words(members: dict[str, bytes]) -> str:
             except ValueError:
                 continue
             if isinstance(value, dict):
-                return next((str(value[name]) for name in _WORDS if value.get(name)), "")
+                return next((str(value[name]) for name in WORD_KEYS if value.get(name)), "")
     return ""

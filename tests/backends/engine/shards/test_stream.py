@@ -10,17 +10,9 @@ import pytest
 
 from backends.contract.buckets import compute_buckets
 from backends.contract.errors import DarkroomError
+from backends.contract.shards import find_shards
 from backends.engine.shards.order import Dealing, ShardOrder
-from backends.engine.shards.stream import (
-    MOST_HELD_OUT,
-    BucketedShards,
-    Choice,
-    StreamedItems,
-    StreamedPlacements,
-    choose,
-    find_shards,
-    open_shards,
-)
+from backends.engine.shards.stream import MOST_HELD_OUT, BucketedShards, Choice, StreamedItems, StreamedPlacements, choose, open_shards
 from backends.engine.sources import PixelReader
 from backends.methods.protocol import Item, Shown
 from tests.backends.engine.shards.tars import pairs, pictures, write_shards, write_tar
