@@ -109,15 +109,29 @@ def compare_check(folder: Path, count: int, side: int, rounds: int) -> Told:
         "next check": lambda: check_dataset(store, dataset_id),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            started = time.perf_counter()
+            started, before = time.perf_counter(), cpu_time()
             way()
             seconds[name].append(time.perf_counter() - started)
-    shares = [d / c for d, c in zip(seconds["decode"], seconds["first check"], strict=True)]
-    told = {name: f"{min(s):.1f} / {statistics.median(s):.1f} / {max(s):.1f} s" for name, s in seconds.items()}
-    speed = {"first check's speed / decoding's": f"{min(shares):.2f} / {statistics.median(shares):.2f} / {max(shares):.2f}"}
-    return {"pictures": count, "px": side, "import": f"{imported:.1f} s", **told, **speed}
+            spent[name].append(cpu_time() - before)
+    told = {name: f"{show(s)} s, CPU {show(spent[name])} s" for name, s in seconds.items()}
+    for title, kept in (("clock", seconds), ("CPU time", spent)):
+        shares = [d / c for d, c in zip(kept["decode"], kept["first check"], strict=True)]
+        told[f"first check's speed / decoding's, by {title}"] = show(shares, 2)
+    return {"pictures": count, "px": side, "import": f"{imported:.1f} s", **told}
+
+
+def cpu_time() -> float:
+    """Seconds of this process and of all its processes that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def show(values: list[float], digits: int = 1) -> str:
+    """Least, median and most."""
+    return " / ".join(f"{v:.{digits}f}" for v in (min(values), statistics.median(values), max(values)))
 
 
 def first_page(store: DatasetStore, dataset_id: str) -> object:

@@ -129,13 +129,13 @@ def _keep_image(folder: Path, cache: Path, file: Found) -> Taken:
     try:
         files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data, sync_parent=False)
         files.write_bytes(folder / "images" / f"{image_id}.png", copy, sync_parent=False)
-        if max(decoded.image.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
-            thumbnails.write_thumbnail(cache, decoded.image, sha256, max(thumbnails.SIZES))
+        if max(decoded.pixels.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
+            thumbnails.write_thumbnail(cache, decoded.pixels, sha256, max(thumbnails.SIZES))
     except OSError as error:
         raise explain_disk(error) from None
-    width, height = decoded.image.size
+    width, height = decoded.pixels.size
     image = ImageFile(image_id, file.name, f"images/{image_id}.png", width, height, len(data), sha256)
-    return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.image), words=read_prompt(data))
+    return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.pixels), words=read_prompt(data))
 
 
 def clean_name(name: str) -> str:

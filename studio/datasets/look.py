@@ -61,7 +61,7 @@ def _look_at_image(path: Path, image: ImageFile, known: Measures | None) -> tupl
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 == image.sha256 and known is not None:
         return image, known
-    decoded = decode_picture(data).image
+    decoded = decode_picture(data).pixels
     if sha256 != image.sha256:
         image = replace(image, sha256=sha256, width=decoded.width, height=decoded.height)
     return image, measure_picture(decoded)

@@ -16,6 +16,9 @@ _CORNERS, _SIDES = ((1, 1, 0, 0), (0, 1, 1, 0), (1, 0, 0, 1), (0, 0, 1, 1)), ((1
 _CUTS = (*_CORNERS, *_SIDES, (0.5,) * 4, (1,) * 4)
 CUT_HASHES = len(_CUTS)
 _CUT_SIDE = 128
+_EDGE = _CUT_SIDE * CUT
+_CUT_BOXES = [(left * _EDGE, top * _EDGE, _CUT_SIDE - right * _EDGE, _CUT_SIDE - bottom * _EDGE) for left, top, right, bottom in _CUTS]
+_LEVELS = np.arange(256)
 _LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d{16 * CUT_HASHES}s")
 
 
@@ -53,16 +56,20 @@ def measure_picture(image: Image.Image) -> Measures:
     """Measures of an RGB picture, taken on a copy of at most 256 px a side."""
     small = _shrink(image if image.mode == "RGB" else image.convert("RGB"))
     grey = small.convert("L")
-    values = np.asarray(grey)
+    mirrored, cut = grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT), grey.resize((_CUT_SIDE, _CUT_SIDE), Image.Resampling.BOX)
+    whole = (0.0, 0.0, float(grey.width), float(grey.height))
+    hashes = _hash_greys([(grey, whole), (mirrored, whole), *((cut, box) for box in _CUT_BOXES)])
+    counts = np.asarray(grey.histogram())
+    brightness = float(counts @ _LEVELS) / counts.sum()
     return Measures(
-        dhash=_compute_dhash(grey),
-        mirrored_dhash=_compute_dhash(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        dhash=int.from_bytes(hashes[:16], "big"),
+        mirrored_dhash=int.from_bytes(hashes[16:32], "big"),
         tiny=np.asarray(small.resize((8, 8), Image.Resampling.BOX)).tobytes(),
-        sharpness=round(compute_sharpness(values), 4),
-        brightness=round(float(values.mean()), 2),
-        contrast=round(float(values.std()), 2),
+        sharpness=round(compute_sharpness(np.asarray(grey), counts), 4),
+        brightness=round(brightness, 2),
+        contrast=round(float(np.sqrt(counts @ (_LEVELS - brightness) ** 2 / counts.sum())), 2),
         colours=max(_spread(channel) for channel in np.asarray(small.histogram()).reshape(3, 256)),
-        cut_dhashes=_compute_cut_dhashes(grey),
+        cut_dhashes=hashes[32:],
     )
 
 
@@ -75,39 +82,29 @@ def _shrink(image: Image.Image) -> Image.Image:
     return image.resize((size[0], size[1]), Image.Resampling.BOX, reducing_gap=1.0)
 
 
-def _compute_dhash(grey: Image.Image) -> int:
-    """128 bits: is each of 8 x 8 cells brighter than its neighbour to the right, and than the one below."""
-    return int.from_bytes(_hash_grey(grey, (0, 0, *grey.size)), "big")
+def _hash_greys(parts: list[tuple[Image.Image, tuple[float, float, float, float]]]) -> bytes:
+    """16 bytes of each box of a grey picture: is each of 8 x 8 cells brighter than its neighbour to the right, and than the one below."""
+    across = np.stack([np.asarray(grey.resize((9, 8), Image.Resampling.BOX, box)) for grey, box in parts])
+    down = np.stack([np.asarray(grey.resize((8, 9), Image.Resampling.BOX, box)) for grey, box in parts])
+    bits = [across[:, :, :-1] > across[:, :, 1:], down[:, :-1] > down[:, 1:]]
+    return np.packbits(np.concatenate([part.reshape(len(parts), -1) for part in bits], axis=1)).tobytes()
 
 
-def _compute_cut_dhashes(grey: Image.Image) -> bytes:
-    grey = grey.resize((_CUT_SIDE, _CUT_SIDE), Image.Resampling.BOX)
-    far, cut = _CUT_SIDE, _CUT_SIDE * CUT
-    boxes = ((left * cut, top * cut, far - right * cut, far - bottom * cut) for left, top, right, bottom in _CUTS)
-    return b"".join(_hash_grey(grey, box) for box in boxes)
-
-
-def _hash_grey(grey: Image.Image, box: tuple[float, float, float, float]) -> bytes:
-    across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX, box), np.int16)
-    down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX, box), np.int16)
-    bits = np.concatenate([(across[:, :-1] > across[:, 1:]).ravel(), (down[:-1] > down[1:]).ravel()])
-    return np.packbits(bits).tobytes()
-
-
-def compute_sharpness(grey: np.ndarray) -> float:
+def compute_sharpness(grey: np.ndarray, counts: np.ndarray | None = None) -> float:
     """How abrupt the strongest edges are: the 99.5th percentile of the Laplacian, as a share of the picture's own range.
 
     Unlike the plain variance of the Laplacian it does not take a clean drawing with few edges for a blurred photo.
 
     Args:
         grey: (height, width) of bytes, at most 256 px a side.
+        counts: How often each level occurs in it, where that is known.
     """
     if min(grey.shape) < 8:
         return 1.0
     values = grey.astype(np.int16)
     laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * values[1:-1, 1:-1]
     edges = np.bincount(np.abs(laplacian).ravel())
-    return _find_level(edges, 0.995) / max(16.0, _spread(np.bincount(grey.ravel())))
+    return _find_level(edges, 0.995) / max(16.0, _spread(np.bincount(grey.ravel()) if counts is None else counts))
 
 
 def _spread(counts: np.ndarray) -> float:

@@ -49,13 +49,20 @@ class PictureRefused(DarkroomError):
 class Decoded:
     """A picture ready for training.
 
-    `image` is upright RGB in sRGB, 8 bits a channel, without metadata; `suffix` belongs to the original's true kind;
-    `notes` says what was lost or changed on the way, in plain sentences.
+    `pixels` are upright RGB in sRGB, 8 bits a channel; `suffix` belongs to the original's true kind; `notes` says what was lost or changed
+    on the way, in plain sentences.
     """
 
-    image: Image.Image
+    pixels: Image.Image
     suffix: str
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def image(self) -> Image.Image:
+        """A copy without EXIF, place, profile or comment, to be kept."""
+        clean = self.pixels.copy()  # plain, of no file kind
+        clean.info.clear()
+        return clean
 
 
 def decode_picture(data: bytes) -> Decoded:
@@ -133,9 +140,7 @@ def _to_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
         image = paper
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
-    clean = image.copy()  # plain, of no file kind
-    clean.info.clear()  # and so without EXIF, place, profile or comment
-    return clean
+    return image
 
 
 _TURNS = {

@@ -50,7 +50,7 @@ class InputShelf:
         except DarkroomError as refused:
             raise DarkroomError(f"“{name}” cannot be edited. {refused.text}", field="image") from None
         shown = Path(name).name[:120] or "picture"
-        picture = InputPicture(hashlib.sha256(data).hexdigest()[:24], shown, *decoded.image.size, tuple(decoded.notes))
+        picture = InputPicture(hashlib.sha256(data).hexdigest()[:24], shown, *decoded.pixels.size, tuple(decoded.notes))
         self.folder.mkdir(parents=True, exist_ok=True)
         files.write_bytes(self.path_of(picture.id), encode_png(decoded.image))
         files.write_json(self.folder / f"{picture.id}.json", {"name": shown, "width": picture.width, "height": picture.height})
