@@ -29,6 +29,7 @@ from PIL import Image
 
 from studio.datasets import captions
 from studio.datasets.checks import check_dataset
+from studio.datasets.formats.write_out import convert_folder, export_table
 from studio.datasets.ingest import ingest_folder
 from studio.datasets.store import DatasetStore
 from studio.workspace import open_workspace
@@ -150,6 +151,8 @@ STEPS: dict[str, Callable[[DatasetStore, str, Path], object]] = {
     "search": lambda store, dataset_id, _: captions.preview_replace(store, dataset_id, "night", "day"),
     "first check": lambda store, dataset_id, _: check_dataset(store, dataset_id),
     "next check": lambda store, dataset_id, _: check_dataset(store, dataset_id),
+    "convert": lambda store, dataset_id, source: convert_folder(source, source.parent / "converted.parquet", "parquet"),
+    "shards": lambda store, dataset_id, source: export_table(store, dataset_id, source.parent / "shards", "shards"),
 }
 
 
