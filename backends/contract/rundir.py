@@ -38,6 +38,16 @@ class RunDir:
         return self.root / "manifest.jsonl"
 
     @property
+    def report(self) -> Path:
+        """dataset_report.json: what the check says of the data that this run trains with. Written once, by the studio."""
+        return self.root / "dataset_report.json"
+
+    @property
+    def report_page(self) -> Path:
+        """dataset_report.html: the same to read and to print, with its pictures inside."""
+        return self.root / "dataset_report.html"
+
+    @property
     def info(self) -> Path:
         """run.json: name, data set, preset, when it was made. Written once, by the studio."""
         return self.root / "run.json"

@@ -12,19 +12,20 @@ from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
-from studio.datasets.crew import work_through
+from studio.datasets.crew import MANY, work_through
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
-from studio.datasets.look import Asked, Look, look_at
+from studio.datasets.look import Asked, Look, look_at, take_known
 from studio.datasets.measure import Measures
 from studio.datasets.measure_cache import read_measures, write_measures
-from studio.datasets.report import BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
+from studio.datasets.report import SHOWN_CUTS, WHOLE, BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
 from studio.datasets.rows import ImageFile, Picture, with_measured
 from studio.datasets.store import DatasetStore
 from studio.datasets.tokens import load_counter
 
 __all__ = ["Finding", "Report", "check_dataset"]
 _PART = 500
+_NEVER = 1 << 60  # rows: what is known already is not worth a process
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
 RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
@@ -50,33 +51,69 @@ def check_dataset(
         base_model: Key, folder or hub name.
         progress: Is told how many of how many pictures are done; what it raises ends the check.
     """
-    target = _target(resolution, base_model)
+    facts = gather_facts(store, dataset_id, _target(resolution, base_model), base_model, progress=progress)
+    report = judge(store, facts, base_model)
+    write_report(store, dataset_id, report)
+    return report
+
+
+def gather_known_facts(store: DatasetStore, dataset_id: str, resolution: int | None, base_model: str, share: float) -> Facts:
+    """What a check looks at, by what was measured before: no file is opened that was measured once. Takes what `check_dataset` takes.
+
+    Args:
+        store: Where the data set lies.
+        dataset_id: Which one.
+        resolution: Side in px; None, and one that does not fit the base model, stand for the base model's own.
+        base_model: Key, folder or hub name.
+        share: Of the pictures that judge the run.
+    """
+    try:
+        target = _target(resolution, base_model)
+    except DarkroomError:  # a run may train at other sides than those that the check knows
+        target = _target(None, base_model)
+    return replace(gather_facts(store, dataset_id, target, base_model, known=True), share=share)
+
+
+def gather_facts(
+    store: DatasetStore, dataset_id: str, target: Target, base_model: str, *, known: bool = False, progress: Progress | None = None
+) -> Facts:
+    """Looks at all rows. `known` trusts files whose measures are known; without it each is read and compared with its hash."""
     info = store.info(dataset_id)
-    looked = _look_at_all(store, dataset_id, target, progress)
-    seen = looked.seen
+    looked = _look_at_all(store, dataset_id, target, progress, known=known)
     counter = load_counter(base_model)
-    facts = Facts(
+    return Facts(
         info=info,
-        seen=seen,
+        seen=looked.seen,
         broken=looked.broken,
         halves=looked.halves,
         resolution=target.resolution,
         token_limit=counter.limit,
-        tokens={s.picture.id: counter.count(s.picture.text) for s in seen if s.picture.text},
+        tokens={s.picture.id: counter.count(s.picture.text) for s in looked.seen if s.picture.text},
         tokens_exact=counter.exact,
+        cache=store.workspace.cache,
     )
+
+
+def judge(store: DatasetStore, facts: Facts, base_model: str) -> Report:
+    """The report on these facts; nothing is written."""
     findings, fine = [], []
-    for rule in RULES[info.kind]:
+    for rule in RULES[facts.info.kind]:
         found = rule.find(facts)
         findings += found
         if not found and rule.applies(facts):
             fine.append(rule.fine)
+    row_of = {s.picture.content: s.picture.id for s in facts.seen}
     report = build_report(
-        store, dataset_id, findings, fine=fine, buckets=_bucket_uses(seen), base_model=base_model, resolution=target.resolution
+        store,
+        facts.info.id,
+        findings,
+        fine=fine,
+        buckets=_bucket_uses(facts.seen),
+        base_model=base_model,
+        resolution=facts.resolution,
+        split=facts.split.renamed(row_of),
     )
-    report = with_sentences(report, sentences.compute_sentences(report, facts))
-    write_report(store, dataset_id, report)
-    return report
+    return with_sentences(report, sentences.compute_sentences(report, facts))
 
 
 def compute_bucket_preview(store: DatasetStore, dataset_id: str, base_model: str, resolution: int | None = None) -> list[BucketUse]:
@@ -107,12 +144,13 @@ class _Looked:
     halves: list[tuple[int, Picture]] = field(default_factory=list)
 
 
-def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None) -> _Looked:
+def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None, *, known: bool) -> _Looked:
     folder, cache, index = store.workspace.dataset(dataset_id), store.workspace.cache, store.index(dataset_id)
     buckets = compute_buckets(target.resolution, target.step)
     looked, mended, new = _Looked(), dict[str, ImageFile](), dict[str, Measures]()
     total = index.numbers().rows
-    results = work_through(partial(look_at, folder), _read_asked(index, cache), total, _say_crashed)
+    way = partial(take_known if known else look_at, folder)
+    results = work_through(way, _read_asked(index, cache), total, _say_crashed, many=MANY if not known else _NEVER)
     try:
         for number, one in enumerate(results, 1):
             mended |= one.changed
@@ -157,10 +195,18 @@ def _place(picture: Picture, buckets: list[Bucket]) -> Seen:
 
 
 def _bucket_uses(seen: list[Seen]) -> list[BucketUse]:
-    by_bucket: dict[Bucket, list[Cut]] = {}
+    by_bucket: dict[Bucket, BucketUse] = {}
     for one in seen:
-        p = one.placement
-        cut = Cut(one.picture.id, p.scaled_width, p.scaled_height, p.left, p.top, round(one.lost, 4))
-        by_bucket.setdefault(p.bucket, []).append(cut)
-    uses = [BucketUse(b.width, b.height, cuts) for b, cuts in by_bucket.items()]
-    return sorted(uses, key=lambda u: (-len(u.cuts), u.width))
+        bucket = one.placement.bucket
+        use = by_bucket.setdefault(bucket, BucketUse(bucket.width, bucket.height, []))
+        whole = one.lost < WHOLE
+        by_bucket[bucket] = replace(use, count=use.count + 1, whole=use.whole + whole)
+        if use.count < SHOWN_CUTS:
+            use.cuts.append(describe_cut(one))
+    return sorted(by_bucket.values(), key=lambda u: (-u.count, u.width))
+
+
+def describe_cut(one: Seen) -> Cut:
+    """How one picture comes into its bucket."""
+    p = one.placement
+    return Cut(one.picture.id, p.scaled_width, p.scaled_height, p.left, p.top, round(one.lost, 4))

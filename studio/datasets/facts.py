@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 from backends.contract.buckets import Placement
 from studio.datasets.measure import Measures
 from studio.datasets.report import Finding
 from studio.datasets.rows import Picture
+from studio.datasets.split import SHARE, Split, compute_split, join_groups
 from studio.datasets.store import DatasetInfo
+from studio.datasets.twins import Twins
+from studio.datasets.twins_cache import find_known_twins
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 _UNMEASURED = Measures(0, 0, bytes(192), 1.0, 128.0, 50.0, 200.0)
@@ -44,7 +49,8 @@ class Seen:
 class Facts:
     """Everything about one data set that a rule may look at.
 
-    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number.
+    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number. `cache`: folder where
+    twins that were found are kept. `share`: of the pictures that would judge a run.
     """
 
     info: DatasetInfo
@@ -55,6 +61,45 @@ class Facts:
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_exact: bool = True
     halves: list[tuple[int, Picture]] = field(default_factory=list)
+    cache: Path | None = None
+    share: float = SHARE
+
+    @cached_property
+    def twins(self) -> list[Twins]:
+        """Pictures that are alike, of pairs the pictures after; places in `seen`."""
+        return self._find_twins("after", [s.measures for s in self.seen], [s.picture.sha256 for s in self.seen])
+
+    @cached_property
+    def twins_before(self) -> list[Twins]:
+        """The same of the pictures before; none of single pictures."""
+        befores = [s.picture.before for s in self.seen if s.picture.before is not None]
+        return self._find_twins("before", [s.before for s in self.seen if s.before is not None], [b.sha256 for b in befores])
+
+    @cached_property
+    def kin(self) -> list[list[str]]:
+        """Rows that must not stand on two sides of a split, by `Picture.content`: near copies, of pairs on either side.
+
+        A pair that shows the way back of another (its before is the other's after) belongs to it too.
+        """
+        contents = [s.picture.content for s in self.seen]
+        links = [[contents[i] for i in twins.positions] for twins in (*self.twins, *self.twins_before)]
+        by_file: dict[str, list[str]] = {}
+        for one, content in zip(self.seen, contents, strict=True):
+            for image in (i for i in one.picture.images if i.sha256):
+                by_file.setdefault(image.sha256, []).append(content)
+        links += [rows for rows in by_file.values() if len(rows) > 1]
+        return sorted(join_groups(list(dict.fromkeys(link)) for link in links))
+
+    @cached_property
+    def split(self) -> Split:
+        """How a run would part them into those that teach and those that judge, by `Picture.content`."""
+        rows = [s.picture for s in self.seen]
+        inputs = [row.before.id for row in rows if row.before is not None]
+        return compute_split([row.content for row in rows], self.share, inputs, self.kin)
+
+    def _find_twins(self, side: str, measures: list[Measures], contents: list[str]) -> list[Twins]:
+        place = self.cache / "twins" / f"{self.info.id}-{side}.json" if self.cache else None
+        return find_known_twins(place, measures, contents, cut=self.info.kind == "pictures") if len(measures) > 1 else []
 
     @property
     def text_noun(self) -> str:

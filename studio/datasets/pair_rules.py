@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from studio.datasets import caption_rules, picture_rules
+from studio.datasets import caption_rules, leak_rules, picture_rules
 from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.measure import Measures
 from studio.datasets.pairs import describe_size
@@ -110,7 +110,7 @@ def find_unchanged(facts: Facts) -> list[Finding]:
 
 def find_double(facts: Facts) -> list[Finding]:
     """Pairs whose both pictures are those of another pair, or nearly."""
-    groups = find_doubles(facts.seen)
+    groups = find_doubles(facts)
     same = [group for group in groups if len({(_sha(facts.seen[i], "before"), _sha(facts.seen[i], "after")) for i in group}) < len(group)]
     if sum(len(group) - 1 for group in groups) < _WORTH_TELLING * len(facts.seen):
         groups = same
@@ -134,11 +134,11 @@ def find_double(facts: Facts) -> list[Finding]:
     ]
 
 
-def find_doubles(seen: list[Seen]) -> list[list[int]]:
+def find_doubles(facts: Facts) -> list[list[int]]:
     """Groups of positions of pairs that are alike on both sides; one picture may well be edited in several ways."""
     groups = []
-    for twins in find_twins([s.measures for s in seen], [_sha(s, "after") for s in seen]):
-        members = [seen[i] for i in twins.positions]
+    for twins in facts.twins:
+        members = [facts.seen[i] for i in twins.positions]
         befores = [s.before or s.measures for s in members]
         for inner in find_twins(befores, [_sha(s, "before") for s in members]):
             groups.append([twins.positions[i] for i in inner.positions])
@@ -250,6 +250,7 @@ RULES = (
     Rule(find_few, "number of pairs"),
     Rule(find_unchanged, "every pair changes something"),
     Rule(find_double, "no doubles", lambda facts: len(facts.seen) > 1),
+    leak_rules.RULE,
     Rule(picture_rules.find_small, "sizes"),
     Rule(picture_rules.find_long, "shapes"),
     Rule(picture_rules.find_empty, "light"),

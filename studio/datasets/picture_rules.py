@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from studio.datasets import leak_rules
 from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.report import Action, Finding, Severity
-from studio.datasets.twins import Twins, find_twins
+from studio.datasets.twins import Twins
 
 ENOUGH, FEW = 10, 5
 _ENLARGED, _MUCH_ENLARGED = 1.15, 2.0
@@ -86,12 +87,12 @@ def find_small(facts: Facts) -> list[Finding]:
 
 def find_alike(facts: Facts) -> list[Finding]:
     """Pictures that are the same, nearly the same, or mirror images."""
-    groups = find_twins([s.measures for s in facts.seen], [s.picture.sha256 for s in facts.seen], cut=True)
-    findings = [_twin_finding(facts, group) for group in groups]
+    groups = facts.twins
     if len(groups) <= _MANY_GROUPS:
-        return findings
-    ids = [i for f in findings for i in f.picture_ids]
-    extra = [i for f in findings for i in f.action.picture_ids]
+        return [_twin_finding(facts, group) for group in groups]
+    members = [[facts.seen[i] for i in group.positions] for group in groups]
+    ids = [s.picture.id for group in members for s in group]
+    extra = [s.picture.id for group in members for s in _without_best(group)]
     return [
         Finding(
             code="alike",
@@ -103,14 +104,20 @@ def find_alike(facts: Facts) -> list[Finding]:
             action=Action("remove", f"Remove {len(extra):,} twins", extra),
             part="quality",
             points=share_points(len(extra), len(facts.seen), 55, 25),
+            groups=[len(group) for group in members],
         )
     ]
 
 
+def _without_best(group: list[Seen]) -> list[Seen]:
+    best = max(group, key=lambda s: (_pixels(s), bool(s.picture.text), -s.number))
+    return [s for s in group if s is not best]
+
+
 def _twin_finding(facts: Facts, twins: Twins) -> Finding:
     group = [facts.seen[i] for i in twins.positions]
-    best = max(group, key=lambda s: (s.picture.width * s.picture.height, bool(s.picture.text), -s.number))
-    extra = [s for s in group if s is not best]
+    extra = _without_best(group)
+    best = next(s for s in group if s not in extra)
     how = "the same" if twins.exact else "mirror images" if twins.mirrored else "nearly the same"
     same = "the same picture" if twins.exact else f"{twins.alike} % alike" + (" when one is turned round" if twins.mirrored else "")
     return Finding(
@@ -242,6 +249,7 @@ RULES = (
     Rule(find_few, "number of pictures"),
     Rule(find_small, "sizes"),
     Rule(find_alike, "no twins", lambda facts: len(facts.seen) > 1),
+    leak_rules.RULE,
     Rule(find_blurred, "sharpness"),
     Rule(find_long, "shapes"),
     Rule(find_empty, "light"),

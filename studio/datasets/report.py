@@ -11,13 +11,25 @@ from typing import Any, Literal
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.index import hold_lock
+from studio.datasets.split import Leak, Split
 from studio.datasets.store import DatasetStore
 
 Severity = Literal["stop", "warn", "hint"]
+# Of each part its name, how many per cent of the whole it counts, and what counts in it.
 PARTS = {
-    "pictures": {"pictures": ("Pictures", 40), "quality": ("Picture quality", 30), "captions": ("Captions", 30)},
-    "pairs": {"pictures": ("Pairs", 40), "quality": ("Picture quality", 30), "captions": ("Instructions", 30)},
+    "pictures": {
+        "pictures": ("Pictures", 40, "enough of them, before different backgrounds, and none that judges is learnt from"),
+        "quality": ("Picture quality", 30, "whole, sharp, lit, large enough, and none twice"),
+        "captions": ("Captions", 30, "one for each, with the trigger word, short enough, and different"),
+    },
+    "pairs": {
+        "pictures": ("Pairs", 40, "complete, enough of them, and none that judges is learnt from"),
+        "quality": ("Picture quality", 30, "whole, changed, of one size, large enough, and none twice"),
+        "captions": ("Instructions", 30, "one for each that somebody has read, short enough, and different"),
+    },
 }
+SHOWN_CUTS = 24  # of each bucket; the others are placed when they are asked for
+WHOLE = 0.005  # share of a picture that may be cut away without being told
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Finding:
     """One thing that would make the data set better.
 
     `severity`: stop (training would fail on it), warn, hint. `part` and `points`: where and how much it costs of the score.
+    `groups`: where several belong together, of how many each group is made; the ids stand in their order.
     """
 
     code: str
@@ -45,6 +58,7 @@ class Finding:
     action: Action
     part: str = "quality"
     points: float = 0.0
+    groups: list[int] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -67,26 +81,32 @@ class Cut:
 
 @dataclass(frozen=True)
 class BucketUse:
-    """A bucket in px with the pictures that go into it."""
+    """A bucket in px: how many pictures go into it, how many of them whole, and the first of them."""
 
     width: int
     height: int
     cuts: list[Cut]
+    count: int = 0
+    whole: int = 0
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the score."""
+    """A part of the score: what is left of its per cent, and in words what counts in it and what is lost."""
 
     key: str
     name: str
     points: float
     out_of: int
+    says: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of one check. `fingerprint` is that of the data set it was made from; `created` in seconds since 1970."""
+    """The outcome of one check. `score` is the readiness in per cent; `created` in seconds since 1970.
+
+    `fingerprint` is that of the data set it was made from, `stamp` the number of its last change with its trigger word.
+    """
 
     score: int
     sentences: list[str]
@@ -100,6 +120,8 @@ class Report:
     resolution: int
     num_pictures: int
     created: float
+    split: Split = field(default_factory=Split)
+    stamp: str = ""
 
     @property
     def ready(self) -> bool:
@@ -124,8 +146,10 @@ def build_report(
     buckets: list[BucketUse],
     base_model: str,
     resolution: int,
+    split: Split,
 ) -> Report:
     """Scores the findings, leaves out what the person ignored, and puts into words what matters."""
+    stamp = read_stamp(store, dataset_id)
     skip = read_ignored(store, dataset_id)
     ordered = sorted(found, key=lambda f: (f.severity != "stop", -f.points, f.code))
     findings = [f for f in ordered if f.key not in skip or f.severity == "stop"]
@@ -146,6 +170,8 @@ def build_report(
         resolution=resolution,
         num_pictures=num_pictures,
         created=time.time(),
+        split=split,
+        stamp=stamp,
     )
 
 
@@ -156,10 +182,20 @@ def compute_score(findings: list[Finding]) -> int:
 
 def _score_parts(findings: list[Finding], *, empty: bool, kind: str = "pictures") -> list[Part]:
     parts = []
-    for key, (name, out_of) in PARTS[kind].items():
-        lost = sum(f.points for f in findings if f.part == key)
-        parts.append(Part(key, name, 0.0 if empty else round(max(0.0, out_of - lost), 1), out_of))
+    for key, (name, out_of, what) in PARTS[kind].items():
+        costs = [f for f in findings if f.part == key and f.points]
+        points = 0.0 if empty else round(max(0.0, out_of - sum(f.points for f in costs)), 1)
+        parts.append(Part(key, name, points, out_of, _describe_part(what, out_of, points, costs)))
     return parts
+
+
+def _describe_part(what: str, out_of: int, points: float, costs: list[Finding]) -> str:
+    counts = f"Counts {out_of} %: {what}."
+    if not costs:
+        return f"{counts} Nothing is lost." if points else f"{counts} There is nothing yet."
+    told = " and ".join(f"{min(f.points, out_of):.2g} % for “{f.title}”" for f in costs[:2])
+    rest = f" and {len(costs) - 2} more" if len(costs) > 2 else ""
+    return f"{counts} Lost are {told}{rest}."
 
 
 def write_report(store: DatasetStore, dataset_id: str, report: Report) -> None:
@@ -178,7 +214,46 @@ def read_report(store: DatasetStore, dataset_id: str) -> Report | None:
 
 def is_current(store: DatasetStore, dataset_id: str, report: Report) -> bool:
     """Whether pictures, captions and trigger word are still those that the report was made from."""
-    return report.fingerprint == store.fingerprint(dataset_id)
+    return report.stamp == read_stamp(store, dataset_id) or report.fingerprint == store.fingerprint(dataset_id)
+
+
+def read_stamp(store: DatasetStore, dataset_id: str) -> str:
+    """Says at once, among fifty thousand rows too, that nothing changed; another stamp need not mean that something did."""
+    return f"{store.index(dataset_id).changed()} {store.info(dataset_id).trigger_word}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the other pages show of a report. `needs_you`: training would stop at something, or the data set has changed since."""
+
+    score: int
+    needs_you: bool
+
+
+def read_summary(store: DatasetStore, dataset_id: str) -> Summary | None:
+    """The last report in one number; its file is read again only when it has changed. None where there is none."""
+    path = _path(store, dataset_id, "dataset_report.json")
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    sign = (status.st_mtime_ns, status.st_size)
+    known = _summaries.get(path)
+    if known is None or known[0] != sign:
+        report = read_report(store, dataset_id)
+        if report:  # without what makes it large
+            report = replace(report, findings=[replace(f, picture_ids=[]) for f in report.findings if f.severity == "stop"], buckets=[])
+        if len(_summaries) >= _MOST_SUMMARIES:
+            _summaries.clear()
+        known = _summaries[path] = (sign, report)
+    report = known[1]
+    if report is None:
+        return None
+    return Summary(report.score, bool(report.findings) or not is_current(store, dataset_id, report))
+
+
+_MOST_SUMMARIES = 200
+_summaries: dict[Path, tuple[tuple[int, int], Report | None]] = {}
 
 
 def ignore_finding(store: DatasetStore, dataset_id: str, key: str, *, ignored: bool = True) -> None:
@@ -218,6 +293,8 @@ def _from_json(value: dict[str, Any]) -> Report:
     plain = {k: v for k, v in value.items() if k != "ready"}
     plain["findings"] = [finding(f) for f in plain["findings"]]
     plain["ignored"] = [finding(f) for f in plain["ignored"]]
-    plain["buckets"] = [BucketUse(b["width"], b["height"], [Cut(**c) for c in b["cuts"]]) for b in plain["buckets"]]
+    plain["buckets"] = [BucketUse(**b | {"cuts": [Cut(**c) for c in b["cuts"]]}) for b in plain["buckets"]]
     plain["parts"] = [Part(**p) for p in plain["parts"]]
+    leaks = [Leak(**leak) for leak in plain["split"]["leaks"]]
+    plain["split"] = Split(**plain["split"] | {"leaks": leaks})
     return Report(**plain)

@@ -15,8 +15,8 @@ _NEAR_BITS, _NEAR_COLOUR = 10, 6.0
 _FAR_BITS, _SAME_COLOUR = 20, 2.0
 # Of a copy from which up to a twentieth was cut: 50 drawings and 50 photos lie at least 16 bits from each other's cuts.
 _CUT_BITS, _CUT_COLOUR = 12, 15.0
-_MANY = 5000  # beyond, cuts are not looked for: they cost ten times as much as all the rest
-_CELLS = 2_000_000  # of a table of comparisons that is held at once: 32 MB
+_MANY = 20_000  # beyond, cuts are not looked for: they cost ten times as much as all the rest
+_CELLS = 250_000  # of a table of comparisons that is held at once: 2 MB a word, which the cores' own memory holds
 _CROWD = 64  # twins looked at for each picture: ten thousand frames of one film must not cost a hundred million pairs
 
 
@@ -36,7 +36,7 @@ def find_twins(measures: Sequence[Measures], contents: Sequence[str], *, cut: bo
     Args:
         measures: One for each picture.
         contents: Hashes of the pictures' pixels, in the same order.
-        cut: Whether a picture from which up to 5 % a side was cut is alike too; of at most 5,000 pictures.
+        cut: Whether a picture from which up to 5 % a side was cut is alike too; of at most 20,000 pictures.
     """
     same: dict[str, list[int]] = {}
     for position, content in enumerate(contents):
@@ -69,15 +69,15 @@ def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]
     flipped = colours[:, :, ::-1]
     best: dict[tuple[int, int], tuple[int, int, int, bool]] = {}
     step = _rows_at_once(len(measures))
-    for start in range(0, len(measures), step):
-        rows = plain[start : start + step, None]
+    for start in range(0, len(measures) - 1, step):
         for other, tiny, is_mirrored in ((plain, colours, False), (mirrored, flipped, True)):
-            bits = np.bitwise_count(rows ^ other[None]).sum(-1)
-            for row in range(len(bits)):
+            near_bits = _count_bits(plain[:, start : start + step], other[:, start + 1 :])  # each pair once: with those behind
+            hits = near_bits <= _FAR_BITS
+            for row in np.flatnonzero(hits.any(axis=1)).tolist():
                 a = start + row
-                near = a + 1 + np.flatnonzero(bits[row, a + 1 :] <= _FAR_BITS)[:_CROWD]
-                percents = _compare(bits[row, near], colours[a], tiny[near])
-                for b, percent in zip(near.tolist(), percents.tolist(), strict=True):
+                after = row + np.flatnonzero(hits[row, row:])[:_CROWD]
+                percents = _compare(near_bits[row, after], colours[a], tiny[start + 1 + after])
+                for b, percent in zip((start + 1 + after).tolist(), percents.tolist(), strict=True):
                     # A symmetric picture is its own mirror image: what is alike as it stands is not called mirrored.
                     if percent and ((a, b) not in best or percent > best[a, b][2]):
                         best[a, b] = (a, b, percent, is_mirrored)
@@ -90,15 +90,16 @@ def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
         return []
     plain, colours = _words([m.dhash for m in measures]), _colours(measures)
     cuts = np.frombuffer(b"".join(m.cut_dhashes for m in measures), ">u8").astype(np.uint64).reshape(len(measures), CUT_HASHES, 2)
+    cuts = np.ascontiguousarray(cuts.transpose(1, 2, 0))
     found: dict[tuple[int, int], int] = {}
     step = _rows_at_once(len(measures))
     for start in range(0, len(measures), step):
         for one in range(CUT_HASHES):
-            bits = np.bitwise_count(cuts[start : start + step, None, one] ^ plain[None]).sum(-1)
+            bits = _count_bits(cuts[one, :, start : start + step], plain)
             for row, other in np.argwhere(bits <= _CUT_BITS).tolist():
                 a, b = start + row, other
                 if a != b and np.abs(colours[a] - colours[b]).mean() <= _CUT_COLOUR:
-                    percent = round(100 * (1 - bits[row, other] / 256))
+                    percent = round(100 * (1 - int(bits[row, other]) / 256))
                     key = (min(a, b), max(a, b))
                     found[key] = max(found.get(key, 0), min(99, percent))
     return [(a, b, percent, False) for (a, b), percent in found.items()]
@@ -106,6 +107,12 @@ def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
 
 def _rows_at_once(count: int) -> int:
     return max(1, min(256, _CELLS // count))
+
+
+def _count_bits(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, m): in how many of 128 bits each of `some` (2, n) differs from each of `others` (2, m)."""
+    high, low = (np.bitwise_count(some[word, :, None] ^ others[word]) for word in (0, 1))
+    return np.asarray(high + low)  # at most 128: a byte holds it
 
 
 def _compare(bits: np.ndarray, one: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -124,9 +131,9 @@ def _colours(measures: Sequence[Measures]) -> np.ndarray:
 
 
 def _words(hashes: list[int]) -> np.ndarray:
-    """(n, 2) of uint64."""
+    """(2, n) of uint64: the words of each hash, those of one rank side by side."""
     mask = (1 << 64) - 1
-    return np.array([[h >> 64, h & mask] for h in hashes], np.uint64)
+    return np.array([[h >> 64 for h in hashes], [h & mask for h in hashes]], np.uint64)
 
 
 def _join(pairs: list[tuple[int, int]], count: int) -> list[set[int]]:

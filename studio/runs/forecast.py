@@ -8,6 +8,7 @@ from typing import Any
 from backends.contract import schedule
 from backends.contract.base_models import find_base_model
 from backends.contract.settings.pictures import wants_pairs
+from studio.datasets.split import count_held_out
 from studio.runs.cost import (
     SAVED_PICTURE_BYTES_PER_PX,
     compute_memory_parts,
@@ -21,7 +22,6 @@ from studio.runs.cost import (
 )
 from studio.runs.hardware import Hardware
 from studio.runs.levers import find_pocket, suggest_less_memory
-from studio.runs.manifest import count_held_out
 
 RESERVE_GB = 0.5
 NOISE_LEVELS = 8  # at which pictures held out are judged, each once at least

@@ -13,37 +13,8 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.rows import Picture
+from studio.datasets.split import choose_held_out
 from studio.workspace import Workspace
-
-
-def count_held_out(num_pictures: int, share: float) -> int:
-    """How many pictures judge the run: the share of all, at least one, and never the last one left to train on."""
-    if share <= 0 or num_pictures < 2:
-        return 0
-    return min(num_pictures - 1, max(1, round(num_pictures * share)))
-
-
-def choose_held_out(picture_ids: list[str], share: float, inputs: Sequence[str] = ()) -> set[str]:
-    """Ids of the pictures held out: the same for the same pictures, whatever their order and the run's seed.
-
-    So the held-out losses of several runs over one data set can be compared.
-
-    Args:
-        picture_ids: Of all pictures, or pairs.
-        share: Of them that judge.
-        inputs: Of edit pairs the picture before, in the same order. Pairs that share one are held out together where they all
-            find room, so that the run does not train on a picture that judges it.
-    """
-    ranked = sorted(set(picture_ids))  # ids are hashes of the content: as good as drawn at random
-    count = count_held_out(len(ranked), share)
-    alike: dict[str, set[str]] = {}
-    for own, before in zip(picture_ids, inputs or picture_ids, strict=True):
-        alike.setdefault(before, set()).add(own)
-    chosen: set[str] = set()
-    for before in sorted(alike):
-        if len(chosen) + len(alike[before]) <= count:
-            chosen |= alike[before]
-    return chosen | set([one for one in ranked if one not in chosen][: count - len(chosen)])
 
 
 def read_rows(workspace: Workspace, dataset_id: str, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
@@ -102,10 +73,10 @@ def _is_whole(path: Path, sha256: str) -> bool:
     return stat.st_size > 0 and sha256 in ("", known[2])
 
 
-def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float) -> str:
-    """Writes manifest.jsonl; the hash over all pictures and captions."""
+def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float, kin: Sequence[Sequence[str]] = ()) -> str:
+    """Writes manifest.jsonl; the hash over all pictures and captions. `kin`: groups of near copies, which stay on one side."""
     inputs = [r["input_id"] for r in rows if "input_id" in r]
-    held_out = choose_held_out([r["id"] for r in rows], share, inputs)
+    held_out = choose_held_out([r["id"] for r in rows], share, inputs, kin)
     lines = [json.dumps({**r, "held_out": r["id"] in held_out}, ensure_ascii=False) for r in rows]
     files.write_text(run.manifest, "".join(f"{line}\n" for line in lines))
     return hash_rows(rows)

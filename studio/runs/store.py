@@ -19,6 +19,7 @@ from backends.contract.launch import LaunchSettings, write_launch
 from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.datasets.store import DatasetStore
 from studio.runs.forecast import compute_steps
+from studio.runs.frozen_report import freeze_report, gather_run_facts
 from studio.runs.manifest import read_rows, write_manifest
 from studio.runs.progress import Progress, read_progress
 from studio.runs.state import ACTIVE, RunState, read_state
@@ -79,13 +80,13 @@ class RunStore:
         run = RunDir(self.workspace.runs / run_id)
         try:
             seed = getattr(config, "seed", None)
-            digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0)) if rows else ""
+            facts = gather_run_facts(datasets, dataset_id, config) if rows else None
+            digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0), kin=facts.kin) if facts else ""
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
             write_launch(run, launch or LaunchSettings())
             write_config(run.config, frozen, backend, {**read_versions(), "dataset_sha256": digest})
-            report = self.workspace.dataset(dataset_id) / "dataset_report.json" if dataset_id else None
-            if report and report.is_file():
-                shutil.copyfile(report, run.root / report.name)
+            if facts:
+                freeze_report(datasets, facts, run, config)
             info = {"id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key, "backend": backend}
             write_info(run, frozen, {**info, "num_pictures": len(rows), "dataset_sha256": digest})
         except BaseException:

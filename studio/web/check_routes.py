@@ -18,8 +18,8 @@ from studio.datasets import captions
 from studio.datasets.checks import check_dataset
 from studio.datasets.report import ignore_finding, is_current, read_report
 from studio.datasets.rows import Picture
+from studio.datasets.split import count_held_out
 from studio.datasets.store import DatasetStore
-from studio.runs.manifest import count_held_out
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
 

@@ -39,7 +39,7 @@ def gather_facts(store: DatasetStore, dataset_id: str) -> Facts:
     base = find_base_model(DEFAULT_BASE)
     assert base is not None
     folder, buckets = store.workspace.dataset(dataset_id), compute_buckets(base.resolution, base.bucket_step)
-    facts = Facts(store.info(dataset_id), [], {}, base.resolution)
+    facts = Facts(store.info(dataset_id), [], {}, base.resolution, cache=store.workspace.cache)
     rows, number = store.index(dataset_id).rows(), 0
     while part := list(islice(rows, _PART)):
         known = read_measures(store.workspace.cache, [image.sha256 for row in part for image in row.images])

@@ -11,13 +11,13 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from backends.contract import files
 from backends.contract.base_models import is_bundled
 from backends.contract.config import parse_config
 from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, step_of
 from backends.registry import find_backend
+from studio.datasets.report import read_summary
 from studio.datasets.samples import create_sample_dataset, find_sample_pairs
 from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
@@ -121,10 +121,10 @@ def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], d
     if without:
         words = f"{without} without {'an' if pairs else 'a'} {words_of}" if without < number else f"No {words_of}s yet"
         return {"kind": "you", "text": words}, {"page": "captions", "text": f"{words_of.capitalize()}s"}
-    report = files.read_json(context.workspace.dataset(dataset.id) / "dataset_report.json")
-    if not isinstance(report, dict) or "score" not in report:
+    report = read_summary(context.datasets, dataset.id)
+    if report is None:
         return {"kind": "", "text": f"{words_of.capitalize()}s written"}, {"page": "check", "text": "Check"}
-    return {"kind": "", "text": f"Checked, {report['score']:.0f} of 100"}, {"page": "train", "text": "Train"}
+    return {"kind": "", "text": f"Checked, {report.score} % ready"}, {"page": "train", "text": "Train"}
 
 
 def _sentence(context: Context, run: Any) -> str:

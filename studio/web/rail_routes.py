@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from backends.contract import files
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
+from studio.datasets.report import read_summary
 from studio.runs.hardware import probe_hardware
 from studio.runs.state import ACTIVE
 from studio.web.context import Context
@@ -78,11 +78,9 @@ def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
         marks["captions"] = _mark("done", str(written))
     elif written:
         marks["captions"] = _mark("you", f"{written}/{number}")
-    report = files.read_json(context.workspace.dataset(dataset.id) / "dataset_report.json")
-    if number and isinstance(report, dict) and isinstance(report.get("score"), int | float):
-        stops = any(isinstance(f, dict) and f.get("severity") == "stop" for f in report.get("findings", []))
-        needs = stops or report.get("fingerprint") != context.datasets.fingerprint(dataset.id)  # changed since: check again
-        marks["check"] = _mark("you" if needs else "done", f"{report['score']:.0f}")
+    report = read_summary(context.datasets, dataset.id)
+    if number and report:
+        marks["check"] = _mark("you" if report.needs_you else "done", str(report.score))
     return marks
 
 

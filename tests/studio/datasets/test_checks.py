@@ -54,7 +54,7 @@ def test_good_drawings_and_photos_give_a_full_score_and_three_sentences(store, d
     report = check(store, dataset)
     assert (report.score, report.findings, report.ready) == (100, [], True)
     assert report.sentences[0].startswith("Ready") and len(report.sentences) == 3
-    assert len(report.fine) == 15 and sum(p.points for p in report.parts) == 100
+    assert len(report.fine) == 16 and sum(p.points for p in report.parts) == 100
 
 
 @pytest.mark.parametrize("name", ["zog", "glorp"])

@@ -7,8 +7,15 @@ import json
 import pytest
 from PIL import Image, ImageOps
 
-from studio.datasets.checks import check_dataset
+from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.rundir import RunDir
+from backends.engine.manifest import read_manifest
+from studio.datasets.checks import check_dataset, gather_known_facts
 from studio.datasets.ingest import ingest_folder
+from studio.datasets.split import choose_held_out, find_leaks
+from studio.datasets.store import DatasetStore
+from studio.runs.store import RunStore
+from studio.workspace import open_workspace
 from tests.studio.datasets.drawing import blur, draw_figure, draw_photo, encode
 
 SIDE, CLEAN = 256, 60
@@ -39,9 +46,6 @@ def soften(image: Image.Image, number: int) -> Image.Image:
 @pytest.fixture(scope="module", params=["drawings", "photos"])
 def checked(request, tmp_path_factory):
     """What the check says of a data set with faults of four kinds: by code, the names of the pictures, and the faults themselves."""
-    from studio.datasets.store import DatasetStore
-    from studio.workspace import open_workspace
-
     draw = draw_figure if request.param == "drawings" else draw_photo
     folder = tmp_path_factory.mktemp(request.param)
     source = folder / "in"
@@ -118,3 +122,62 @@ def test_ten_broken_pairs_are_all_found(store, tmp_path):
         "broken": 2,
     }
     assert set(found) <= {"incomplete", "unchanged", "no_instruction", "broken", "few"}
+
+
+@pytest.fixture(scope="module", params=["drawings", "photos"])
+def leaky(request, tmp_path_factory):
+    """A hundred pictures of which a split holds ten out, and then a copy of each of those ten beside them: ten leaks.
+
+    The store, the data set, and original -> copy by id.
+    """
+    draw = draw_figure if request.param == "drawings" else draw_photo
+    folder = tmp_path_factory.mktemp(f"leaks-{request.param}")
+    store = DatasetStore(open_workspace(folder / "workspace"))
+    made, first, second = store.create("Leaks", "pictures").id, folder / "first", folder / "second"
+    for part, numbers in ((first, range(100)), (second, ())):
+        part.mkdir()
+        for n in numbers:
+            (part / f"{n:02d}.png").write_bytes(encode(draw(n, SIDE)))
+            (part / f"{n:02d}.txt").write_text(f"number {n}")
+    ingest_folder(store, made, first)
+    judges = sorted(choose_held_out([row.id for row in store.pictures(made)], 0.1))
+    for n, judge in enumerate(judges):
+        with Image.open(store.path(made, judge)) as image:
+            (second / f"copy{n}.png").write_bytes(copies(image.convert("RGB"), n))
+        (second / f"copy{n}.txt").write_text(f"copy {n}")
+    ingest_folder(store, made, second)
+    by_name = {row.name: row.id for row in store.pictures(made)}
+    return store, made, {judge: by_name[f"copy{n}.png"] for n, judge in enumerate(judges)}
+
+
+def test_ten_leaks_of_a_split_that_knows_no_copies_are_all_found_and_nothing_else(leaky):
+    store, made, copy_of = leaky
+    facts = gather_known_facts(store, made, None, "pocket-sdxl", 0.1)
+    found = {leak.judge: leak.teachers for leak in find_leaks(set(copy_of), facts.kin)}
+    assert found == {judge: [copy] for judge, copy in copy_of.items()} and len(found) == 10
+
+
+def test_the_split_that_trains_has_no_leak_and_its_report_names_what_was_kept_together(leaky):
+    store, made, copy_of = leaky
+    config = TextToImageConfig(held_out_share=0.1)
+    run = RunStore(store.workspace).create(dataset_id=made, preset_key="", name="run", backend="sdxl/text_to_image", config=config)
+    folder = RunDir(store.workspace.run(run.id))
+    rows = read_manifest(folder.manifest)  # as the trainer reads it
+    held_out = {row.id for row in rows if row.held_out}
+    assert len(rows) == 110 and len(held_out) == 11
+    assert [judge for judge, copy in copy_of.items() if (judge in held_out) != (copy in held_out)] == []
+    split = json.loads(folder.report.read_text("utf-8"))["split"]
+    assert (split["training"], split["held_out"], split["leaks"]) == (99, 11, [])
+    assert sorted(map(sorted, split["together"])) == sorted(sorted(pair) for pair in copy_of.items())
+
+
+def test_where_all_pictures_are_copies_of_one_the_leak_is_a_finding_with_its_way_out(store, dataset, drop):
+    image = draw_photo(1, SIDE)
+    for quality in range(30, 90, 5):
+        drop(f"{quality}.jpg", encode(image, "JPEG", quality=quality))
+    report = check_dataset(store, dataset)
+    found = next(f for f in report.findings if f.code == "leak")
+    assert len(found.picture_ids) == 12 and len(found.action.picture_ids) == 11 and found.action.kind == "remove"
+    assert len(report.split.leaks) == 1 and report.split.held_out == 1 and "held out to judge" in found.rule
+    store.remove(dataset, found.action.picture_ids)
+    assert [f.code for f in check_dataset(store, dataset).findings if f.code in ("leak", "twin")] == []

@@ -11,8 +11,9 @@ from backends.contract.rundir import RunDir
 from studio.datasets import captions
 from studio.datasets.ingest import ingest_files, ingest_folder
 from studio.datasets.pairs import swap_sides
+from studio.datasets.split import choose_held_out
 from studio.datasets.store import DatasetStore
-from studio.runs.manifest import choose_held_out, find_broken, hash_rows, read_manifest, read_rows, write_manifest
+from studio.runs.manifest import find_broken, hash_rows, read_manifest, read_rows, write_manifest
 from tests.studio.datasets.drawing import encode
 from tests.studio.datasets.pairs import draw_scene, write_folders
 

@@ -14,8 +14,9 @@ from backends.contract.errors import DarkroomError
 from backends.contract.methods.text_to_image import TextToImageConfig
 from backends.contract.rundir import COMPLETE, RunDir
 from studio.datasets.captions import set_caption
+from studio.datasets.split import choose_held_out
 from studio.datasets.store import DatasetStore
-from studio.runs.manifest import choose_held_out, read_manifest
+from studio.runs.manifest import read_manifest
 from studio.runs.presets import find_preset
 from studio.runs.processes import identify
 from studio.runs.progress import Progress

@@ -1,0 +1,30 @@
+"""The report on the data, frozen with a run: of the very pictures, words, base model and split that it trains with."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import RunDir
+from studio.datasets.checks import gather_known_facts, judge
+from studio.datasets.facts import Facts
+from studio.datasets.store import DatasetStore
+
+_log = logging.getLogger(__name__)
+
+
+def gather_run_facts(datasets: DatasetStore, dataset_id: str, config: Any) -> Facts:
+    """What a check sees of the data with these settings; files that were measured once are not opened again."""
+    base, share = str(getattr(config, "pretrained_model_name_or_path", "")), float(getattr(config, "held_out_share", 0.0))
+    return gather_known_facts(datasets, dataset_id, getattr(config, "resolution", None), base, share)
+
+
+def freeze_report(datasets: DatasetStore, facts: Facts, run: RunDir, config: Any) -> None:
+    """Writes the report into the run's folder. A run does not fail for it: what went wrong stands in the log."""
+    try:
+        report = judge(datasets, facts, str(getattr(config, "pretrained_model_name_or_path", "")))
+        files.write_json(run.report, report.to_json())
+    except (DarkroomError, OSError):
+        _log.exception("The report on “%s” could not be kept with its run", facts.info.id)
