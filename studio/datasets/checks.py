@@ -123,6 +123,14 @@ def compute_bucket_preview(store: DatasetStore, dataset_id: str, base_model: str
     return _bucket_uses([_place(p, buckets) for p in store.pictures(dataset_id) if not p.missing])
 
 
+def list_cuts(store: DatasetStore, dataset_id: str, report: Report, bucket: tuple[int, int], offset: int, limit: int) -> list[Cut]:
+    """How the pictures of one bucket of this report come into it, from `offset` on, at most `limit`; no file is opened."""
+    buckets = compute_buckets(report.resolution, _target(report.resolution, report.base_model).step)
+    rows = (p for p in store.index(dataset_id).rows() if not p.missing)
+    inside = (p for p in rows if choose_bucket(p.width, p.height, buckets) == Bucket(*bucket))
+    return [describe_cut(_place(p, buckets)) for p in islice(inside, offset, offset + limit)]
+
+
 def _target(resolution: int | None, base_model: str) -> Target:
     known = find_base_model(base_model)
     wanted = resolution or (known.resolution if known else 1024)

@@ -121,7 +121,7 @@ class Facts:
 
     def frame(self, number: int) -> str:
         """`03`."""
-        return f"{number:0{max(2, len(str(self.info.num_pictures)))}d}"
+        return frame_number(number, self.info.num_pictures)
 
     def names(self, some: Sequence[Seen], most: int = 4) -> str:
         """`03, 07 and 11`; `03, 07, 11 and 9 more`."""
@@ -129,10 +129,20 @@ class Facts:
 
     def frames(self, numbers: Sequence[int], most: int = 4) -> str:
         """The same for bare numbers."""
-        shown = [self.frame(n) for n in numbers[:most]]
-        if len(numbers) > most:
-            shown.append(f"{len(numbers) - most:,} more")
-        return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+        return join_numbers(numbers, self.info.num_pictures, most)
+
+
+def frame_number(number: int, total: int) -> str:
+    """`03`, and among thousands `0003`: how a picture is called on screen."""
+    return f"{number:0{max(2, len(str(total)))}d}"
+
+
+def join_numbers(numbers: Sequence[int], total: int, most: int = 4) -> str:
+    """`03, 07 and 11`; `03, 07, 11 and 9 more`."""
+    shown = [frame_number(n, total) for n in numbers[:most]]
+    if len(numbers) > most:
+        shown.append(f"{len(numbers) - most:,} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from studio.datasets.changes import Changes
 from studio.datasets.legacy import take_over
 from studio.datasets.names import fold_name
 from studio.datasets.rows import METADATA, ImageFile, Picture
-from studio.datasets.table import IMAGE_COLUMNS, SELECT, TABLE, from_table, open_table, walk
+from studio.datasets.table import IMAGE_COLUMNS, PART, SELECT, TABLE, from_table, open_table, walk
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,18 @@ class PictureIndex:
         with self._read() as table:
             found = table.execute(f"{SELECT} WHERE rows.id = ?", (row_id,)).fetchone()
         return from_table(found) if found else None
+
+    def numbered(self, wanted: Collection[str]) -> dict[str, tuple[int, Picture]]:
+        """The rows of these ids, as far as they are there, each with its number in the order of `rows`, from 1."""
+        left, found = set(wanted), dict[str, tuple[int, Picture]]()
+        with self._read() as table:
+            order = table.execute("SELECT id FROM rows WHERE missing <> 'both' ORDER BY place")
+            numbers = {row_id: number for number, (row_id,) in enumerate(order, 1) if row_id in left}
+            ids = list(numbers)
+            for part in (ids[start : start + PART] for start in range(0, len(ids), PART)):
+                lines = table.execute(f"{SELECT} WHERE rows.id IN ({', '.join('?' * len(part))})", part)
+                found |= {row.id: (numbers[row.id], row) for row in map(from_table, lines)}
+        return found
 
     def named(self, name: str) -> Picture | None:
         """The row of this name, in any case of letters."""

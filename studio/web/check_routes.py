@@ -12,27 +12,25 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
-from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions
 from studio.datasets.checks import check_dataset
-from studio.datasets.report import ignore_finding, is_current, read_report
-from studio.datasets.rows import Picture
-from studio.datasets.split import count_held_out
+from studio.datasets.report import ignore_finding, read_report
 from studio.datasets.store import DatasetStore
+from studio.web.check_view import describe_check, describe_part, find_finding
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
+from studio.workspace import safe_id
 
 _NO_STORE = {"Cache-Control": "no-store"}
-HELD_OUT_SHARE = 0.1
 log = logging.getLogger(__name__)
 
 
 class Act(BaseModel):
-    """What a person wants done about pictures that a finding names."""
+    """What a person wants done about the pictures of these findings: what each one's own button says."""
 
     kind: Literal["remove", "add_trigger"]
-    pictures: list[str] = Field(min_length=1, max_length=20_000)
+    keys: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=100)]
 
 
 class Ignore(BaseModel):
@@ -104,7 +102,9 @@ def router(context: Context) -> APIRouter:
     checks = Checks(check)
 
     def answer(dataset_id: str, **more: Any) -> JSONResponse:
-        return JSONResponse({**describe_check(context, dataset_id, checks.status(dataset_id)), **more}, headers=_NO_STORE)
+        now = checks.status(dataset_id)
+        running = {"running": now.running, "done": now.done, "total": now.total, "error": now.error}
+        return JSONResponse({**describe_check(context, dataset_id), "check": running, **more}, headers=_NO_STORE)
 
     @api.get("/{dataset_id}")
     def report(dataset_id: str) -> JSONResponse:
@@ -120,6 +120,10 @@ def router(context: Context) -> APIRouter:
     def status(dataset_id: str) -> JSONResponse:
         now = checks.status(dataset_id)
         return JSONResponse({"running": now.running, "done": now.done, "total": now.total, "error": now.error}, headers=_NO_STORE)
+
+    @api.get("/{dataset_id}/part/{key}")
+    def part(dataset_id: str, key: str, offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
+        return JSONResponse(describe_part(context, safe_id(dataset_id, "data set"), key, offset), headers=_NO_STORE)
 
     _add_actions(api, context)
     return api
@@ -150,34 +154,20 @@ def _add_actions(api: APIRouter, context: Context) -> None:
 
 
 def apply_action(datasets: DatasetStore, dataset_id: str, wanted: Act) -> str:
-    """Does what a finding's button says; the token undoes it."""
+    """Does what the findings' buttons say with the pictures that are still there; the token undoes it."""
+    report = read_report(datasets, dataset_id)
+    if report is None:
+        raise DarkroomError("There is no report yet. Check the data set first.")
+    findings = [find_finding(report, key) for key in wanted.keys]
+    if any(f.action.kind != wanted.kind for f in findings):
+        raise DarkroomError("This finding asks for something else. Check again to see what there is now.")
+    ids = list(dict.fromkeys(i for f in findings for i in f.action.picture_ids))
+    there = datasets.index(dataset_id).numbered(ids)
+    ids = [i for i in ids if i in there]
+    if not ids:
+        raise DarkroomError("None of these pictures is there any more. Check again to see what there is now.")
     if wanted.kind == "remove":
-        return datasets.remove(dataset_id, wanted.pictures)
+        return datasets.remove(dataset_id, ids)
     info = datasets.info(dataset_id)
     place: Any = info.trigger_place if info.trigger_place != "remove" else "subject"
-    return captions.set_trigger_word(datasets, dataset_id, info.trigger_word, place, wanted.pictures)
-
-
-def describe_check(context: Context, dataset_id: str, progress: Progress) -> dict[str, Any]:
-    """The report as the page shows it, whether it is out of date, and a check that runs."""
-    info = context.datasets.info(dataset_id)
-    report = read_report(context.datasets, dataset_id)
-    pictures = context.datasets.pictures(dataset_id)
-    base = choose_base_model(context, dataset_id)
-    known = find_base_model(base)
-    held_out = count_held_out(info.num_pictures, HELD_OUT_SHARE)
-    return {
-        "dataset": {"id": info.id, "name": info.name, "kind": info.kind, "pictures": info.num_pictures, "trigger_word": info.trigger_word},
-        "report": report.to_json() if report else None,
-        "current": bool(report) and is_current(context.datasets, dataset_id, report) and report.base_model == base if report else False,
-        "base": known.name if known else base,
-        "pictures": [_describe_row(p) for p in pictures],
-        "split": {"training": info.num_pictures - held_out, "held_out": held_out},
-        "check": {"running": progress.running, "done": progress.done, "total": progress.total, "error": progress.error},
-    }
-
-
-def _describe_row(row: Picture) -> dict[str, Any]:
-    shown = {"id": row.id, "name": row.name, "width": row.width, "height": row.height, "captioned": bool(row.text), "img": row.face}
-    before = row.before.id if row.before and row.before.file else ""
-    return shown if row.before is None else shown | {"before": before, "missing": row.missing}
+    return captions.set_trigger_word(datasets, dataset_id, info.trigger_word, place, ids)

@@ -39,8 +39,10 @@ def finding(page, code):
 
 def test_the_first_visit_checks_by_itself_and_says_what_to_mend(page, server, zog):
     open_check(page, server, zog[1])
-    expect(page.get_by_role("img", name="Score")).to_be_visible()
-    expect(page.locator("#report .say p")).to_have_count(4)
+    expect(page.get_by_role("img", name="Readiness")).to_be_visible()
+    expect(page.locator("#report .say p")).to_have_count(3)
+    expect(page.locator("#report .pt > div")).to_have_count(3)
+    expect(page.locator("#report .pt > div").nth(1)).to_contain_text("One picture is blurred")
     expect(finding(page, "blurred")).to_contain_text("One picture is blurred")
     expect(finding(page, "no_caption")).to_contain_text("no caption")
     expect(page.get_by_text("How each picture will be cut")).to_be_visible()

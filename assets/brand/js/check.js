@@ -2,16 +2,17 @@
 import {h, icon, fill, api, href, keys, note, plural, query, ready, say, toast} from './core.js';
 import {refresh} from './rail.js';
 import {bare} from './bare.js';
-import {cuts, dial, fold, frame, pictures} from './check_parts.js';
+import {cuts, dial, fold, parts, pictures, round} from './check_parts.js';
+import {makeMore, opener, tile} from './check_more.js';
 
 const dataset = query.get('dataset') || '',
   EVERY = 350;
 const $ = (id) => document.getElementById(id);
-const thumb = (id, px) => `/media/thumb/${dataset}/${told.pictures[places.get(id)]?.img || id}/${px}.webp`;
+const thumb = (image) => `/media/thumb/${dataset}/${image}/192.webp`;
 const noun = () => (told?.dataset.kind === 'pairs' ? 'pair' : 'picture'),
   textNoun = () => (told?.dataset.kind === 'pairs' ? 'instruction' : 'caption');
-let told,
-  places = new Map();
+const about = () => ({dataset, total: told.dataset.pictures, noun: noun(), tile: (id, row) => tile(id, row, {dataset, total: told.dataset.pictures})});
+let told;
 
 export async function mount(el) {
   document.addEventListener('click', (e) => {
@@ -117,7 +118,6 @@ const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 function draw(el) {
   const r = told.report,
     f = r.findings;
-  places = new Map(told.pictures.map((p, i) => [p.id, i]));
   document.documentElement.classList.toggle('p-check-pairs', noun() === 'pair');
   const open = new Set([...el.querySelectorAll('.d-fold[aria-expanded=true]')].map((b) => b.id));
   fill(
@@ -139,10 +139,6 @@ function draw(el) {
       h(
         'div.say',
         r.sentences.map((s, i) => h(i ? 'p.b' : 'p', s)),
-        h(
-          'p.parts.d-small.d-sub',
-          r.parts.map((p) => h('span', `${p.name} `, h('span.d-num', `${Math.round(p.points)} of ${p.out_of}`))),
-        ),
       ),
     ),
     f.length
@@ -151,10 +147,11 @@ function draw(el) {
           h('div.d-row', h('h2.d-h2', plural(f.length, 'finding')), h('span.d-small.d-sub', 'what helps most comes first')),
           h(
             'div.d-card.flush.d-rows',
-            f.map((x) => row(el, x)),
+            f.flatMap((x) => row(el, x)),
           ),
         )
       : null,
+    parts(r.parts),
     h(
       'div.folds',
       r.fine.length
@@ -165,6 +162,7 @@ function draw(el) {
             r.fine.map((t) => h('li', icon('check', 's'), t)),
           )
         : null,
+      together(r.split),
       r.ignored.length
         ? fold(
             'ignored',
@@ -176,22 +174,21 @@ function draw(el) {
           )
         : null,
     ),
-    cuts(r, {base: told.base, places, thumb, noun: noun()}),
+    cuts(r, {base: told.base, rows: told.rows, thumb, noun: noun(), total: told.dataset.pictures, about: about()}),
   );
   for (const id of open) {
     const b = $(id);
     if (b && b.getAttribute('aria-expanded') === 'false') b.click();
   }
-  const n = told.split,
-    removable = mendable();
+  const n = r.split,
+    removable = told.mend;
   const good = r.ready ? (r.score >= 60 ? 'Good enough to train.' : 'It can be trained.') : 'Not ready to train.';
-  dockFor(good, r.ready ? `${plural(n.training, noun())} to learn from, ${n.held_out} held out to judge by.` : f[0].way_out);
+  dockFor(good, r.ready ? `${plural(n.training, noun())} to learn from, ${n.held_out.toLocaleString('en')} held out to judge by.` : f[0].way_out);
   const mendButton = $('ck-mend'),
     next = $('ck-next');
-  mendButton?.classList.toggle('d-gone', removable.length < 2);
+  mendButton?.classList.toggle('d-gone', removable.count < 2);
   next?.classList.toggle('d-gone', !r.ready);
-  if (mendButton && removable.length > 1)
-    label(mendButton, 'Remove ' + (removable.length > 3 ? plural(removable.length, noun()) : names(removable)));
+  if (mendButton && removable.count > 1) label(mendButton, 'Remove ' + (removable.names || plural(removable.count, noun())));
   ready(el);
 }
 const label = (button, text) => {
@@ -201,31 +198,36 @@ const label = (button, text) => {
 const dockFor = (strong, rest) => {
   say(strong, rest);
 };
-const names = (ids) => {
-  const list = ids.map((id) => frame(places.get(id) ?? 0));
-  return list.length > 1 ? `${list.slice(0, -1).join(', ')} and ${list.at(-1)}` : list[0];
-};
-const mendable = () => {
-  const all = told.report.findings.filter((x) => x.action.kind === 'remove');
-  return all.length > 1
-    ? [...new Set(all.flatMap((x) => x.action.picture_ids))].filter((id) => places.has(id)).sort((a, b) => places.get(a) - places.get(b))
-    : [];
-};
+/* Copies that a split does not part: told here, because it is why fewer or other pictures judge than one would think. */
+function together(split) {
+  if (!split.groups) return null;
+  const more = makeMore('together', about()),
+    one = split.groups === 1;
+  const words = `None of these ${noun()}s judges while a near copy of it teaches: each group stands on one side as a whole.`;
+  const open = opener(more, 'd-btn.sm.quiet.mr', one ? 'Show it' : 'Show them', 'Show the copies');
+  const title = `${plural(split.groups, 'group')} of copies ${one ? 'stays' : 'stay'} on one side`;
+  return fold('together', title, [plural(split.together, noun())], [h('li.wide', h('span', words), open), h('li.wide', more.el)]);
+}
 
 function row(el, x) {
   const act = h('button.d-btn.sm', {type: 'button', onclick: () => button(el, x, act)}, x.action.label);
-  return h(
-    'div.find.' + x.severity,
-    {data: {code: x.code}},
-    pictures(x, {places, thumb, told}),
-    h('div.bd', h('b', x.severity === 'stop' && icon('alert', 's'), x.title), h('p', x.rule, ' ', x.way_out)),
-    act,
-    x.severity !== 'stop' && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => ignore(el, x, true)}, 'Ignore'),
-  );
+  const more = makeMore(x.key, about()),
+    worth = x.points >= 0.05 && h('span.worth.d-num.d-small', {title: 'What it costs of the readiness'}, `−${round(x.points)} %`);
+  return [
+    h(
+      'div.find.' + x.severity,
+      {data: {code: x.code}},
+      pictures(x, more, {rows: told.rows, thumb, total: told.dataset.pictures}),
+      h('div.bd', h('b', x.severity === 'stop' && icon('alert', 's'), x.title, worth), h('p', x.rule, ' ', x.way_out)),
+      act,
+      x.severity !== 'stop' && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => ignore(el, x, true)}, 'Ignore'),
+    ),
+    more.el,
+  ];
 }
 async function button(el, x, b) {
-  const {kind, picture_ids: ids} = x.action,
-    first = ids[0] || x.picture_ids[0];
+  const {kind, count} = x.action,
+    first = x.action.first[0] || x.shown[0];
   if (kind === 'open_captions') {
     location.href = href('captions', first ? {picture: first} : {});
     return;
@@ -237,20 +239,14 @@ async function button(el, x, b) {
   b.disabled = true;
   try {
     if (kind === 'caption') await caption(el, b);
-    else
-      await change(
-        el,
-        kind,
-        ids.length ? ids : x.picture_ids,
-        kind === 'remove' ? `Removed ${plural(ids.length, noun())}` : `Changed ${plural(ids.length, textNoun())}`,
-      );
+    else await change(el, kind, [x.key], kind === 'remove' ? `Removed ${plural(count, noun())}` : `Changed ${plural(count, textNoun())}`);
   } catch (e) {
     toast(e.message);
   }
   b.disabled = false;
 }
-async function change(el, kind, pictures, words) {
-  const {token} = await api(`/check/${dataset}/act`, {kind: kind === 'add_trigger' ? 'add_trigger' : 'remove', pictures});
+async function change(el, kind, findings, words) {
+  const {token} = await api(`/check/${dataset}/act`, {kind, keys: findings});
   undone = () => back(el, token);
   toast(words, 'Undo', () => {
     undone = null;
@@ -268,8 +264,8 @@ async function back(el, token) {
   }
 }
 const mend = (el) => {
-  const ids = mendable();
-  if (ids.length) change(el, 'remove', ids, `Removed ${plural(ids.length, noun())}`).catch((e) => toast(e.message));
+  const findings = told.report.findings.filter((x) => x.action.kind === 'remove').map((x) => x.key);
+  if (findings.length) change(el, 'remove', findings, `Removed ${plural(told.mend.count, noun())}`).catch((e) => toast(e.message));
 };
 async function ignore(el, x, ignored) {
   try {

@@ -1,8 +1,6 @@
 // Pieces of the Check page: the dial, a fold with its list, and how each picture is cut.
 import {h, href, icon, plural, svg} from './core.js';
-
-const MOST = 24;
-export const frame = (i) => String(i + 1).padStart(2, '0');
+import {frame, makeMore, opener} from './check_more.js';
 
 export function dial(score, small) {
   const whole = 395.8,
@@ -16,7 +14,7 @@ export function dial(score, small) {
   );
   return small
     ? h('div.dial-s', ring)
-    : h('div.d-dial', {role: 'img', aria: {label: `Score ${score} of 100`}}, ring, h('div', h('b', String(score)), h('span', 'of 100')));
+    : h('div.d-dial', {role: 'img', aria: {label: `Readiness ${score} %`}}, ring, h('div', h('b', String(score), h('small', '%')), h('span', 'ready')));
 }
 export function fold(id, title, list, body) {
   const inside = h('ul.inside', {id: id + '-list', hidden: true}, body);
@@ -39,11 +37,32 @@ export function fold(id, title, list, body) {
   );
   return h('div', b, inside);
 }
-export function cuts(r, {base, places, thumb, noun}) {
-  const all = r.buckets.flatMap((b) => b.cuts),
-    lose = all.filter((c) => c.lost >= 0.005).length,
-    whole = all.length - lose;
-  if (!all.length) return null;
+/* What counts how much, and what was lost where. */
+export function parts(list) {
+  return h(
+    'section.d-sec.pts',
+    h('div.d-row', h('h2.d-h2', 'What counts how much')),
+    h(
+      'div.pt',
+      list.map((p) =>
+        h(
+          'div',
+          h('p', h('b', p.name), h('span.d-num.d-sub', `${round(p.points)} of ${p.out_of} %`)),
+          h('div.d-bar', {aria: {hidden: 'true'}}, h('i', {style: {width: `${(100 * p.points) / p.out_of}%`}})),
+          h('p.d-small.d-sub', p.says),
+        ),
+      ),
+    ),
+  );
+}
+export const round = (x) => (Math.abs(x - Math.round(x)) < 0.05 ? String(Math.round(x)) : x.toFixed(1));
+
+export function cuts(r, {base, rows, thumb, noun, total, about}) {
+  const all = r.buckets.reduce((n, b) => n + b.count, 0),
+    whole = r.buckets.reduce((n, b) => n + b.whole, 0),
+    lose = all - whole,
+    n = (x) => x.toLocaleString('en');
+  if (!all) return null;
   return h(
     'section.d-sec',
     h(
@@ -51,65 +70,67 @@ export function cuts(r, {base, places, thumb, noun}) {
       h('h2.d-h2', `How each ${noun} will be cut`),
       h(
         'span.d-small.d-sub',
-        `for ${base} at ${r.resolution} px: ` +
-          (lose ? `${whole} stay whole, ${lose} ${lose === 1 ? 'loses' : 'lose'} an edge` : 'all stay whole'),
+        `for ${base} at ${n(r.resolution)} px: ` +
+          (lose ? `${n(whole)} stay whole, ${n(lose)} ${lose === 1 ? 'loses' : 'lose'} an edge` : 'all stay whole'),
       ),
     ),
     h(
       'div.bks',
-      r.buckets.map((b) =>
-        h(
+      r.buckets.map((b) => {
+        const rest = b.count - b.cuts.length,
+          more = rest > 0 && makeMore(`${b.width}x${b.height}`, {...about, tile: (id, row, part, i) => cut(b, part.cuts[i], row, thumb, total)});
+        return h(
           'div',
-          h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.cuts.length, noun))),
+          h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.count, noun))),
           h(
             'div.br',
-            b.cuts.slice(0, MOST).map((c) => cut(b, c, places, thumb)),
-            b.cuts.length > MOST && h('span.d-small.d-sub.mr', `and ${b.cuts.length - MOST} more`),
+            b.cuts.map((c) => rows[c.id] && cut(b, c, rows[c.id], thumb, total)),
+            more && opener(more, 'd-btn.sm.quiet.mr', `All ${n(b.count)}`, `All ${n(b.count)} ${noun}s of ${b.width} × ${b.height}`),
           ),
-        ),
-      ),
+          more && more.el,
+        );
+      }),
     ),
   );
 }
-function cut(b, c, places, thumb) {
-  const i = places.get(c.picture_id);
-  if (i == null) return null;
-  const w = c.scaled_width,
-    t = c.scaled_height,
+function cut(b, c, row, thumb, total) {
+  const w = c.width,
+    t = c.height,
     pct = (x, of) => `${(100 * x) / of}%`,
     whole = c.lost < 0.005;
   const where = whole ? 'whole' : `loses ${Math.max(1, Math.round(c.lost * 100))} % at the ${c.left > c.top ? 'sides' : 'top and bottom'}`,
-    words = `Picture ${frame(i)}, ${where}`;
+    words = `Picture ${frame(row.number, total)}, ${where}`;
   return h(
     'figure',
     {title: words},
     h(
       'div.bx',
       {style: {'aspect-ratio': String(w / t)}},
-      h('img', {src: thumb(c.picture_id, 192), alt: words, loading: 'lazy', decoding: 'async'}),
+      h('img', {src: thumb(row.img), alt: words, loading: 'lazy', decoding: 'async'}),
       !whole &&
         h('i', {style: {inset: `${pct(c.top, t)} ${pct(w - b.width - c.left, w)} ${pct(t - b.height - c.top, t)} ${pct(c.left, w)}`}}),
     ),
   );
 }
 
-/* The first pictures that a finding is about; each leads to its caption, a pair to its place on the light table. */
-export function pictures(x, {places, thumb, told}) {
-  const all = x.picture_ids.filter((id) => places.has(id)),
-    some = all.slice(0, all.length > 3 ? 2 : 3);
+/* The first pictures that a finding is about; each leads to its caption, a pair to its place on the light table; the others open below. */
+export function pictures(x, more, {rows, thumb, total}) {
+  const there = x.shown.filter((id) => rows[id]),
+    some = there.slice(0, x.count > 3 ? 2 : 3);
   if (!some.length) return h('span.tn', h('span.tni', icon(x.severity === 'stop' ? 'alert' : 'pic')));
   const img = (src, alt) => h('img', {src, alt, width: 56, height: 56, loading: 'lazy', decoding: 'async'});
   const one = (id) => {
-    const row = told.pictures[places.get(id)],
+    const row = rows[id],
       pair = row.before !== undefined,
-      name = `${pair ? 'Pair' : 'Picture'} ${frame(places.get(id))}`,
-      before = row.before && (row.before !== row.img || !row.missing) && `/media/thumb/${told.dataset.id}/${row.before}/192.webp`;
+      name = `${pair ? 'Pair' : 'Picture'} ${frame(row.number, total)}`,
+      before = row.before && (row.before !== row.img || !row.missing) && thumb(row.before);
     return h(
       'a' + (pair ? '.pp' : ''),
       {href: href(pair ? 'dataset' : 'captions', {picture: id}), aria: {label: 'Open ' + name.toLowerCase()}},
       before && img(before, ''),
-      img(thumb(id, 192), name),
+      img(thumb(row.img), name),
     );
   };
-  return h('span.tn', some.map(one), all.length > some.length && h('span.tnm.d-num', `+${all.length - some.length}`));
+  const left = x.count - some.length;
+  return h('span.tn', some.map(one), left > 0 && opener(more, 'tnm.d-num', `+${left.toLocaleString('en')}`, `Show all ${x.count.toLocaleString('en')}`));
 }

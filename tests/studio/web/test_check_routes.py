@@ -67,7 +67,7 @@ def test_a_report_knows_that_it_is_out_of_date(client, context, dataset):
 def test_removing_what_a_finding_names_removes_it_and_undo_brings_it_back(client, context, dataset):
     page = check(client, dataset)
     finding = next(f for f in page["report"]["findings"] if f["code"] == "twin")
-    wanted = {"kind": "remove", "pictures": finding["action"]["picture_ids"]}
+    wanted = {"kind": "remove", "keys": [finding["key"]]}
     token = client.post(f"/api/check/{dataset}/act", json=wanted).json()["token"]
     assert context.datasets.info(dataset).num_pictures == 12
     assert "twin" not in codes(check(client, dataset))
@@ -80,7 +80,7 @@ def test_the_trigger_word_is_added_where_it_is_missing_and_undo_takes_it_away(cl
     picture = context.datasets.pictures(dataset)[0]
     set_caption(context.datasets, dataset, picture.id, "a purple wall", picture.version)
     finding = next(f for f in check(client, dataset)["report"]["findings"] if f["code"] == "no_trigger_word")
-    wanted = {"kind": "add_trigger", "pictures": finding["action"]["picture_ids"]}
+    wanted = {"kind": "add_trigger", "keys": [finding["key"]]}
     token = client.post(f"/api/check/{dataset}/act", json=wanted).json()["token"]
     assert "zog" in context.datasets.picture(dataset, picture.id).text
     client.post(f"/api/check/{dataset}/undo", json={"token": token})
@@ -104,9 +104,31 @@ def test_the_report_can_be_downloaded(client, dataset):
     assert json.loads(answer.text)["num_pictures"] == 13
 
 
-@pytest.mark.parametrize("wanted", [{"kind": "delete_everything", "pictures": ["x"]}, {"kind": "remove", "pictures": []}])
-def test_actions_that_there_are_not_are_refused(client, dataset, wanted):
-    assert client.post(f"/api/check/{dataset}/act", json=wanted).status_code == 422
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"kind": "delete_everything", "keys": ["x"]}, 422),
+        ({"kind": "remove", "keys": ["blurred-000000000000"]}, 400),
+        ({"kind": "remove"}, 422),
+    ],
+)
+def test_actions_that_there_are_not_are_refused(client, context, dataset, wanted, code):
+    check(client, dataset)
+    assert client.post(f"/api/check/{dataset}/act", json=wanted).status_code == code
+    assert context.datasets.info(dataset).num_pictures == 13
+
+
+def test_a_findings_button_cannot_be_made_to_do_another_ones_work(client, context, dataset):
+    captionless = next(f for f in check(client, dataset)["report"]["findings"] if f["code"] == "no_caption")
+    answer = client.post(f"/api/check/{dataset}/act", json={"kind": "remove", "keys": [captionless["key"]]})
+    assert answer.status_code == 400 and context.datasets.info(dataset).num_pictures == 13
+
+
+def test_pictures_that_are_gone_already_are_passed_over_and_none_left_is_told(client, context, dataset):
+    finding = next(f for f in check(client, dataset)["report"]["findings"] if f["code"] == "twin")
+    context.datasets.remove(dataset, finding["action"]["first"])
+    answer = client.post(f"/api/check/{dataset}/act", json={"kind": "remove", "keys": [finding["key"]]})
+    assert answer.status_code == 400 and "any more" in answer.json()["error"]["text"]
 
 
 @pytest.mark.parametrize("dataset_id", ["none", "..", "%2e%2e%2fruns"])
