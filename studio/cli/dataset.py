@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, WorkspaceOption, open_studio
 from studio.cli.output import bar, emit, escape, plain_errors, table
 from studio.datasets.caption_job import ACTIVE, CaptionJobs
 from studio.datasets.captions import set_caption
 from studio.datasets.checks import check_dataset
+from studio.datasets.report_page import render_report
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.trigger import with_trigger_word
 from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
@@ -117,19 +120,34 @@ def caption(
         emit(value, f"{written} captions were written." + (f" {len(failed)} pictures failed." if failed else ""), as_json=as_json)
 
 
+@app.command("check")
 def check(
     dataset: DatasetArgument,
     resolution: Annotated[int | None, typer.Option(help="Side in px that the training will use. Default: the base model's own.")] = None,
     base_model: Annotated[str, typer.Option(help="Base model that it is meant for.")] = "pocket-sdxl",
+    html: Annotated[Path | None, typer.Option(help="Also write the report there as one HTML file to read, send and print.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Says how ready a data set is, with each finding's rule and way out. Writes dataset_report.json."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        report = check_dataset(studio.datasets, dataset, resolution=resolution, base_model=base_model)
+        with bar(quiet=as_json) as progress:
+            task = progress.add_task("Checking", total=None)
+            report = check_dataset(
+                studio.datasets,
+                dataset,
+                resolution=resolution,
+                base_model=base_model,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        if html:
+            files.write_text(html, render_report(studio.datasets, dataset, report))
         value: dict[str, Any] = report.to_json()
-        lines = [f"Readiness: {report.score} of 100.", *report.sentences]
+        lines = [f"Readiness: {report.score} %.", *report.sentences, *(f"{p.name}: {p.points:g} of {p.out_of} %." for p in report.parts)]
         noun = "pairs" if studio.datasets.info(dataset).kind == "pairs" else "pictures"
         lines += [f"- {escape(f.title)} ({len(f.picture_ids)} {noun}). {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
+        split = report.split
+        lines.append(f"{split.training:,} {noun} teach, {split.held_out:,} judge, {len(split.together):,} groups of copies on one side.")
+        lines += [f"The report is in {html}."] if html else []
         emit(value, "\n".join(lines), as_json=as_json)

@@ -17,6 +17,7 @@ from studio.datasets.twins import Twins
 from studio.datasets.twins_cache import find_known_twins
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+_NAMED = 4  # pictures that a button calls by their numbers
 _UNMEASURED = Measures(0, 0, bytes(192), 1.0, 128.0, 50.0, 200.0)
 
 
@@ -126,6 +127,11 @@ class Facts:
     def names(self, some: Sequence[Seen], most: int = 4) -> str:
         """`03, 07 and 11`; `03, 07, 11 and 9 more`."""
         return self.frames([s.number for s in some], most)
+
+    def removal(self, some: Sequence[Seen]) -> str:
+        """What a button says that removes them: `Remove 03, 07 and 11`; `Remove 41 pictures`."""
+        noun = "pairs" if self.info.kind == "pairs" else "pictures"
+        return f"Remove {self.names(some)}" if len(some) <= _NAMED else f"Remove {len(some):,} {noun}"
 
     def frames(self, numbers: Sequence[int], most: int = 4) -> str:
         """The same for bare numbers."""

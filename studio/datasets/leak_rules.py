@@ -27,7 +27,7 @@ def find_leaks(facts: Facts) -> list[Finding]:
             + ("teaches" if len(copies) == 1 else "teach")
             + ". The held-out loss would look better than it is.",
             way_out=f"Remove the copies that teach, or add {noun}s that are not copies: then copies stay on one side by themselves.",
-            action=Action("remove", f"Remove {facts.names(teachers)}", [s.picture.id for s in teachers]),
+            action=Action("remove", facts.removal(teachers), [s.picture.id for s in teachers]),
             part="pictures",
             points=share_points(len(judges), facts.split.held_out, 20, 20),
         )

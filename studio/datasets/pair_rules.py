@@ -58,7 +58,7 @@ def find_uneven(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(ids))} " + ("has" if one else "have") + " pictures of two sizes",
             rule=f"{facts.name(uneven[0])} is {before} before and {after} after. What changes could not be laid over each other.",
             way_out="Remove " + ("it" if one else "them") + ", scale or cut one of the pictures, and add both again.",
-            action=Action("remove", f"Remove {facts.names(uneven)}", ids),
+            action=Action("remove", facts.removal(uneven), ids),
             part="quality",
             points=max(5.0, share_points(len(ids), len(facts.seen), 60, 30)),
         )
@@ -101,7 +101,7 @@ def find_unchanged(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(ids))} " + ("shows" if one else "show") + " no change",
             rule=f"In {facts.names(same)} before and after are the same, which teaches the model to ignore the instruction.",
             way_out="Remove it." if one else "Remove them.",
-            action=Action("remove", f"Remove {facts.names(same)}", ids),
+            action=Action("remove", facts.removal(same), ids),
             part="quality",
             points=share_points(len(ids), len(facts.seen), 70, 30),
         )
@@ -127,7 +127,7 @@ def find_double(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(ids))} are doubles",
             rule=f"{facts.names(first)} show the same change of the same picture. A double counts twice and pulls the model to itself.",
             way_out=f"Keep the first of each group: remove {len(extra):,}.",
-            action=Action("remove", f"Remove {facts.names(extra)}", _ids(extra)),
+            action=Action("remove", facts.removal(extra), _ids(extra)),
             part="quality",
             points=share_points(len(extra), len(facts.seen), 55, 25),
         )

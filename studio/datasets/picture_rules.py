@@ -127,7 +127,7 @@ def _twin_finding(facts: Facts, twins: Twins) -> Finding:
         title=f"{facts.count(len(group))} are {how}",
         rule=f"{facts.names(group)} are {same}. A twin counts twice and pulls the model towards itself.",
         way_out=f"Keep {facts.name(best)}" + (", the largest." if any(_pixels(s) < _pixels(best) for s in extra) else "."),
-        action=Action("remove", f"Remove {facts.names(extra)}", [s.picture.id for s in extra]),
+        action=Action("remove", facts.removal(extra), [s.picture.id for s in extra]),
         part="quality",
         points=share_points(len(extra), len(facts.seen), 55, 25),
     )
@@ -152,7 +152,7 @@ def find_blurred(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(blurred))} " + ("is" if one else "are") + " blurred",
             rule=f"{facts.names(blurred)} " + ("has" if one else "have") + " no sharp edge. The model would learn the blur too.",
             way_out="Remove it, or replace it by a sharper one." if one else "Remove them, or replace them by sharper ones.",
-            action=Action("remove", f"Remove {facts.names(blurred)}", [s.picture.id for s in blurred]),
+            action=Action("remove", facts.removal(blurred), [s.picture.id for s in blurred]),
             part="quality",
             points=share_points(len(blurred), len(facts.seen), 55, 25),
         )
@@ -179,7 +179,7 @@ def find_long(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(cut))} " + ("is" if one else "are") + " too long to fit",
             rule=f"{facts.name(worst)} is {size}; sides of up to 2 to 1 fit. {worst.lost:.0%} of it would be cut away.",
             way_out="Cut it to what matters and add it again, or remove it.",
-            action=Action("remove", f"Remove {facts.names(cut)}", [s.picture.id for s in cut]),
+            action=Action("remove", facts.removal(cut), [s.picture.id for s in cut]),
             part="quality",
             points=share_points(len(cut), len(facts.seen), 30, 15),
         )
@@ -202,7 +202,7 @@ def find_empty(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(empty))} " + ("is " if one else "are ") + what,
             rule=f"In {facts.names(empty)} nothing can be made out, so nothing can be learnt.",
             way_out="Remove it." if one else "Remove them.",
-            action=Action("remove", f"Remove {facts.names(empty)}", [s.picture.id for s in empty]),
+            action=Action("remove", facts.removal(empty), [s.picture.id for s in empty]),
             part="quality",
             points=share_points(len(empty), len(facts.seen), 55, 25),
         )

@@ -59,10 +59,10 @@ def _advice(report: Report) -> str:
     rest = report.findings[1:]
     reachable = compute_score(rest)
     if not rest:
-        return f"Mend the finding below and you reach {reachable}."
+        return f"Mend the finding below and you reach {reachable} %."
     if reachable <= report.score:
         return f"Look at the {len(report.findings)} findings below before you train."
-    return f"The first of the {len(report.findings)} findings below is worth most: mend it and you reach {reachable}."
+    return f"The first of the {len(report.findings)} findings below is worth most: mend it and you reach {reachable} %."
 
 
 def _small_start(title: str) -> str:

@@ -10,6 +10,7 @@ from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from studio.datasets.checks import gather_known_facts, judge
 from studio.datasets.facts import Facts
+from studio.datasets.report_page import render_report
 from studio.datasets.store import DatasetStore
 
 _log = logging.getLogger(__name__)
@@ -26,5 +27,7 @@ def freeze_report(datasets: DatasetStore, facts: Facts, run: RunDir, config: Any
     try:
         report = judge(datasets, facts, str(getattr(config, "pretrained_model_name_or_path", "")))
         files.write_json(run.report, report.to_json())
+        note = f"Frozen with the run “{run.root.name}”: the pictures, words and split that it trains with."
+        files.write_text(run.report_page, render_report(datasets, facts.info.id, report, note))
     except (DarkroomError, OSError):
         _log.exception("The report on “%s” could not be kept with its run", facts.info.id)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions
 from studio.datasets.checks import check_dataset
-from studio.datasets.report import ignore_finding, read_report
+from studio.datasets.report import ignore_finding, is_current, read_report
+from studio.datasets.report_page import render_report
 from studio.datasets.store import DatasetStore
 from studio.web.check_view import describe_check, describe_part, find_finding
 from studio.web.choices import choose_base_model
@@ -23,6 +24,8 @@ from studio.web.context import Context
 from studio.workspace import safe_id
 
 _NO_STORE = {"Cache-Control": "no-store"}
+# A page that is sent on as a file: nothing in it may run, and nothing be fetched.
+PAPER = {"Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"}
 log = logging.getLogger(__name__)
 
 
@@ -142,6 +145,15 @@ def _add_actions(api: APIRouter, context: Context) -> None:
     @api.post("/{dataset_id}/undo")
     def undo(dataset_id: str, wanted: Undo) -> JSONResponse:
         return JSONResponse({"back": captions.undo(context.datasets, dataset_id, wanted.token)})
+
+    @api.get("/{dataset_id}/dataset_report.html")
+    def page(dataset_id: str) -> HTMLResponse:
+        report = read_report(context.datasets, safe_id(dataset_id, "data set"))
+        if report is None:
+            raise DarkroomError("There is no report yet. Check the data set first.")
+        current = is_current(context.datasets, dataset_id, report)
+        note = "" if current else "The data set has changed since; check it again for what there is now."
+        return HTMLResponse(render_report(context.datasets, dataset_id, report, note), headers={**_NO_STORE, **PAPER})
 
     @api.get("/{dataset_id}/dataset_report.json")
     def download(dataset_id: str, inline: Annotated[bool, Query()] = False) -> FileResponse:

@@ -25,6 +25,7 @@ from studio.runs.drawn import count_drawn
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.state import read_job, read_run_config
 from studio.web.brand import FOREVER
+from studio.web.check_routes import PAPER
 from studio.web.context import Context
 from studio.web.hardest import describe_pictures
 from studio.web.media_routes import scaled_webp
@@ -66,6 +67,13 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     def log(run_id: str) -> PlainTextResponse:
         text, number = read_log_end(run_dir(run_id).log)
         return PlainTextResponse(text, headers={**_NO_STORE, "X-Lines": str(number)})
+
+    @api.get("/api/runs/{run_id}/dataset_report.html")
+    def report(run_id: str) -> FileResponse:
+        path = run_dir(run_id).report_page
+        if not path.is_file():
+            raise DarkroomError("There is no report on the data of this run: it was begun before reports were kept with runs.")
+        return FileResponse(path, media_type="text/html", headers={**_NO_STORE, **PAPER})
 
     @api.get("/api/runs/{run_id}/nearest")
     def nearest(run_id: str, step: int) -> JSONResponse:
@@ -188,6 +196,7 @@ def describe_run(context: Context, run_id: str, digests: Digests) -> dict[str, A
         "step": run.step,
         "total": run.max_steps,
         "dataset": run.dataset_id,
+        "report": root.report_page.is_file(),
         "sentence": run.sentence,
         "prompts": list(run.prompts),
         "base_model": base.name if base else run.base_model,

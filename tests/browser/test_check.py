@@ -109,6 +109,33 @@ def test_the_report_is_a_download(page, server, zog):
     assert json.loads(download.value.path().read_text("utf-8"))["num_pictures"] == 13
 
 
+def test_the_report_opens_as_a_page_that_prints_on_a4(page, server, zog):
+    open_check(page, server, zog[1])
+    with page.context.expect_page() as opened:
+        page.locator("#ck-print").click()
+    paper = opened.value
+    paper.wait_for_load_state()
+    expect(paper.get_by_role("heading", name="Report on")).to_be_visible()
+    expect(paper.locator("li.warn")).to_have_count(3)
+    paper.emulate_media(media="print")
+    paper.set_viewport_size({"width": 680, "height": 960})  # what A4 leaves between its margins
+    assert paper.evaluate("document.documentElement.scrollWidth") <= 680
+    assert paper.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+    assert paper.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+def test_the_pictures_behind_the_first_ones_open_below(page, server, zog):
+    store, dataset = zog
+    for picture in store.pictures(dataset)[:6]:
+        set_caption(store, dataset, picture.id, "no word of ours", picture.version)
+    open_check(page, server, dataset)
+    finding(page, "no_trigger_word").get_by_role("button", name="Show all 6").click()
+    expect(page.locator(".more:visible .mt")).to_have_count(6)
+    expect(page.locator(".more:visible .mf")).to_contain_text("all 6 pictures")
+    finding(page, "no_trigger_word").get_by_role("button", name="Show all 6").click()
+    expect(page.locator(".more:visible")).to_have_count(0)
+
+
 def test_without_a_data_set_the_page_teaches(page, server):
     page.goto(server.address + "/check")
     page.wait_for_selector("#report[data-state=empty]")

@@ -8,7 +8,8 @@ export function makeMore(key, about) {
     el = h('div.more', {hidden: true, id: 'more-' + key}, list, foot);
   let have = 0,
     all = 0,
-    group = 0;
+    group = 0,
+    place = list;
 
   async function load() {
     const wait = h('button.d-btn.sm', {type: 'button', disabled: true}, 'One moment');
@@ -18,9 +19,9 @@ export function makeMore(key, about) {
       part.ids.forEach((id, i) => {
         const row = part.rows[id],
           of = part.groups?.[i] || 0;
-        if (of && of !== group) list.append(h('p.mh.d-small.d-sub', `Group ${of.toLocaleString('en')}`));
+        if (of && of !== group) list.append((place = h('div.mgr', {role: 'group', aria: {label: `Group ${of}`}})));
         group = of;
-        if (row) list.append(about.tile(id, row, part, i));
+        if (row) place.append(about.tile(id, row, part, i));
       });
       have += part.ids.length;
       all = part.count;

@@ -42,7 +42,8 @@ function draw(el, run) {
   const card = h('div.d-card.fk'), wrong = h('div.wrong'), dock = makeDock(run, log);
   const left = h('div', tray.el, card), right = h('div.right', place.el, figures.el, curve.el, points.el, notices.el);
   const two = h('div.mo', left, right);
-  fill(el, h('header.d-head', h('div', switcher(), title, sub)), wrong, two, advice.el, wall.el, hardest.el, others.el, log.el, dock.el);
+  const paper = h('a.d-btn.quiet', {href: `/api/runs/${encodeURIComponent(run.id)}/dataset_report.html`, target: '_blank', rel: 'noopener', hidden: true, title: 'What the check said of the pictures and words that this run trains with'}, icon('check', 's'), ' Its data');
+  fill(el, h('header.d-head', h('div', switcher(), title, sub), h('div.d-tools', paper)), wrong, two, advice.el, wall.el, hardest.el, others.el, log.el, dock.el);
   let faced = '';
 
   function face() {                                   // the words on top
@@ -61,6 +62,7 @@ function draw(el, run) {
     document.title = (run.busy() && run.status.step ? `${Math.floor((100 * run.status.step) / (m.total || 1))} % ` : '') + m.name + ' · Darkroom';
   }
   function frame() {                                  // what stands on the page in this state
+    paper.hidden = !run.meta.report;
     const m = run.meta, bad = WRONG.includes(m.state), some = run.samples.size || run.x.length;
     const sign = [m.state, m.reason, !!some, m.checkpoints.length, m.lora_mb].join();
     el.classList.toggle('p-monitor-finished', !run.busy());

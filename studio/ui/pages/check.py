@@ -6,12 +6,17 @@ from studio.ui import shell
 from studio.web.context import Context
 
 _TOOLS = f"""<div class="d-tools">
-<a class="d-btn quiet" id="ck-report" hidden download>{shell.icon("down2")} Report</a>
+<a class="d-btn quiet" id="ck-print" hidden target="_blank" rel="noopener"
+ title="A page to read, send and print">{shell.icon("log")} Report</a>
+<a class="d-btn quiet d-hide-p" id="ck-report" hidden download title="The same for programs">{shell.icon("down2")} JSON</a>
 <button type="button" class="d-btn" id="ck-again">{shell.icon("refresh")} Check again</button></div>"""
 # The address carries the data set, which only the browser knows when the page is drawn.
 _LINK = """
-const q = new URLSearchParams(location.search), a = element.querySelector('#ck-report');
-if (a && q.get('dataset')) { a.href = '/api/check/' + encodeURIComponent(q.get('dataset')) + '/dataset_report.json'; a.hidden = false; }"""
+const id = new URLSearchParams(location.search).get('dataset');
+for (const [name, file] of [['ck-print', 'dataset_report.html'], ['ck-report', 'dataset_report.json']]) {
+  const a = element.querySelector('#' + name);
+  if (a && id) { a.href = '/api/check/' + encodeURIComponent(id) + '/' + file; a.hidden = false; }
+}"""
 
 
 def build(context: Context) -> None:

@@ -57,6 +57,15 @@ def test_the_manifest_names_every_picture_with_words_and_size_and_holds_one_out(
         assert row["file"] == str(workspace.dataset(zog) / picture.file)
 
 
+def test_the_report_is_frozen_with_the_run_for_its_own_base_and_outlives_the_pictures(workspace, zog):
+    run, datasets = RunDir(workspace.run(make(workspace, zog, held_out_share=0.25).id)), DatasetStore(workspace)
+    told, page = files.read_json(run.report), run.report_page.read_text("utf-8")
+    assert (told["split"]["training"], told["split"]["held_out"]) == (9, 3) and told["base_model"] == "pocket-sdxl"
+    assert not (workspace.dataset(zog) / "dataset_report.json").exists(), "a run is no check of the person's"
+    datasets.remove(zog, [p.id for p in datasets.pictures(zog)])
+    assert run.report_page.read_text("utf-8") == page and page.count("data:image/webp") >= 12 and "zog-one" in page
+
+
 def test_the_same_pictures_are_held_out_whatever_their_order_and_the_seed(workspace, zog):
     def held_out(run):
         return {r["id"] for r in read_manifest(RunDir(workspace.run(run.id))) if r["held_out"]}
