@@ -74,6 +74,11 @@ class PictureIndex:
                 found |= {row.id: (numbers[row.id], row) for row in map(from_table, lines)}
         return found
 
+    def draw(self, most: int) -> list[str]:
+        """Ids of complete rows, at most so many: always the same, and as good as by chance, for ids are hashes."""
+        with self._read() as table:
+            return [row_id for (row_id,) in table.execute("SELECT id FROM rows WHERE missing = '' ORDER BY id LIMIT ?", (most,))]
+
     def named(self, name: str) -> Picture | None:
         """The row of this name, in any case of letters."""
         with self._read() as table:

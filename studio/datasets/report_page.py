@@ -9,12 +9,14 @@ from pathlib import Path
 
 from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
+from studio.datasets.dataset_map import describe_map, map_dataset
 from studio.datasets.facts import frame_number
 from studio.datasets.report import WHOLE, BucketUse, Finding, Part, Report
 from studio.datasets.rows import Picture
 from studio.datasets.store import DatasetStore
 
 _SHOWN, _SHOWN_GROUPS, _SHOWN_CUTS = 8, 4, 40  # pictures of a finding, groups that were kept together, cuts in all
+_MAPPED, _WORTH_A_MAP = 100, 4
 _THUMBNAIL_PX = 192
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "brand" / "report.css"
 Rows = dict[str, tuple[int, Picture]]
@@ -74,6 +76,7 @@ def render_report(store: DatasetStore, dataset_id: str, report: Report, note: st
         _render_findings(report.findings, album),
         "<section><h2>What counts how much</h2>" + "".join(map(_render_part, report.parts)) + "</section>",
         _render_split(report, noun, album),
+        _render_map(store, dataset_id, noun, album),
         _render_rest(report),
         _render_buckets(report, noun, album),
         f"<footer>Data {escape(report.fingerprint)}. Numbers are places in the data set.</footer>",
@@ -146,6 +149,19 @@ def _render_split(report: Report, noun: str, album: _Album) -> str:
         strips = '<div class="groups">' + "".join(f'<div class="strip">{group}</div>' for group in groups if group) + "</div>"
         strips += f"<p>and {count - _SHOWN_GROUPS:,} more</p>" if count > _SHOWN_GROUPS else ""
     return f"<section><h2>Who teaches and who judges</h2><p>{words}</p>{strips}</section>"
+
+
+def _render_map(store: DatasetStore, dataset_id: str, noun: str, album: _Album) -> str:
+    shown = map_dataset(store, dataset_id, _MAPPED)
+    if len(shown.places) < _WORTH_A_MAP:
+        return ""
+    faces = {row_id: row.face for row_id, (_, row) in store.index(dataset_id).numbered(list(shown.places)).items()}
+    pictures = "".join(
+        f'<i style="left:{100 * x:.2f}%;top:{100 * y:.2f}%;width:{96 * shown.side:.2f}%">{album.image(faces[row_id], "")}</i>'
+        for row_id, (x, y) in shown.places.items()
+    )
+    words = describe_map(shown, noun.removesuffix("s"))
+    return f'<section><h2>How varied they are</h2><p>{words}</p><div class="map">{pictures}</div></section>'
 
 
 def _render_rest(report: Report) -> str:

@@ -18,7 +18,7 @@ from studio.datasets.checks import check_dataset
 from studio.datasets.report import ignore_finding, is_current, read_report
 from studio.datasets.report_page import render_report
 from studio.datasets.store import DatasetStore
-from studio.web.check_view import describe_check, describe_part, find_finding
+from studio.web.check_view import describe_check, describe_dataset_map, describe_part, find_finding
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
 from studio.workspace import safe_id
@@ -127,6 +127,10 @@ def router(context: Context) -> APIRouter:
     @api.get("/{dataset_id}/part/{key}")
     def part(dataset_id: str, key: str, offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
         return JSONResponse(describe_part(context, safe_id(dataset_id, "data set"), key, offset), headers=_NO_STORE)
+
+    @api.get("/{dataset_id}/map")
+    def shown_map(dataset_id: str) -> JSONResponse:
+        return JSONResponse(describe_dataset_map(context, safe_id(dataset_id, "data set")), headers=_NO_STORE)
 
     _add_actions(api, context)
     return api

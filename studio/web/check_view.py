@@ -8,6 +8,7 @@ from typing import Any
 from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
 from studio.datasets.checks import list_cuts
+from studio.datasets.dataset_map import describe_map, map_dataset
 from studio.datasets.facts import join_numbers
 from studio.datasets.report import BucketUse, Finding, Report, is_current, read_report
 from studio.datasets.rows import Picture
@@ -114,6 +115,15 @@ def _describe_mend(store: DatasetStore, dataset_id: str, report: Report) -> Show
     ids = list(dict.fromkeys(i for f in findings for i in f.action.picture_ids))
     few = store.index(dataset_id).numbered(ids) if len(ids) <= SHOWN else {}
     return {"count": len(ids), "names": join_numbers(sorted(number for number, _ in few.values()), report.num_pictures) if few else ""}
+
+
+def describe_dataset_map(context: Context, dataset_id: str) -> Shown:
+    """The map with the rows that stand on it, by id."""
+    info = context.datasets.info(dataset_id)
+    shown = map_dataset(context.datasets, dataset_id)
+    rows = describe_rows(context.datasets, dataset_id, list(shown.places))
+    words = describe_map(shown, "pair" if info.kind == "pairs" else "picture")
+    return {"places": shown.places, "side": shown.side, "says": words, "rows": rows}
 
 
 def describe_part(context: Context, dataset_id: str, key: str, offset: int) -> Shown:

@@ -140,3 +140,21 @@ def test_without_a_data_set_the_page_teaches(page, server):
     page.goto(server.address + "/check")
     page.wait_for_selector("#report[data-state=empty]")
     expect(page.get_by_role("link", name="Go to the pictures")).to_be_visible()
+
+
+def test_the_map_is_drawn_when_it_comes_into_view_and_its_pictures_can_be_reached_by_keys(page, server, zog):
+    open_check(page, server, zog[1])
+    page.locator(".dm").scroll_into_view_if_needed()
+    page.wait_for_selector(".dm[data-state=ready]")
+    expect(page.locator(".dm [role=status]")).to_contain_text("All 13 pictures")
+    canvas = page.locator(".dm canvas")
+    colours = "(c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    page.wait_for_function(f"({colours})(document.querySelector('.dm canvas')) > 100")
+    canvas.focus()
+    canvas.press("ArrowRight")
+    first = page.locator(".dm .tip").inner_text()
+    canvas.press("ArrowRight")
+    canvas.press("ArrowDown")
+    expect(page.locator(".dm .tip")).not_to_have_text(first)
+    canvas.press("Enter")
+    page.wait_for_url("**/captions?**picture=**")

@@ -3,6 +3,7 @@ import {h, icon, fill, api, href, keys, note, plural, query, ready, say, toast} 
 import {refresh} from './rail.js';
 import {bare} from './bare.js';
 import {cuts, dial, fold, parts, pictures, round} from './check_parts.js';
+import {makeMap} from './check_map.js';
 import {makeMore, opener, tile} from './check_more.js';
 
 const dataset = query.get('dataset') || '',
@@ -174,6 +175,7 @@ function draw(el) {
           )
         : null,
     ),
+    makeMap(dataset, noun(), told.dataset.pictures),
     cuts(r, {base: told.base, rows: told.rows, thumb, noun: noun(), total: told.dataset.pictures, about: about()}),
   );
   for (const id of open) {

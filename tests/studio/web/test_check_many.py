@@ -107,3 +107,11 @@ def test_one_button_acts_on_all_that_a_finding_names_and_undo_brings_them_back(m
     assert context.datasets.info(made).num_pictures == ROWS - TWINS
     client.post(f"/api/check/{made}/undo", json={"token": token})
     assert context.datasets.info(made).num_pictures == ROWS
+
+
+def test_the_map_draws_some_of_them_and_stays_small(many):
+    client, _, made = many
+    answer = client.get(f"/api/check/{made}/map")
+    told = answer.json()
+    assert len(told["places"]) == len(told["rows"]) == 300 and "300 of 50,000 pictures" in told["says"]
+    assert all(0 < x < 1 and 0 < y < 1 for x, y in told["places"].values()) and len(answer.content) < PAGE_KB * 1000
