@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from studio.datasets.bars import measure_bars
+from studio.datasets.corners import BYTES as CORNERS
+from studio.datasets.corners import measure_corners
 
 _SIDE = 256
 _TINY = 8 * 8 * 3
@@ -19,7 +24,7 @@ _CUT_SIDE = 128
 _EDGE = _CUT_SIDE * CUT
 _CUT_BOXES = [(left * _EDGE, top * _EDGE, _CUT_SIDE - right * _EDGE, _CUT_SIDE - bottom * _EDGE) for left, top, right, bottom in _CUTS]
 _LEVELS = np.arange(256)
-_LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d{16 * CUT_HASHES}s")
+_LAYOUT = struct.Struct(f"<16s16s{_TINY}s4d{16 * CUT_HASHES}s4d{CORNERS}s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,9 @@ class Measures:
 
     `cut_dhashes`: 16 bytes each, what `dhash` would be if 5 % were cut off at a corner, at one side, or all round.
     `sharpness`: the strongest edges against the picture's own range, 0 to about 4; `brightness` and `contrast`: mean and
-    standard deviation of the grey values, 0-255; `colours`: RGB range that the middle 98 % of pixels span, the widest channel.
+    standard deviation of the grey values, 0-255; `colours`: RGB range that the middle 98 % of pixels span, the widest channel;
+    `brightest`: what 99 % of the values of the brightest channel stay below, 0-255; `entropy` of the grey values, 0 to 8 bits.
+    `bars` and `corners`: see `measure_bars` and `measure_corners`.
     """
 
     dhash: int
@@ -39,17 +46,26 @@ class Measures:
     contrast: float
     colours: float
     cut_dhashes: bytes = bytes(16 * CUT_HASHES)
+    brightest: float = 255.0
+    entropy: float = 8.0
+    bars: tuple[float, float] = (0.0, 0.0)
+    corners: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """416 bytes, from which `from_bytes` makes the same again."""
+        """928 bytes, from which `from_bytes` makes the same again."""
         hashes = (number.to_bytes(16, "big") for number in (self.dhash, self.mirrored_dhash))
-        return _LAYOUT.pack(*hashes, self.tiny, self.sharpness, self.brightness, self.contrast, self.colours, self.cut_dhashes)
+        tones = (self.sharpness, self.brightness, self.contrast, self.colours)
+        rims = (self.brightest, self.entropy, *self.bars, self.corners)
+        return _LAYOUT.pack(*hashes, self.tiny, *tones, self.cut_dhashes, *rims)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Measures:
         """The measures that `to_bytes` wrote."""
-        dhash, mirrored, *rest = _LAYOUT.unpack(data)
-        return cls(int.from_bytes(dhash, "big"), int.from_bytes(mirrored, "big"), *rest)
+        values = _LAYOUT.unpack(data)
+        dhash, mirrored = (int.from_bytes(number, "big") for number in values[:2])
+        first, last = len(values) - 3, len(values) - 1
+        rest: list[Any] = [*values[2:first], values[first:last], values[last]]
+        return cls(dhash, mirrored, *rest)
 
 
 def measure_picture(image: Image.Image) -> Measures:
@@ -61,6 +77,8 @@ def measure_picture(image: Image.Image) -> Measures:
     hashes = _hash_greys([(grey, whole), (mirrored, whole), *((cut, box) for box in _CUT_BOXES)])
     counts = np.asarray(grey.histogram())
     brightness = float(counts @ _LEVELS) / counts.sum()
+    channels = np.asarray(small.histogram()).reshape(3, 256)
+    shares = counts[counts > 0] / counts.sum()
     return Measures(
         dhash=int.from_bytes(hashes[:16], "big"),
         mirrored_dhash=int.from_bytes(hashes[16:32], "big"),
@@ -68,8 +86,12 @@ def measure_picture(image: Image.Image) -> Measures:
         sharpness=round(compute_sharpness(np.asarray(grey), counts), 4),
         brightness=round(brightness, 2),
         contrast=round(float(np.sqrt(counts @ (_LEVELS - brightness) ** 2 / counts.sum())), 2),
-        colours=max(_spread(channel) for channel in np.asarray(small.histogram()).reshape(3, 256)),
+        colours=max(_spread(channel) for channel in channels),
         cut_dhashes=hashes[32:],
+        brightest=max(_find_level(channel, 0.99) for channel in channels),
+        entropy=round(float(-(shares * np.log2(shares)).sum()), 3) + 0.0,
+        bars=measure_bars(np.asarray(grey)),
+        corners=measure_corners(grey),
     )
 
 

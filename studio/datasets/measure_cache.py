@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studio.datasets.measure import Measures
 
-VERSION = 4  # of what is measured; another version's file is left alone
+VERSION = 5  # of what is measured; another version's file is left alone
 _PART = 500
 _WAIT_S = 30.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from studio.datasets import caption_rules, leak_rules, picture_rules
+from studio.datasets import caption_rules, leak_rules, picture_rules, rim_rules
 from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.measure import Measures
 from studio.datasets.pairs import describe_size
@@ -254,6 +254,8 @@ RULES = (
     Rule(picture_rules.find_small, "sizes"),
     Rule(picture_rules.find_long, "shapes"),
     Rule(picture_rules.find_empty, "light"),
+    rim_rules.BARS,
+    rim_rules.MARKS,
     Rule(find_missing, "instructions"),
     Rule(find_drafts, "instructions were read", _any_text),
     Rule(caption_rules.find_too_long, "instruction length", _any_text),

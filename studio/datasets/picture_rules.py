@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from studio.datasets import leak_rules
+from studio.datasets import leak_rules, rim_rules
 from studio.datasets.facts import Facts, Rule, Seen, share_points
 from studio.datasets.report import Action, Finding, Severity
 from studio.datasets.twins import Twins
@@ -253,5 +253,6 @@ RULES = (
     Rule(find_blurred, "sharpness"),
     Rule(find_long, "shapes"),
     Rule(find_empty, "light"),
+    *rim_rules.RULES,
     Rule(find_monotony, "backgrounds", lambda facts: len(facts.seen) >= FEW),
 )

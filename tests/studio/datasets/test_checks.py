@@ -54,7 +54,7 @@ def test_good_drawings_and_photos_give_a_full_score_and_three_sentences(store, d
     report = check(store, dataset)
     assert (report.score, report.findings, report.ready) == (100, [], True)
     assert report.sentences[0].startswith("Ready") and len(report.sentences) == 3
-    assert len(report.fine) == 16 and sum(p.points for p in report.parts) == 100
+    assert len(report.fine) == 20 and sum(p.points for p in report.parts) == 100
 
 
 @pytest.mark.parametrize("name", ["zog", "glorp"])
@@ -277,7 +277,7 @@ def test_what_helps_most_comes_first_and_the_score_rises_as_promised(store, data
     for picture in store.pictures(dataset):
         if not picture.text:
             captions.set_caption(store, dataset, picture.id, f"zog at {picture.name}", None)
-    assert f"you reach {check(store, dataset).score}." in report.sentences[2]
+    assert f"you reach {check(store, dataset).score} %." in report.sentences[2]
 
 
 def test_an_ignored_finding_stays_away_until_its_pictures_change(store, dataset, fill):
