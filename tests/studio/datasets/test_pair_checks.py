@@ -58,7 +58,7 @@ def test_good_pairs_give_a_full_score_and_three_sentences(store, fill):
     assert (report.score, report.findings, report.ready) == (100, [], True)
     assert [p.name for p in report.parts] == ["Pairs", "Picture quality", "Instructions"] and len(report.fine) == 17
     assert "3 different instructions" in report.sentences[1]
-    assert sorted(c.picture_id for b in report.buckets for c in b.cuts) == sorted(ids)
+    assert sum(b.count for b in report.buckets) == len(ids) and {c.picture_id for b in report.buckets for c in b.cuts} <= set(ids)
     assert compute_bucket_preview(store, made, "pocket-sdxl") == report.buckets
 
 
