@@ -39,7 +39,5 @@ class Florence2:
         with torch.inference_mode():
             self._places = self._places or model.get_image_features(pixels).pooler_output.shape[1]
             tokens = torch.tensor([[model.config.image_token_id] * self._places + asked], device=model.device)
-            answer = model.generate(
-                input_ids=tokens, attention_mask=torch.ones_like(tokens), pixel_values=pixels, **search_values(wording)
-            )
+            answer = model.generate(input_ids=tokens, attention_mask=torch.ones_like(tokens), pixel_values=pixels, **search_values(wording))
         return read_texts(self._tokenizer, answer)

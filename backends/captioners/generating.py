@@ -48,7 +48,7 @@ def search_values(wording: Wording) -> dict[str, Any]:
 def seed_draw(picture: Image.Image, wording: Wording) -> None:
     """Sets the generator by seed and picture: the same picture gets the same draw, whichever were captioned before it."""
     if wording.search == "nucleus":
-        torch.manual_seed((wording.seed << 32) ^ zlib.crc32(picture.tobytes()))
+        torch.manual_seed(zlib.crc32(picture.tobytes(), wording.seed))
 
 
 def read_texts(tokenizer: Any, tokens: Tensor) -> list[str]:

@@ -12,6 +12,11 @@ from backends.captioners.weights import Tell, explain_unusable, find_folder, rea
 from backends.contract.captioning import LAVIS
 from backends.contract.errors import DarkroomError
 
+try:
+    from safetensors import SafetensorError
+except ImportError:  # LAVIS' environment reads none
+    SafetensorError = OSError
+
 log = logging.getLogger(__name__)
 TAGS = "tags"
 # model_type of config.json -> module and class
@@ -57,7 +62,9 @@ def load_scorer(name: str, *, offline: bool = False, tell: Tell = lambda text: N
         return _make("lavis.models", "LavisScorer", name, name.removeprefix(LAVIS))
     folder = find_folder(name, offline=offline, tell=tell)
     if (kind := read_kind(folder, name)) != "blip":
-        raise DarkroomError(f"The model “{name}” is of the kind “{kind}”; captions are scored by one of the kind “blip”.", field="captioner")
+        raise DarkroomError(
+            f"The model “{name}” is of the kind “{kind}”; captions are scored by one of the kind “blip”.", field="captioner"
+        )
     tell(f"Loading {Path(name).name}")
     heads = read_config(folder, name).get("architectures") or []
     return _make("blip", "BlipMatching" if MATCHING in heads else "Blip", name, folder)
@@ -72,7 +79,7 @@ def read_kind(folder: Path, name: str) -> str:
 def _make(module: str, kind: str, name: str, source: Path | str) -> Any:
     try:
         return getattr(importlib.import_module(f"backends.captioners.{module}"), kind)(source)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError) as error:
         if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
             raise
         log.exception("captioner %s", name)

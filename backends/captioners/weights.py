@@ -100,7 +100,9 @@ def explain_unreachable(name: str, error: Exception, *, offline: bool) -> str:
     if offline or any(isinstance(e, LocalEntryNotFoundError | ConnectionError) for e in reasons):
         how = "and downloads are switched off" if offline else "and huggingface.co cannot be reached"
         known = CAPTIONERS.get(name) or SCORERS.get(name)
-        size = f" It is a download of {known.size_gb:g} GB: connect this machine once, or copy its folder here and name it." if known else ""
+        size = (
+            f" It is a download of {known.size_gb:g} GB: connect this machine once, or copy its folder here and name it." if known else ""
+        )
         return f"“{name}” is not on this machine {how}.{size} {WAY_OUT}"
     return f"“{name}” could not be loaded from huggingface.co: {first_line(error)} {WAY_OUT}"
 

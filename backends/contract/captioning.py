@@ -42,7 +42,9 @@ CAPTIONERS = _by_key(
     KnownModel("Salesforce/blip-image-captioning-base", "BLIP base", 1.0, "One short free sentence."),
     KnownModel("Salesforce/blip-image-captioning-large", "BLIP large", 1.9, "One longer, more careful sentence; slower."),
     KnownModel("Salesforce/blip2-opt-2.7b", "BLIP-2", 15.0, "One short, exact sentence. Wants a GPU with 8 GB."),
-    KnownModel("florence-community/Florence-2-base", "Florence-2 base", 0.5, "From one sentence to a paragraph, by the length you ask for."),
+    KnownModel(
+        "florence-community/Florence-2-base", "Florence-2 base", 0.5, "From one sentence to a paragraph, by the length you ask for."
+    ),
     KnownModel("florence-community/Florence-2-large", "Florence-2 large", 1.6, "The same, more exact; slower."),
     KnownModel("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL 3B", 7.5, "Detailed prose. Wants a GPU with 10 GB."),
     KnownModel("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL 7B", 16.6, "The most detailed prose. Wants a GPU with 20 GB."),

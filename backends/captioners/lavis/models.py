@@ -33,7 +33,7 @@ class LavisCaptioner:
         """See `Captioner`. A beam search of LAVIS gives its best caption alone, however many candidates are asked for."""
         drawn = wording.search == "nucleus"
         if drawn:
-            torch.manual_seed((wording.seed << 32) ^ zlib.crc32(picture.tobytes()))
+            torch.manual_seed(zlib.crc32(picture.tobytes(), wording.seed))
         with torch.inference_mode():
             texts = self._model.generate(
                 {"image": look(picture, self._side).to(self._model.device)},

@@ -1,4 +1,4 @@
-"""A LAVIS model of the real classes with random weights, made inside LAVIS' environment: `python -m tests.backends.captioners.lavis_folder FOLDER ARCH`."""
+"""A LAVIS model of the real classes with random weights; made inside LAVIS' environment, by that Python, with a folder and a name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a picture of cat dog hill sea red blue on the and green small big".split()
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "picture", "of", "cat", "dog", "hill", "sea", "red", "blue", "on", "the", "and")
 
 
 def main(folder: Path, arch: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import ByteLevelBPETokenizer
@@ -31,8 +32,8 @@ _HEADS = {"num_attention_heads": 2, "num_hidden_layers": 2}
 _SENTENCES = [f"a {colour} {thing} on a {ground}" for colour in ("red", "blue") for thing in ("cat", "dog") for ground in ("hill", "sea")]
 
 
-def make_tokenizer(folder: Path, kind: str, first: list[str], last: list[str]) -> int:
-    """A small byte-level tokenizer of this class in the folder; special tokens before and after the words. Says how many tokens it has."""
+def make_tokenizer(folder: Path, kind: str, first: list[str], last: list[str]) -> Any:
+    """A small byte-level tokenizer of this class in the folder; special tokens before and after the words."""
     made = ByteLevelBPETokenizer()
     made.train_from_iterator(_SENTENCES, vocab_size=400, special_tokens=first)
     made.add_special_tokens(last)
@@ -41,7 +42,7 @@ def make_tokenizer(folder: Path, kind: str, first: list[str], last: list[str]) -
     image = {"image_token": "<image>"} if "<image>" in last else {}
     config = {"tokenizer_class": kind, **named, **image, "extra_special_tokens": image}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
-    return len(AutoTokenizer.from_pretrained(folder))
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def _blip_config() -> BlipConfig:
@@ -74,14 +75,13 @@ def make_matching(folder: Path) -> Path:
 def make_blip2(folder: Path) -> Path:
     """BLIP-2 as of Salesforce/blip2-opt-2.7b."""
     folder.mkdir(parents=True, exist_ok=True)
-    number = make_tokenizer(folder, "GPT2Tokenizer", ["<s>", "<pad>", "</s>"], ["<image>"])
+    words = make_tokenizer(folder, "GPT2Tokenizer", ["<s>", "<pad>", "</s>"], ["<image>"])
     sizes = {"hidden_size": WIDTH, "intermediate_size": 64, **_HEADS}
-    text = {"model_type": "opt", "hidden_size": WIDTH, "ffn_dim": 64, "word_embed_proj_dim": WIDTH, "vocab_size": number, **_HEADS}
+    text = {"model_type": "opt", "hidden_size": WIDTH, "ffn_dim": 64, "word_embed_proj_dim": WIDTH, "vocab_size": len(words), **_HEADS}
     text |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 128}
     vision = {**sizes, "image_size": 32, "patch_size": 8, "initializer_range": 0.2}
-    config = Blip2Config(
-        vision_config=vision, qformer_config={**sizes, "vocab_size": 50}, text_config=text, num_query_tokens=4, image_token_index=number - 1
-    )
+    parts = {"vision_config": vision, "qformer_config": {**sizes, "vocab_size": 50}, "text_config": text, "num_query_tokens": 4}
+    config = Blip2Config(**parts, image_token_index=words.convert_tokens_to_ids("<image>"))
     torch.manual_seed(0)
     model = Blip2ForConditionalGeneration(config)
     torch.nn.init.normal_(model.query_tokens)
@@ -93,13 +93,24 @@ def make_blip2(folder: Path) -> Path:
 def make_florence2(folder: Path) -> Path:
     """Florence-2 as of florence-community/Florence-2-base."""
     folder.mkdir(parents=True, exist_ok=True)
-    number = make_tokenizer(folder, "BartTokenizer", ["<s>", "<pad>", "</s>"], ["<image>"])
-    text = {"model_type": "bart", "d_model": WIDTH, "vocab_size": number, "max_position_embeddings": 256}
-    text |= {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))}
+    words = make_tokenizer(folder, "BartTokenizer", ["<s>", "<pad>", "</s>"], ["<image>"])
+    text = {"model_type": "bart", "d_model": WIDTH, "vocab_size": len(words), "max_position_embeddings": 256}
+    text |= {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))
+    }
     text |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2, "forced_eos_token_id": 2}
-    vision = {"depths": [1] * 4, "embed_dim": [16] * 4, "num_heads": [2] * 4, "num_groups": [2] * 4, "window_size": 4, "projection_dim": WIDTH}
+    vision = {
+        "depths": [1] * 4,
+        "embed_dim": [16] * 4,
+        "num_heads": [2] * 4,
+        "num_groups": [2] * 4,
+        "window_size": 4,
+        "projection_dim": WIDTH,
+    }
     torch.manual_seed(0)
-    config = Florence2Config(text_config=text, vision_config=vision, image_token_id=number - 1)
+    config = Florence2Config(text_config=text, vision_config=vision, image_token_id=words.convert_tokens_to_ids("<image>"))
     Florence2ForConditionalGeneration(config).save_pretrained(folder)
     looks = CLIPImageProcessorPil(size={"height": 64, "width": 64}, do_center_crop=False)
     looks.save_pretrained(folder)
@@ -110,15 +121,21 @@ def make_qwen(folder: Path) -> Path:
     """Qwen2.5-VL as of Qwen/Qwen2.5-VL-3B-Instruct."""
     folder.mkdir(parents=True, exist_ok=True)
     special = ["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    number = make_tokenizer(folder, "Qwen2Tokenizer", ["<|endoftext|>", "<|pad|>", "<|im_end|>"], special)
-    text = {"hidden_size": WIDTH, "intermediate_size": 64, "vocab_size": number, "num_key_value_heads": 1, **_HEADS}
+    words = make_tokenizer(folder, "Qwen2Tokenizer", ["<|endoftext|>", "<|pad|>", "<|im_end|>"], special)
+    text = {"hidden_size": WIDTH, "intermediate_size": 64, "vocab_size": len(words), "num_key_value_heads": 1, **_HEADS}
     text |= {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 2048}
     text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
-    vision = {"depth": 2, "hidden_size": WIDTH, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": WIDTH, "fullatt_block_indexes": [1]}
-    config = Qwen2_5_VLConfig(
-        text_config=text, vision_config=vision, vision_start_token_id=number - 4, vision_end_token_id=number - 3,
-        image_token_id=number - 2, video_token_id=number - 1,
-    )  # fmt: skip
+    vision = {
+        "depth": 2,
+        "hidden_size": WIDTH,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "out_hidden_size": WIDTH,
+        "fullatt_block_indexes": [1],
+    }
+    names = {"vision_start": special[1], "vision_end": special[2], "image": special[3], "video": special[4]}
+    ids = {f"{name}_token_id": words.convert_tokens_to_ids(token) for name, token in names.items()}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
     torch.manual_seed(0)
     Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
     Qwen2VLImageProcessorPil().save_pretrained(folder)
