@@ -135,6 +135,5 @@ def _run(command: list[str]) -> None:
     if done.returncode:
         said = [line for line in (done.stderr or done.stdout).strip().splitlines() if line.strip() and not line.startswith("WARNING")]
         last = next((line for line in said if line.startswith("ERROR")), said[-1] if said else "it said nothing")
-        raise DarkroomError(
-            f"The environment of LAVIS could not be made: {last.strip()[:300].rstrip('.')}. Nothing of it was left. Mend that, then try again."
-        )
+        why = last.strip()[:300].rstrip(".")
+        raise DarkroomError(f"The environment of LAVIS could not be made: {why}. Nothing of it was left. Mend that, then try again.")
