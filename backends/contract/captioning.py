@@ -95,7 +95,7 @@ RANGES: dict[str, tuple[float, float, str]] = {
     "candidates": (1, 5, "The number of candidates"),
     "max_new_tokens": (5, 500, "The caption's length in tokens"),
     "threshold": (0.05, 0.95, "The least probability of a tag"),
-    "seed": (0, 2**31 - 1, "The seed"),
+    "seed": (0, 999_999, "The seed"),
 }
 
 

@@ -304,7 +304,7 @@ class _Running:
         yield from caption_replies(call, on_phase)
 
     def _save(self, picture: Picture, reply: CaptionReply) -> None:
-        texts = [self._finish(text) for text in reply.candidates or (reply.text,)]
+        texts = list(dict.fromkeys(self._finish(text) for text in reply.candidates or (reply.text,)))  # the word may make two alike
         with self._keeping(picture):
             if self._wording.candidates > 1:
                 with self._store.index(self._dataset_id).change() as rows:

@@ -18,6 +18,7 @@ _TABLES = (
     "caption_scores(id TEXT PRIMARY KEY, text TEXT NOT NULL, score REAL NOT NULL, scorer TEXT NOT NULL)",
     "caption_choices(id TEXT PRIMARY KEY, texts TEXT NOT NULL)",
 )
+_COUNTING = "FROM caption_scores s JOIN rows ON rows.id = s.id AND rows.text = s.text"
 DOUBTFUL = 0.5  # below it the words fit other pictures as well, or better
 # From which score on it reads so.
 MEANINGS = ((0.8, "fits well"), (DOUBTFUL, "fits"), (0.2, "fits poorly"), (0.0, "does not fit"))
@@ -53,13 +54,13 @@ def note_choices(rows: Changes, row_id: str, texts: Sequence[str]) -> None:
 
 def read_scores(index: PictureIndex) -> dict[str, Score]:
     """The scores that count, by row."""
-    sql = "SELECT s.id, s.score, s.scorer FROM caption_scores s JOIN rows ON rows.id = s.id AND rows.text = s.text"
+    sql = f"SELECT s.id, s.score, s.scorer {_COUNTING}"
     return {row_id: Score(value, scorer) for row_id, value, scorer in _read(index, sql)}
 
 
 def read_score(index: PictureIndex, row_id: str) -> Score | None:
     """The score of one row, where it counts."""
-    sql = "SELECT s.score, s.scorer FROM caption_scores s JOIN rows ON rows.id = s.id AND rows.text = s.text WHERE s.id = ?"
+    sql = f"SELECT s.score, s.scorer {_COUNTING} WHERE s.id = ?"
     return next((Score(value, scorer) for value, scorer in _read(index, sql, row_id)), None)
 
 
@@ -68,9 +69,16 @@ def read_choices(index: PictureIndex, row_id: str) -> list[str]:
     return next((json.loads(texts) for (texts,) in _read(index, "SELECT texts FROM caption_choices WHERE id = ?", row_id)), [])
 
 
-def rows_with_choices(index: PictureIndex) -> set[str]:
-    """The rows that have wordings to choose from."""
-    return {row_id for (row_id,) in _read(index, "SELECT id FROM caption_choices")}
+def count_scores(index: PictureIndex) -> tuple[int, int]:
+    """How many captions have a score that counts, and how many of those are doubtful."""
+    sql = f"SELECT count(*), coalesce(sum(s.score < ?), 0) {_COUNTING}"
+    return next(((scored, doubtful) for scored, doubtful in _read(index, sql, DOUBTFUL)), (0, 0))
+
+
+def worst_scores(index: PictureIndex, limit: int) -> list[tuple[str, int]]:
+    """Id and place of the doubtful captions, those that fit worst first."""
+    sql = f"SELECT s.id, rows.place {_COUNTING} WHERE s.score < ? ORDER BY s.score, rows.place LIMIT ?"
+    return list(_read(index, sql, DOUBTFUL, limit))
 
 
 def _note(rows: Changes, sql: str, values: tuple[object, ...]) -> None:
@@ -79,7 +87,7 @@ def _note(rows: Changes, sql: str, values: tuple[object, ...]) -> None:
     rows.connection.execute(sql, values)
 
 
-def _read(index: PictureIndex, sql: str, *values: str) -> Iterator[tuple]:
+def _read(index: PictureIndex, sql: str, *values: str | float) -> Iterator[tuple]:
     with open_table(index.path) as table:
         try:
             yield from table.execute(sql, values).fetchall()

@@ -11,7 +11,8 @@ from pathlib import Path
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
+from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules, sentences
+from studio.datasets.caption_notes import read_scores
 from studio.datasets.crew import work_through
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
@@ -27,7 +28,7 @@ __all__ = ["Finding", "Report", "check_dataset"]
 _PART = 500
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
-RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
+RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES, *fit_rules.RULES), "pairs": pair_rules.RULES}
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def check_dataset(
         token_limit=counter.limit,
         tokens={s.picture.id: counter.count(s.picture.text) for s in seen if s.picture.text},
         tokens_exact=counter.exact,
+        scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
     )
     findings, fine = [], []
     for rule in RULES[info.kind]:

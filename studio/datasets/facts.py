@@ -44,7 +44,8 @@ class Seen:
 class Facts:
     """Everything about one data set that a rule may look at.
 
-    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number.
+    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number. `scores`: by picture id, how
+    well captions fit, 0 to 1, of those that were scored.
     """
 
     info: DatasetInfo
@@ -55,6 +56,7 @@ class Facts:
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_exact: bool = True
     halves: list[tuple[int, Picture]] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)
 
     @property
     def text_noun(self) -> str:
