@@ -12,11 +12,6 @@ from backends.captioners.weights import Tell, explain_unusable, find_folder, rea
 from backends.contract.captioning import LAVIS
 from backends.contract.errors import DarkroomError
 
-try:
-    from safetensors import SafetensorError
-except ImportError:  # LAVIS' environment reads none
-    SafetensorError = OSError
-
 log = logging.getLogger(__name__)
 TAGS = "tags"
 # model_type of config.json -> module and class
@@ -79,8 +74,17 @@ def read_kind(folder: Path, name: str) -> str:
 def _make(module: str, kind: str, name: str, source: Path | str) -> Any:
     try:
         return getattr(importlib.import_module(f"backends.captioners.{module}"), kind)(source)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError) as error:
+    except _refusals() as error:
         if isinstance(error, RuntimeError) and "out of memory" in str(error).lower():
             raise
         log.exception("captioner %s", name)
         raise DarkroomError(explain_unusable(name, error), field="captioner") from None
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What loading raises where files are torn or of another kind; safetensors is not in LAVIS' environment, which reads none."""
+    known = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError)
+    try:
+        return (*known, importlib.import_module("safetensors").SafetensorError)
+    except ImportError:
+        return known

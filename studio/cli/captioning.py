@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,12 +77,8 @@ def score_captions(
             follow_job(jobs, dataset, "Scoring", quiet=as_json)
         index = studio.datasets.index(dataset)
         scores = read_scores(index)
-        rows = [
-            {"name": p.name, "score": scores[p.id].value, "meaning": scores[p.id].meaning, "text": p.text}
-            for p in index.rows()
-            if p.id in scores
-        ]
-        rows.sort(key=lambda r: r["score"])
+        found = sorted(((scores[p.id], p) for p in index.rows() if p.id in scores), key=lambda one: one[0].value)
+        rows: list[dict[str, Any]] = [{"name": p.name, "score": s.value, "meaning": s.meaning, "text": p.text} for s, p in found]
         doubtful = [r for r in rows if r["score"] < DOUBTFUL]
         value = {"dataset": dataset, "scored": len(rows), "doubtful": len(doubtful), "captions": rows}
         if as_json or not doubtful:

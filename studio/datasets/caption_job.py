@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,10 +40,10 @@ _log = logging.getLogger(__name__)
 class WritesCaptions(Protocol):
     """What a captioner must be able to do (see `studio.workers.captioner.Captioner`)."""
 
-    def request(self, captioner: str, files: list[Path], wording: Wording) -> Call:
+    def request(self, captioner: str, files: Sequence[Path], wording: Wording) -> Call:
         """Begins to caption these files, in this order."""
 
-    def request_scores(self, scorer: str, files: list[Path], texts: list[str], others: list[Path]) -> Call:
+    def request_scores(self, scorer: str, files: Sequence[Path], texts: Sequence[str], others: Sequence[Path]) -> Call:
         """Begins to score how well these texts fit these files, in this order."""
 
 
@@ -141,9 +141,9 @@ class CaptionJobs:
             raise DarkroomError("There is no captioning to go on with. Start a new one.")
         there = {p.id for p in self._store.pictures(dataset_id)}
         left = [i for i in saved.waiting if i in there]
-        fresh = {"state": "starting", "total": len(left), "waiting": left, "started": time.time()}
-        kept = {name: getattr(saved, name) for name in ("captioner", "trigger_word", "place", "task", "wording")}
-        return self._begin(dataset_id, Job(**kept, **fresh))
+        job = Job("starting", saved.captioner, saved.trigger_word, saved.place, len(left), left, started=time.time())
+        job.task, job.wording = saved.task, saved.wording
+        return self._begin(dataset_id, job)
 
     def status(self, dataset_id: str) -> dict[str, Any]:
         """`state`, `done`, `total`, `seconds_left` (None: not known yet), `failed` ({id, name, reason}), `reason`, `kept`, `waiting`."""

@@ -112,8 +112,8 @@ def _add_job_routes(api: APIRouter, context: Context, answer: Callable[..., JSON
     @api.post("/{dataset_id}/job")
     def start(dataset_id: str, job: JobRequest) -> JSONResponse:
         word = check_word(job.trigger_word)
-        asked = {"captioner": job.captioner.strip(), "place": job.place, "overwrite_own": job.again, "wording": job.wording}
-        context.jobs.start(dataset_id, trigger_word=word, **asked)
+        who = job.captioner.strip()
+        context.jobs.start(dataset_id, captioner=who, trigger_word=word, place=job.place, overwrite_own=job.again, wording=job.wording)
         return answer({"job": read_job(context, dataset_id)})
 
     @api.get("/{dataset_id}/job")

@@ -83,9 +83,9 @@ export function mountWording(after, book) {
   });
   seg.append(...ways);
   const way = h('div.d-field', h('b', 'Looks for'), h('span.d-sub', 'the same words each time, or others'), seg);
-  const words = h('div.wd', {id: 'w-panel', hidden: true}, way,
+  const words = h('div.wd', {id: 'wording-panel', hidden: true}, way,
     number('num_beams', 'Beams', '1 to 10; more is better and slower', 1, 10),
-    number('top_p', 'Drawn among', 'the likeliest share, 0.05 to 1', 0.05, 1, 0.05),
+    number('top_p', 'Drawn among', 'the likeliest, 0.05 to 1', 0.05, 1, 0.05),
     number('candidates', 'Candidates', '1 to 5, to choose from', 1, 5),
     number('max_new_tokens', 'Longest', '5 to 500 tokens, 4 for 3 words', 5, 500),
     number('threshold', 'Tags from', 'this probability on, 0.05 to 0.95', 0.05, 0.95, 0.05),
@@ -98,11 +98,11 @@ export function mountWording(after, book) {
     go = h('button.d-btn', {type: 'button', onclick: score}, 'Score the captions'),
     look = h('button.d-btn.quiet', {type: 'button', onclick: showWorst});
   scorer.addEventListener('change', draw);
-  const fits = h('div.fitp', {id: 'f-panel', hidden: true},
+  const fits = h('div.fitp', {id: 'fit-panel', hidden: true},
     h('div.d-field', h('label.d-lab', {htmlFor: 'scorer'}, 'Who tells'), scorer), sentence, h('div.d-row', go, look));
   const tab = (name, panel) => h('button.d-btn.sm.quiet', {type: 'button', aria: {expanded: 'false', controls: panel}, onclick: () => show(open === name ? '' : name)});
-  const wordsTab = tab('words', 'w-panel'),
-    fitTab = tab('fit', 'f-panel');
+  const wordsTab = tab('words', 'wording-panel'),
+    fitTab = tab('fit', 'fit-panel');
   after.after(h('section.mach', {aria: {label: 'Wording and fit'}}, h('div.d-row.wrap', wordsTab, fitTab), words, fits));
 
   function show(name) {
@@ -125,7 +125,7 @@ export function mountWording(after, book) {
     for (const [name, gone] of Object.entries(hide)) fields[name].classList.toggle('d-gone', gone);
     way.classList.toggle('d-gone', tag);
     fill(wordsTab, icon('sliders', 's'), h('span', 'Wording'), h('span.d-sub', summary()));
-    fill(fitTab, icon(fit.doubtful ? 'alert' : 'check', 's'), h('span', 'Do they fit?'),
+    fill(fitTab, icon(fit.doubtful ? 'alert' : fit.scored ? 'check' : 'find', 's'), h('span', 'Do they fit?'),
       h('span.d-sub', fit.scored ? (fit.doubtful ? `${fit.doubtful.toLocaleString('en')} doubtful` : `all ${fit.scored.toLocaleString('en')} do`) : 'not looked at yet'));
     const some = models.scorers.find((m) => m.key === scorer.value);
     sentence.textContent = some ? `${some.sentence} 1 fits fully, below ${fit.limit} is doubtful.` : '';
