@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from backends.contract.errors import DarkroomError
 Tell = Callable[[str], None]
 WAY_OUT = "The captioner pocket-blip came with the studio and needs no internet."
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "model*.safetensors", "model.onnx", "selected_tags.csv"]
+_SMALL = ["*.json", "*.txt", "*.model", "*.jinja", "selected_tags.csv"]
 _TELL_S = 1.0
 
 
@@ -45,8 +46,11 @@ def find_folder(name: str, *, offline: bool = False, tell: Tell = lambda text: N
         if not local:
             tell(f"Asking huggingface.co for {name}")
         bars: Any = _bars(name, tell)
-        return Path(snapshot_download(source, allow_patterns=_FILES, local_files_only=local, tqdm_class=bars))
-    except (OSError, ValueError, HfHubHTTPError) as error:
+        told = Path(snapshot_download(source, allow_patterns=_SMALL, local_files_only=local, tqdm_class=bars))
+        # Taggers lie there in two forms, of which one is used.
+        weights = "model.onnx" if (told / "selected_tags.csv").is_file() else "model*.safetensors"
+        return Path(snapshot_download(source, allow_patterns=[*_SMALL, weights], local_files_only=local, tqdm_class=bars))
+    except (OSError, ValueError, HfHubHTTPError, *_network_errors()) as error:
         raise DarkroomError(explain_unreachable(name, error, offline=local), field="captioner") from None
 
 
@@ -97,7 +101,7 @@ def explain_unreachable(name: str, error: Exception, *, offline: bool) -> str:
         return f"“{name}” asks for its licence to be accepted on huggingface.co, and for HF_TOKEN in the environment. {WAY_OUT}"
     if any(isinstance(e, RepositoryNotFoundError) for e in reasons):
         return f"There is no captioner “{name}” on huggingface.co, or it is private. Look at its spelling. {WAY_OUT}"
-    if offline or any(isinstance(e, LocalEntryNotFoundError | ConnectionError) for e in reasons):
+    if offline or any(isinstance(e, (LocalEntryNotFoundError, ConnectionError, *_network_errors())) for e in reasons):
         how = "and downloads are switched off" if offline else "and huggingface.co cannot be reached"
         known = CAPTIONERS.get(name) or SCORERS.get(name)
         size = (
@@ -140,6 +144,14 @@ def _bars(name: str, tell: Tell) -> type:
             return done
 
     return Bar
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when the connection breaks: none of them is an OSError. LAVIS' old client has others, which are."""
+    try:
+        return (importlib.import_module("httpx2").TransportError,)
+    except ImportError:
+        return ()
 
 
 class _Nowhere:
