@@ -27,7 +27,6 @@ const label = (button, text) => {
 /* Native field changed (page event, without a server): keep it, show what it does to the captions. */
 export function chosen(captioner, word, place) {
   Object.assign(shared, {captioner, word: (word || '').trim(), place: PLACES[place] || 'subject'});
-  shared.wordingDraw?.();
   shared.redraw?.();
 }
 export const act = (what) => shared[what]?.();
@@ -42,10 +41,8 @@ export function mountJob(book) {
     turn = 0,
     began = null,
     pressed = performance.now();
-  const line = h('div.bulk', {hidden: true, role: 'status'}),
-    failed = h('div.lost', {hidden: true});
-  document.querySelector('.d-card.cpt').after(line, failed);
-  mountWording(document.querySelector('.d-card.cpt'), book);
+  const [line, failed, card] = [h('div.bulk', {hidden: true, role: 'status'}), h('div.lost', {hidden: true}), document.querySelector('.d-card.cpt')];
+  (card.after(line, failed), mountWording(card, book));
   const active = () => job && ACTIVE.includes(job.state);
 
   function wordFault(text) {
@@ -130,8 +127,7 @@ export function mountJob(book) {
     bar?.classList.toggle('d-gone', !active());
     if (active()) {
       const left = job.seconds_left == null ? '' : ` ${about(job.seconds_left)[0].toUpperCase()}${about(job.seconds_left).slice(1)} left.`;
-      const words = job.state === 'running' ? `${job.done} of ${job.total}.` : job.phase ? `${job.phase}.` : 'the captioner is loading.';
-      const scoring = job.task === 'score';
+      const scoring = job.task === 'score', words = job.state === 'running' ? `${job.done} of ${job.total}.` : job.phase ? `${job.phase}.` : 'the captioner is loading.';
       say(
         `${scoring ? 'Looking whether captions fit' : 'Writing captions'}, ${words}`,
         `${left} ${scoring ? 'Nothing is written.' : 'You can edit while it writes; your words are never overwritten.'}`,
@@ -255,16 +251,12 @@ export function mountJob(book) {
   Object.assign(shared, {
     start,
     stop,
-    follow: (now) => {
-      job = now;
-      asked = true;
-      draw();
-      tick();
-    },
+    follow: (now) => ((job = now), (asked = true), draw(), tick()),
     next: () => {
       location.href = href('check');
     },
     redraw: () => {
+      shared.wordingDraw?.();
       shared.name = document.querySelector('#captioner input')?.value.split(',')[0] || shared.captioner;
       if (shared.word !== undefined) nameLater(450);
       draw();
