@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import dataset, launching, moving, pictures, setup, training
+from studio.cli import captioning, dataset, launching, moving, pictures, setup, training
 
 app = typer.Typer(
     name="studio",
@@ -17,7 +17,8 @@ app = typer.Typer(
 app.add_typer(moving.app, name="dataset")  # the same, with what brings data sets in and out
 app.add_typer(training.runs_app, name="runs")
 app.add_typer(setup.app, name="setup")
-app.command("caption")(dataset.caption)
+app.command("setup-lavis")(setup.lavis)
+app.command("caption")(captioning.caption)
 app.command("check")(dataset.check)
 app.command("train")(training.train)
 app.command("demo")(training.demo)

@@ -75,6 +75,16 @@ class Changes:
         self._write_images(self.place(row.id), row)
         self.count += 1
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The transaction itself, for tables that stand beside the rows."""
+        return self._table
+
+    def touch(self, row_id: str) -> None:
+        """Tells pages that something beside this row has changed; the row itself stays as it is."""
+        self._table.execute("UPDATE rows SET changed = ? WHERE id = ?", (self._number, row_id))
+        self.count += 1
+
     def add(self, row: Picture, place: int | None = None) -> None:
         """Writes a new row: at the end, or where it stood before it was taken out."""
         values = {"place": place, **row_values(row), "changed": self._number}

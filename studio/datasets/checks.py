@@ -11,7 +11,8 @@ from pathlib import Path
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
+from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules, sentences
+from studio.datasets.caption_notes import read_scores
 from studio.datasets.crew import MANY, work_through
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
@@ -28,7 +29,7 @@ _PART = 500
 _NEVER = 1 << 60  # rows: what is known already is not worth a process
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
-RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
+RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES, *fit_rules.RULES), "pairs": pair_rules.RULES}
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def gather_facts(
         tokens={s.picture.id: counter.count(s.picture.text) for s in looked.seen if s.picture.text},
         tokens_exact=counter.exact,
         cache=store.workspace.cache,
+        scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
     )
 
 

@@ -73,7 +73,8 @@ class RunStore:
         Raises:
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
-        rows = read_rows(self.workspace, dataset_id, DatasetStore(self.workspace).pictures(dataset_id)) if dataset_id else []
+        datasets = DatasetStore(self.workspace)
+        rows = read_rows(self.workspace, dataset_id, datasets.pictures(dataset_id)) if dataset_id else []
         if dataset_id and not rows:
             raise DarkroomError("The data set has no pictures. Add some on the Dataset page.")
         run_id = self._reserve(name or dataset_id)

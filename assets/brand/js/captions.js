@@ -8,6 +8,7 @@ import {KINDS, makeFaces, nameHead, nothing} from './captions_kind.js';
 import {mountFind} from './captions_find.js';
 import {makeSaver} from './captions_save.js';
 import {listenToKeys} from './captions_keys.js';
+import {mountNotes} from './captions_notes.js';
 
 const PAUSE = 500;
 const dataset = query.get('dataset') || '';
@@ -45,11 +46,10 @@ function notebook(el, all, words) {
     frame,
     missing: items.filter((p) => !p.text.trim()).length,
     changed: new Set(),
+    moved: new Set(), // called with the row that is shown now
+    here: () => items[cur],
   };
-  let cur = Math.max(
-      0,
-      items.findIndex((p) => p.id === query.get('picture')),
-    ),
+  let cur = Math.max(0, items.findIndex((p) => p.id === query.get('picture'))),
     pause,
     countPause;
 
@@ -78,8 +78,7 @@ function notebook(el, all, words) {
   const title = h('h2.d-h2'),
     only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all'),
     find = h('button.d-btn.sm.quiet.d-push', {type: 'button', aria: {expanded: 'false'}}, icon('find', 's'), ' Find and replace');
-  const chips = h('div'),
-    panel = h('div'),
+  const [chips, notes, panel] = [h('div'), h('div'), h('div')],
     grid = makeGrid({items, small: faces.small, onpick: (i) => go(i, false)});
   fill(
     el,
@@ -103,6 +102,7 @@ function notebook(el, all, words) {
           ),
         ),
         hint,
+        notes,
         chips,
       ),
     ),
@@ -122,6 +122,7 @@ function notebook(el, all, words) {
     next.disabled = place === shown.length - 1;
     status(it.theirs ? 'clash' : it.failed ? 'fail' : it.text ? 'saved' : '');
     tokens(it.tokens);
+    for (const f of book.moved) f(it);
   }
   function status(kind) {
     const it = items[cur];
@@ -208,14 +209,13 @@ function notebook(el, all, words) {
     for (const f of book.changed) f();
   }
   function heading() {
-    const missing = items.filter((p) => !p.text.trim()).length,
-      some = grid.shown.length;
+    const missing = items.filter((p) => !p.text.trim()).length, some = grid.shown.length;
     title.textContent = some < items.length ? `${some} of ${plural(items.length, words.row)}` : plural(items.length, words.row);
     only.hidden = some === items.length;
     book.missing = missing;
   }
   function go(i, write = true) {
-    if (i == null || !items[i]) return;
+    if (!items[i]) return;
     save(items[cur]);
     cur = i;
     items[i].fresh = false;
@@ -289,6 +289,7 @@ function notebook(el, all, words) {
   listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur});
   const finder = mountFind(panel, book, find);
   mountWords(chips, book);
+  if (all.dataset.kind !== 'pairs') mountNotes(notes, book);
   (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();
   grid.setCurrent(cur);
