@@ -46,15 +46,15 @@ class PictureIndex:
         self.folder = folder
         self.path = folder / TABLE
 
-    def rows(self, *, offset: int = 0, limit: int | None = None) -> Iterator[Picture]:
-        """The rows of which a picture is there. They are fetched in parts: a writer need not wait until all are read."""
+    def rows(self, *, offset: int = 0, limit: int | None = None, awaited: bool = False) -> Iterator[Picture]:
+        """The rows of which a picture is there, with `awaited` also the others. They are fetched in parts: no writer waits long."""
         before: tuple[int] | None = (-1,)
         if offset:  # once: from there on the places lead
             with self._read() as table:
                 sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
                 before = table.execute(sql, (offset - 1,)).fetchone()
         if before is not None:
-            yield from self._walk(0, before[0], limit)
+            yield from self._walk(0, before[0], limit, awaited=awaited)
 
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""
@@ -119,9 +119,10 @@ class PictureIndex:
             yield changes
             table.execute("COMMIT" if changes.count else "ROLLBACK")
 
-    def _walk(self, number: int, place: int = -1, limit: int | None = None) -> Iterator[Picture]:
+    def _walk(self, number: int, place: int = -1, limit: int | None = None, *, awaited: bool = False) -> Iterator[Picture]:
         """Each part by a connection of its own, so that nobody waits for who reads slowly."""
-        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+        there = "" if awaited else " AND rows.missing <> 'both'"
+        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ?{there} ORDER BY rows.place LIMIT ?"
 
         def fetch(place: int, wanted: int) -> list[tuple[Any, ...]]:
             with self._read() as table:
