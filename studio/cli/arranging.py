@@ -6,31 +6,20 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument
-from studio.cli.moving import app
+from studio.cli.moving import app, watching
 from studio.cli.output import bar, emit, escape, plain_errors, table
 from studio.datasets import trash as trash_store
 from studio.datasets.caption_job import CaptionJobs
 from studio.datasets.merging import Merged, copy_dataset, merge_datasets
 from studio.datasets.splitting import Cut, split_dataset
-from studio.datasets.watch import Watch
 from studio.runs.users import refuse_in_use
 from studio.workers.captioner import Captioner
 
 __all__ = ["app"]
-
-
-def watching(progress: Progress, task: TaskID) -> Watch:
-    """A watch whose count stands on the bar."""
-
-    def tell(watch: Watch) -> None:
-        progress.update(task, description=watch.what or "Working", completed=watch.done, total=watch.total or None)
-
-    return Watch(tell)
 
 
 @app.command("merge")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from studio.datasets.formats.write_out import FORMS, Form, convert_folder, expor
 from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
 from studio.datasets.rows import SIDES
 from studio.datasets.store import DatasetInfo
+from studio.datasets.watch import Watch
 
 __all__ = ["app"]
 _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (WebDataset)."
@@ -49,14 +49,14 @@ def import_(
         try:
             with bar(quiet=as_json) as progress:
                 for source in sources:
-                    tell = partial(_tell, progress, progress.add_task(f"Importing {source.name}", total=None))
+                    watch = watching(progress, progress.add_task(f"Importing {source.name}", total=None))
                     if is_table(source):
                         columns = {"pictures": image_column or (), "words": words_column}
-                        outcomes += ingest_table(studio.datasets, dataset_id, source, progress=tell, **columns)  # type: ignore[arg-type]
+                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)  # type: ignore[arg-type]
                     elif source.is_dir():
-                        outcomes += ingest_folder(studio.datasets, dataset_id, source)
+                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch)
                     else:
-                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source)
+                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch)
         finally:
             info = studio.datasets.info(dataset_id)
             if not into and not info.num_pictures:
@@ -80,8 +80,13 @@ def import_(
         emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
 
 
-def _tell(progress: Progress, task: TaskID, done: int) -> None:
-    progress.update(task, completed=done)
+def watching(progress: Progress, task: TaskID) -> Watch:
+    """A watch whose count stands on the bar."""
+
+    def tell(watch: Watch) -> None:
+        progress.update(task, description=watch.what or "Working", completed=watch.done, total=watch.total or None)
+
+    return Watch(tell)
 
 
 def _waiting(studio: Studio, info: DatasetInfo) -> str:

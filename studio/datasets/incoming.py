@@ -20,11 +20,12 @@ from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.pictures import MAX_BYTES, decode_picture, encode_png
 from studio.datasets.rows import ImageFile
 from studio.datasets.store import DatasetStore, explain_disk
+from studio.datasets.watch import Watch
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 BATCH = 256
 _ID = 24  # letters of a picture's id: the hash of the file as it came
-_SILENT = {"thumbs.db", "desktop.ini", ".ds_store"}
+_SILENT = {"thumbs.db", "desktop.ini", ".ds_store", "state.json", "dataset_info.json", "dataset_dict.json"}
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,18 @@ class Taken:
     words: str = ""
 
 
-def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found]) -> Iterator[list[Taken]]:
+def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found], watch: Watch | None = None) -> Iterator[list[Taken]]:
     """Decodes and keeps every picture whose content is not here yet; in the order in which they were given, some at a time.
 
-    What comes back lasts: it is on the disk before anybody names it.
+    What comes back lasts: it is on the disk before anybody names it. Where `watch` says so it ends early, with what is ready.
     """
     folder = store.workspace.dataset(dataset_id)
     with store.index(dataset_id).finding() as find:
         asked = (_ask(find, file) for file in found)
         results = work_through(partial(take_image, folder, store.workspace.cache), asked, len(found), _say_crashed)
+        watched = watch.going(results) if watch else results
         try:
-            while batch := list(islice(results, BATCH)):
+            while batch := list(islice(watched, BATCH)):
                 write_measures(store.workspace.cache, {t.image.sha256: t.measures for t in batch if t.image and t.measures})
                 yield _synced(folder, batch)
         finally:
@@ -169,7 +171,7 @@ def refuse_kind(file: Found) -> Outcome:
 
 
 def is_silent(name: str) -> bool:
-    """Whether it is something that systems leave in folders, and of which nobody wants to hear."""
+    """Whether it is something that systems and programs leave in folders, and of which nobody wants to hear."""
     parts = PurePosixPath(name).parts
     return fold_name(parts[-1]) in _SILENT or parts[-1].startswith("._") or "__MACOSX" in parts
 

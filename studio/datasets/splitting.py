@@ -194,7 +194,8 @@ def _draw(store: DatasetStore, dataset_id: str, groups: dict[str, int], cut: Cut
         if len(taken) + len(group) <= wanted:
             taken.update(group)
     if not taken:  # every group is larger than the share
-        taken.update(min(order, key=lambda group: len(group)))
+        smallest: list[str] = min(order, key=len)
+        taken.update(smallest)
     return taken, sum(len(group) for group in order if len(group) > 1 and group[0] in taken)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +20,8 @@ class Watch:
     """What the work tells about itself.
 
     `what` is the part under way in words; `done` of `total` are counted in `unit` (a `total` of 0 is not known); `part` is the share
-    from 0 to 1 where it is known otherwise than by the count. `tell` is called after every change, often: it must be quick.
+    from 0 to 1 where it is known otherwise than by the count; `began` is when this part did. `tell` is called after every change, so
+    often that it must be quick.
     """
 
     tell: Callable[[Watch], None] | None = None
@@ -28,11 +30,13 @@ class Watch:
     done: int = 0
     total: int = 0
     part: float | None = None
+    began: float = field(default_factory=time.monotonic, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def begin(self, what: str, total: int = 0, unit: str = "picture") -> None:
         """A new part of the work, counted from 0."""
         self.what, self.total, self.unit, self.done, self.part = what, total, unit, 0, None
+        self.began = time.monotonic()
         self._changed()
 
     def step(self, count: int = 1) -> None:
@@ -58,6 +62,14 @@ class Watch:
         """Raises `Stopped` where somebody wants the work to end."""
         if self.stopped:
             raise Stopped
+
+    def going(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items until somebody wants the work to end, each counted; what was given out is to be kept."""
+        for item in items:
+            self.step()
+            yield item
+            if self.stopped:
+                return
 
     def counted(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, each counted when the next one is asked for; raises `Stopped` between two of them."""

@@ -36,26 +36,31 @@ export function emptyTable(pick, kind) {
 }
 
 /* A button with three dots and a list of actions. rows: [icon, words, function] */
-export function moreMenu(rows) {
-  let list = null;
-  const close = (focus) => { if (!list) return; list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
-  const button = h('button.d-btn.ico', {type: 'button', aria: {label: 'More', expanded: 'false'}, onclick: () => {
+export function moreMenu(rows, label = 'More') {
+  let list = null, open;
+  const close = (focus) => { if (!list) return; open.abort(); list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
+  const button = h('button.d-btn.ico', {type: 'button', aria: {label, expanded: 'false'}, onclick: () => {
     if (list) return close(true);
     list = h('ul.d-menu.d-actions', rows.map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
     const r = button.getBoundingClientRect();
     Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
     button.after(list);
     button.setAttribute('aria-expanded', 'true');
+    listen();
     list.querySelector('button').focus();
   }}, icon('dots'));
-  addEventListener('keydown', (e) => {
-    if (!list) return;
+  function listen() {                                                  // only while it is open: a page may draw many of these, again and again
+    open = new AbortController();
+    const on = (name, f, more) => addEventListener(name, f, {signal: open.signal, ...more});
+    on('keydown', keyed);
+    on('pointerdown', (e) => { if (list && !list.contains(e.target) && !button.contains(e.target)) close(false); });
+    on('scroll', () => close(false), {passive: true});
+  }
+  function keyed(e) {
     if (e.key === 'Escape') close(true);
     const step = {ArrowDown: 1, ArrowUp: -1}[e.key], all = [...list?.querySelectorAll('button') || []];
     if (step) { e.preventDefault(); all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus(); }
-  });
-  addEventListener('pointerdown', (e) => { if (list && !list.contains(e.target) && !button.contains(e.target)) close(false); });
-  addEventListener('scroll', () => close(false), {passive: true});
+  }
   return h('div.d-more', button);
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,11 +18,11 @@ from studio.datasets.ingest import ingest_found
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.rows import METADATA
 from studio.datasets.store import DatasetStore
+from studio.datasets.watch import Watch
 
 PART = 512
 _SIDES = ("input_images", "output_images")
 _BEGINNINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"), (b"GIF8", ".gif"), (b"BM", ".bmp"))
-Progress = Callable[[int], None]
 
 
 def is_table(path: Path) -> bool:
@@ -32,14 +32,14 @@ def is_table(path: Path) -> bool:
     return tables.is_saved(path) or any(path.glob("*.parquet")) or any(shards.is_shard(p) for p in islice(sorted(path.glob("*.tar")), 1))
 
 
+def count_rows(path: Path) -> int:
+    """How many rows there are, by what the files say of themselves: no picture is read. 0 where they do not say."""
+    found = tables.find_files(path) if path.suffix != ".tar" else []
+    return tables.count_rows(found) if found else shards.count_rows([path] if path.is_file() else sorted(path.glob("*.tar")))
+
+
 def ingest_table(
-    store: DatasetStore,
-    dataset_id: str,
-    path: Path,
-    *,
-    pictures: Sequence[str] = (),
-    words: str | None = None,
-    progress: Progress | None = None,
+    store: DatasetStore, dataset_id: str, path: Path, *, pictures: Sequence[str] = (), words: str | None = None, watch: Watch | None = None
 ) -> list[Outcome]:
     """Takes every row of a table or of shards.
 
@@ -49,7 +49,7 @@ def ingest_table(
         path: A Parquet or Arrow file, a folder of `save_to_disk`, a shard, or a folder of such.
         pictures: The column of pictures, or those before and after; found where not given.
         words: The column of captions or instructions; None to find it.
-        progress: Is told how many rows have come.
+        watch: Is told how many pictures have come, and may end it: what has come stays.
 
     Raises:
         DarkroomError: When nothing can be read, or the columns are not there.
@@ -70,22 +70,18 @@ def ingest_table(
     if (store.info(dataset_id).kind == "pairs") != columns.are_pairs:
         held, comes = ("single pictures", "edit pairs") if columns.are_pairs else ("edit pairs", "single pictures")
         raise DarkroomError(f"The data set holds {held}; these rows are {comes}. Begin another data set for them.")
-    return list(_take(store, dataset_id, records, columns, progress))
+    (watch := watch or Watch()).begin("Taking the pictures in", count_rows(path) * len(columns.pictures))
+    return list(_take(store, dataset_id, records, columns, watch))
 
 
-def _take(
-    store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]], columns: Columns, progress: Progress | None
-) -> Iterator[Outcome]:
+def _take(store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]], columns: Columns, watch: Watch) -> Iterator[Outcome]:
     store.workspace.temporary.mkdir(parents=True, exist_ok=True)
-    rows, count = enumerate(records), 0
-    while part := list(islice(rows, PART)):
+    rows = enumerate(records)
+    while not watch.stopped and (part := list(islice(rows, PART))):
         with tempfile.TemporaryDirectory(dir=store.workspace.temporary, prefix="table-") as name:
             found, empty = _write(part, columns, Path(name))
             yield from empty
-            yield from (o for o in ingest_found(store, dataset_id, found) if o.name != METADATA or not o.accepted)
-        count += len(part)
-        if progress:
-            progress(count)
+            yield from (o for o in ingest_found(store, dataset_id, found, watch) if o.name != METADATA or not o.accepted)
 
 
 def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Path) -> tuple[list[Found], list[Outcome]]:
