@@ -137,7 +137,9 @@ class DatasetStore:
         with hold_lock(folder / ".lock"):
             head = self._head(folder)
             if head | wanted != head:
-                files.write_json(folder / "dataset.json", head | wanted)
+                stored = files.read_json(folder / "dataset.json")  # a kind that nobody has decided yet stays open
+                kind = {"kind": stored["kind"]} if isinstance(stored, dict) and "kind" in stored else {}
+                files.write_json(folder / "dataset.json", head | wanted | kind)
         return self.info(dataset_id)
 
     def set_kind(self, dataset_id: str, kind: str) -> None:
