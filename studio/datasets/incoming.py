@@ -83,6 +83,11 @@ def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found], wa
             results.close()
 
 
+def image_id(data: bytes) -> str:
+    """The id of a picture whose file holds these bytes."""
+    return hashlib.sha256(data).hexdigest()[:_ID]
+
+
 def _ask(find: Callable[[str], ImageFile | None], file: Found) -> Found | Taken:
     """The file, or what came of it where that is plain without decoding: it is too large, or it is here."""
     size = file.path.stat().st_size
@@ -124,19 +129,19 @@ def _synced(folder: Path, batch: list[Taken]) -> list[Taken]:
 
 def _keep_image(folder: Path, cache: Path, file: Found) -> Taken:
     data = file.path.read_bytes()
-    image_id = hashlib.sha256(data).hexdigest()[:_ID]
+    own_id = image_id(data)
     decoded = decode_picture(data)
     copy = encode_png(decoded.image)
     sha256 = hashlib.sha256(copy).hexdigest()
     try:
-        files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data, sync_parent=False)
-        files.write_bytes(folder / "images" / f"{image_id}.png", copy, sync_parent=False)
+        files.write_bytes(folder / ".originals" / f"{own_id}.{decoded.suffix}", data, sync_parent=False)
+        files.write_bytes(folder / "images" / f"{own_id}.png", copy, sync_parent=False)
         if max(decoded.image.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
             thumbnails.write_thumbnail(cache, decoded.image, sha256, max(thumbnails.SIZES))
     except OSError as error:
         raise explain_disk(error) from None
     width, height = decoded.image.size
-    image = ImageFile(image_id, file.name, f"images/{image_id}.png", width, height, len(data), sha256)
+    image = ImageFile(own_id, file.name, f"images/{own_id}.png", width, height, len(data), sha256)
     return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.image), words=read_prompt(data))
 
 

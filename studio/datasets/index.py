@@ -68,6 +68,12 @@ class PictureIndex:
             found = table.execute(f"{SELECT} WHERE rows.folded = ?", (fold_name(name),)).fetchone()
         return from_table(found) if found else None
 
+    def with_content(self, content: str) -> Picture | None:
+        """The whole row with this content (see `Picture.content`)."""
+        with self._read() as table:
+            found = table.execute(f"{SELECT} WHERE rows.content = ? AND rows.missing = ''", (content,)).fetchone()
+        return from_table(found) if found else None
+
     def image(self, image_id: str) -> ImageFile | None:
         """The file of this id: a picture, or a side of a pair."""
         with self.finding() as find:
@@ -93,6 +99,14 @@ class PictureIndex:
             (silent,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
         awaited = missing.pop("both", 0)
         return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited)
+
+    def highest_number(self) -> int:
+        """The highest of the numbers of six digits with which names of rows begin; -1 where none does."""
+        with self._read() as table:
+            digits = "[0-9]" * 6
+            sql = "SELECT max(CAST(substr(name, 1, 6) AS INTEGER)) FROM rows WHERE name GLOB ?"
+            (highest,) = table.execute(sql, (f"{digits}*",)).fetchone()
+        return -1 if highest is None else int(highest)
 
     def changed(self) -> int:
         """A number that grows with every change."""

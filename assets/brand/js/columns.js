@@ -6,11 +6,12 @@ const ROLES = {picture: [['', 'Not used'], ['picture', 'Picture'], ['before', 'P
 /* asks: {name, columns: [{name, kind, examples}], pictures, words}. send({pictures, words}) -> promise. One dialogue at a time. */
 export function askColumns(asks, send) {
   document.querySelector('dialog.cols')?.close();
+  let touched = false;                                                 // what is missing is said once somebody has begun to choose
   const roles = new Map(asks.columns.map((c) => [c.name, first(asks, c)])), err = h('p.d-err', {role: 'alert', hidden: true});
   const yes = h('button.d-btn.pri', {type: 'button', onclick: take}, 'Bring it in');
   const example = (c, value) => (c.kind === 'picture' ? (value ? h('img', {src: value, alt: '', width: 56, height: 56}) : h('span.none', {aria: {label: 'No picture'}})) : h('span', value ? `“${value}”` : 'no words'));
   const row = (c, n) => {
-    const select = h('select.d-sel', {id: 'col-' + n, onchange: () => { roles.set(c.name, select.value); check(); }}, ROLES[c.kind].map(([value, text]) => h('option', {value, selected: roles.get(c.name) === value}, text)));
+    const select = h('select.d-sel', {id: 'col-' + n, onchange: () => { roles.set(c.name, select.value); touched = true; check(); }}, ROLES[c.kind].map(([value, text]) => h('option', {value, selected: roles.get(c.name) === value}, text)));
     return h('li', h('label', {htmlFor: 'col-' + n}, h('b', c.name)), h('div.ex' + (c.kind === 'picture' ? '.pics' : ''), c.examples.map((value) => example(c, value))), select);
   };
   const dialog = h('dialog.d-dialog.cols', {aria: {labelledby: 'cols-title'}}, h('h2.d-h2', {id: 'cols-title'}, 'Which columns hold what?'),
@@ -29,7 +30,7 @@ export function askColumns(asks, send) {
   }
   function check() {
     const {wrong} = chosen();
-    err.hidden = !wrong;
+    err.hidden = !wrong || !touched;
     fill(err, wrong && [icon('alert', 's'), wrong]);
     yes.disabled = !!wrong;
   }

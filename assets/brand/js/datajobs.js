@@ -73,8 +73,8 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
     return [h('div.d-row', h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.stopping ? 'Stopping' : text)),
       asks && h('button.d-btn.sm.pri', {type: 'button', onclick: () => question(job)}, 'Choose columns'),
       h('button.d-btn.sm', {type: 'button', disabled: job.stopping, title: KEEPS.includes(job.kind) ? 'What came in stays' : 'Nothing of it is kept', aria: {label: `Stop: ${job.title}`}, onclick: () => stop(job)}, 'Stop')),
-    h('div.d-bar' + (job.part == null && !asks ? '.go' : ''), {role: 'progressbar', aria: {label: job.title, valuemin: 0, valuemax: 100, ...(job.part == null ? {} : {valuenow: percent})}}, h('i', {style: {width: (job.part == null ? 100 : percent) + '%'}})),
-    h('p.d-small.d-sub', KEEPS.includes(job.kind) ? 'It goes on when you leave this page. When you stop it, what came in stays.' : 'It goes on when you leave this page. When you stop it, nothing of it is kept.')];
+    !asks && h('div.d-bar' + (job.part == null ? '.go' : ''), {role: 'progressbar', aria: {label: job.title, valuemin: 0, valuemax: 100, ...(job.part == null ? {} : {valuenow: percent})}}, h('i', {style: {width: (job.part == null ? 100 : percent) + '%'}})),
+    h('p.d-small.d-sub', KEEPS.includes(job.kind) ? 'It goes on when you leave this page. When you stop it, what came in stays.' : 'It goes on when you leave this page. When you stop it, nothing of it is kept.')].filter(Boolean);
   }
   function over(job) {
     const bad = job.state === 'failed', count = job.refused.length + job.left_out;

@@ -38,16 +38,17 @@ export function emptyTable(pick, kind) {
 /* A button with three dots and a list of actions. rows: [icon, words, function] */
 export function moreMenu(rows, label = 'More') {
   let list = null, open;
-  const close = (focus) => { if (!list) return; open.abort(); list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
+  const close = (focus) => { if (!list) return; open?.abort(); list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
   const button = h('button.d-btn.ico', {type: 'button', aria: {label, expanded: 'false'}, onclick: () => {
     if (list) return close(true);
     list = h('ul.d-menu.d-actions', rows.map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
     const r = button.getBoundingClientRect();
     Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
     button.after(list);
+    if (r.bottom + 6 + list.offsetHeight > innerHeight) list.style.top = Math.max(6, r.top - 6 - list.offsetHeight) + 'px';
     button.setAttribute('aria-expanded', 'true');
-    listen();
-    list.querySelector('button').focus();
+    list.querySelector('button').focus({preventScroll: true});
+    requestAnimationFrame(() => list && listen());               // the scroll that brought the button into view comes a frame late
   }}, icon('dots'));
   function listen() {                                                  // only while it is open: a page may draw many of these, again and again
     open = new AbortController();

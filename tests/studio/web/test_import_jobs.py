@@ -133,3 +133,22 @@ def test_samples_are_made_with_progress(client, name):
     assert (told["state"], told["done"]) == ("done", told["total"])
     assert told["total"] >= 12
     assert client.get(f"/api/datasets/{made['id']}").json()["num_pictures"] > 0
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"image": "picture", "text": "words"}, {"before": "picture", "after": "picture", "instruction": "words"}]
+)
+def test_a_table_that_comes_again_brings_what_is_missing_and_spoils_nothing(client, kinds):
+    half, whole, other = table(kinds, 2), table(kinds, 4), table(kinds, 3, first=50)
+    dataset, job = begin(client, ("a.parquet", half))
+    over(client, job)
+    for name, data in (("b.parquet", other), ("a.parquet", whole)):
+        again = client.post(f"/api/datasets/{dataset}/files", files=[("files", (name, data, "application/octet-stream"))]).json()["job"]
+        told = over(client, again)
+        assert told["done"] == told["total"]
+    words = list(kinds)[-1]
+    start = 100 * (len(kinds) - 1)
+    wanted = [f"{words} {start + n}" for n in (0, 1, 50, 51, 52, 2, 3)]
+    shown = client.get(f"/api/datasets/{dataset}").json()
+    assert ([p["text"] for p in shown["pictures"]], shown["num_incomplete"], shown["num_awaited"]) == (wanted, 0, 0)
+    assert [r["reason"].split("“")[0] for r in told["refused"]] == ["It is already here as "] * 2
