@@ -31,7 +31,7 @@ export function copy(ds) {
 export async function merge(ds, all) {
   const others = all.filter((d) => d.id !== ds.id && d.kind === ds.kind && d.rows > 0);
   if (!others.length) { toast(`There is no other data set of ${ds.kind === 'pairs' ? 'edit pairs' : 'pictures'} to merge with.`); return null; }
-  const boxes = others.map((d) => h('label.ck', h('input', {type: 'checkbox', value: d.id, onchange: say}), h('span', h('b', d.name), h('small', plural(d.rows, noun(d.kind))))));
+  const boxes = others.map((d) => h('label.ck', h('input', {type: 'checkbox', value: d.id, onchange: say}), h('span', h('b', d.name), ' ', h('small', plural(d.rows, noun(d.kind))))));
   const into = h('select.d-sel', {onchange: say}, h('option', {value: ''}, 'A new data set; all stay as they are'), h('option', {value: ds.id}, `“${ds.name}”, which then has them too`));
   const name = nameInput(''), sum = h('p.d-small.d-sub', {role: 'status'}), named = field('Its name', name);
   const chosen = () => boxes.map((b) => b.querySelector('input')).filter((i) => i.checked).map((i) => i.value);
