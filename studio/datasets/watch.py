@@ -71,6 +71,19 @@ class Watch:
             if self.stopped:
                 return
 
+    def within(self, start: float, end: float) -> Watch:
+        """A watch for a part of the work: what it counts counts here, and its share lies between these two of the whole."""
+        before = self.done
+
+        def tell(inner: Watch) -> None:
+            share = inner.part if inner.part is not None else inner.done / inner.total if inner.total else 0.0
+            self.done, self.unit = before + inner.done, inner.unit
+            self.at(start + (end - start) * share)
+
+        inner = Watch(tell)
+        inner._stop = self._stop
+        return inner
+
     def counted(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, each counted when the next one is asked for; raises `Stopped` between two of them."""
         for item in items:
