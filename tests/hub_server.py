@@ -136,9 +136,8 @@ def _write(request: BaseHTTPRequestHandler, hub: Hub) -> None:
         ]
         return _send_json(request, {"files": files})
     _commit(hub, hub.repositories[match["repo"]], [json.loads(line) for line in body.splitlines()])
-    return _send_json(
-        request, {"success": True, "commitOid": COMMIT, "commitUrl": f"{hub.address}/datasets/{match['repo']}/commit/{COMMIT}"}
-    )
+    address = f"{hub.address}/datasets/{match['repo']}/commit/{COMMIT}"
+    return _send_json(request, {"success": True, "commitOid": COMMIT, "commitUrl": address})
 
 
 def _create(request: BaseHTTPRequestHandler, hub: Hub, asked: dict[str, object]) -> None:
@@ -146,7 +145,8 @@ def _create(request: BaseHTTPRequestHandler, hub: Hub, asked: dict[str, object])
     if not repo.startswith("me/"):
         return _send(request, 403, b"", {"X-Error-Message": "You don't have the rights to create a dataset under this namespace"})
     if repo in hub.repositories:
-        return _send(request, 409, b"", {"X-Error-Message": "You already created this dataset repo"})
+        there = json.dumps({"url": f"{hub.address}/datasets/{repo}"}).encode()
+        return _send(request, 409, there, {"X-Error-Message": "You already created this dataset repo"})
     assert hub.pushed is not None
     hub.repositories[repo] = hub.pushed / repo
     hub.repositories[repo].mkdir(parents=True)

@@ -38,13 +38,13 @@ def import_files(store: DatasetStore, job: Job, named: Sequence[tuple[str, Path]
 
     Tables with equal columns are asked about once.
     """
-    chosen: dict[tuple[tuple[str, Kind], ...], Columns] = {}
+    columns_of = ColumnsOf(job)
     for name, path in named:
         if job.watch.stopped:
             break
         try:
             if is_table(path):
-                columns = _columns(job, name, path, chosen)
+                columns = columns_of.choose(name, path)
                 picked = {"pictures": columns.pictures, "words": columns.words} if columns else {}
                 job.took(_named(o, name) for o in ingest_table(store, job.dataset, path, watch=job.watch, **picked))  # type: ignore[arg-type]
             else:
@@ -81,16 +81,23 @@ def _named(outcome: Outcome, table: str) -> Outcome:
     )
 
 
-def _columns(job: Job, name: str, path: Path, chosen: dict[tuple[tuple[str, Kind], ...], Columns]) -> Columns | None:
-    """The columns of a table: found, or asked for; None of shards, whose columns are always the same."""
-    files = tables.find_files(path) if path.suffix in TABLES else []
-    if not files:
-        return None
-    kinds = tables.read_kinds(files)
-    key = tuple(kinds.items())
-    if key not in chosen:
-        chosen[key] = _find_or_ask(job, name, files, kinds)
-    return chosen[key]
+class ColumnsOf:
+    """The columns of a job's tables; of tables with equal columns they are asked for once."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._chosen: dict[tuple[tuple[str, Kind], ...], Columns] = {}
+
+    def choose(self, name: str, path: Path) -> Columns | None:
+        """Found by their names, or asked for; None of shards, whose columns are always the same."""
+        files = tables.find_files(path) if path.suffix in TABLES else []
+        if not files:
+            return None
+        kinds = tables.read_kinds(files)
+        key = tuple(kinds.items())
+        if key not in self._chosen:
+            self._chosen[key] = _find_or_ask(self._job, name, files, kinds)
+        return self._chosen[key]
 
 
 def _find_or_ask(job: Job, name: str, files: list[Path], kinds: dict[str, Kind]) -> Columns:

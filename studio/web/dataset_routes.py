@@ -18,6 +18,7 @@ from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.data_jobs import Job
 from studio.datasets.export import export_dataset
+from studio.datasets.formats.write_out import export_table
 from studio.datasets.import_job import TABLES, import_files, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
@@ -125,6 +126,14 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
         path = export_dataset(store, info.id, context.workspace.temporary / f"export-{secrets.token_hex(8)}.zip")
         drop = BackgroundTask(path.unlink, missing_ok=True)
         return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
+
+    @routes.get("/api/datasets/{dataset_id}/export.parquet")
+    def export_parquet(dataset_id: str) -> FileResponse:
+        info = store.info(safe_id(dataset_id, "data set"))
+        path = context.workspace.temporary / f"export-{secrets.token_hex(8)}.parquet"
+        export_table(store, info.id, path, "parquet")
+        drop = BackgroundTask(path.unlink, missing_ok=True)
+        return FileResponse(path, filename=f"{info.id}.parquet", media_type="application/vnd.apache.parquet", background=drop)
 
 
 def _add_picture_routes(routes: APIRouter, context: Context) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import tarfile
 
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 
@@ -111,3 +112,9 @@ def test_seed_pairs_become_edit_pairs_and_are_exported_for_edit_trainers(light, 
     drop(light, root)
     expect(light.locator(".d-dock")).to_contain_text("3 pairs are complete.")
     expect(light.get_by_role("textbox", name=re.compile("nstruction")).first).to_have_value(first["instruction"])
+    light.get_by_role("button", name="More", exact=True).click()
+    with light.expect_download() as download:
+        light.get_by_role("button", name="Export for edit trainers").click()
+    converted = pq.read_table(download.value.path()).to_pylist()
+    assert [list(row) for row in converted] == [["original_image", "edit_prompt", "edited_image"]] * 3
+    assert converted[0]["edit_prompt"] == first["instruction"]

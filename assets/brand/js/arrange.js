@@ -73,6 +73,21 @@ export async function rename(ds) {
   const name = nameInput(ds.name);
   return formDialog('Rename this data set', 'Runs and links find it all the same.', field('Name', name), 'Rename', () => api('/datasets/' + path(ds.id), {name: name.value}, 'PATCH'));
 }
+/* A data set of the hub: into this one where it is there, else into a new one. */
+export function fetchFromHub(ds) {
+  const repo = h('input.d-in', {placeholder: 'owner/name', maxLength: 200, spellcheck: false}), split = h('input.d-in', {placeholder: 'train', maxLength: 60}), revision = h('input.d-in', {placeholder: 'newest', maxLength: 100});
+  return formDialog('From the Hugging Face hub', ds ? `Its rows come into “${ds.name}”.` : 'Its rows become a data set here.',
+    [field('Data set', repo, 'Its name on the hub. For a gated or private one the studio needs a token in HF_TOKEN.'), h('div.two', field('Split', split), field('Revision', revision))],
+    'Fetch', () => { if (!repo.value.trim()) throw new Error('Write the name of a data set, such as owner/name.'); return api('/hub/fetch', {repo: repo.value, split: split.value, revision: revision.value, dataset: ds ? ds.id : ''}); });
+}
+export function push(ds) {
+  const repo = h('input.d-in', {placeholder: 'owner/name', maxLength: 200, spellcheck: false});
+  const box = (label, help, checked) => { const input = h('input', {type: 'checkbox', checked}); return {input, el: h('label.ck', input, h('span', h('b', label), ' ', h('small', help)))}; };
+  const own = box('Only I may see it', 'private, where it is made now', true), over = box('Tables that are there give way', '', false);
+  return formDialog(`Push “${ds.name}” to the hub`, 'It goes to huggingface.co as Parquet files with the pictures in them. Who may see it there sees the pictures and the words.',
+    [field('Where to', repo, 'Your name and one for the data set. The studio needs a token with the right to write in HF_TOKEN.'), h('div', own.el, over.el)], 'Push',
+    () => api(`/hub/push/${path(ds.id)}`, {repo: repo.value, private: own.input.checked, replace: over.input.checked}));
+}
 /* Puts it away; the toast brings it back. Resolves with what is in the trash then, or null. */
 export async function putAway(ds, back) {
   try {

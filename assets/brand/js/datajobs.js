@@ -5,6 +5,8 @@ import {askColumns} from './columns.js';
 const EVERY_MS = 500, ACTIVE = ['running', 'asks'];
 const KEEPS = ['import', 'sample', 'fetch'];
 export const isActive = (job) => ACTIVE.includes(job.state);
+export const isImport = (job) => KEEPS.includes(job.kind);
+const silent = (job) => isImport(job) && job.state === 'done' && !job.refused.length;      // its rows are there to be seen
 
 /* `120 of 300 pictures, 40 %, about 12 s left` */
 export function figures(job) {
@@ -30,7 +32,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   async function load() {
     let jobs = [];
     try { jobs = await api('/jobs'); } catch { /* the page says it elsewhere */ }
-    for (const job of jobs) if (wanted(job)) isActive(job) ? track(job) : show(job);
+    for (const job of jobs) if (wanted(job)) isActive(job) ? track(job) : silent(job) ? close(job) : show(job);
   }
   async function track(job) {
     if (!job || mine.has(job.id)) return job;
@@ -72,9 +74,9 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
     const text = asks ? 'It waits for you: which columns are the pictures and the words?' : [job.what, figures(job)].filter(Boolean).join(': ') || 'It begins';
     return [h('div.d-row', h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.stopping ? 'Stopping' : text)),
       asks && h('button.d-btn.sm.pri', {type: 'button', onclick: () => question(job)}, 'Choose columns'),
-      h('button.d-btn.sm', {type: 'button', disabled: job.stopping, title: KEEPS.includes(job.kind) ? 'What came in stays' : 'Nothing of it is kept', aria: {label: `Stop: ${job.title}`}, onclick: () => stop(job)}, 'Stop')),
+      h('button.d-btn.sm', {type: 'button', disabled: job.stopping, title: isImport(job) ? 'What came in stays' : 'Nothing of it is kept', aria: {label: `Stop: ${job.title}`}, onclick: () => stop(job)}, 'Stop')),
     !asks && h('div.d-bar' + (job.part == null ? '.go' : ''), {role: 'progressbar', aria: {label: job.title, valuemin: 0, valuemax: 100, ...(job.part == null ? {} : {valuenow: percent})}}, h('i', {style: {width: (job.part == null ? 100 : percent) + '%'}})),
-    h('p.d-small.d-sub', KEEPS.includes(job.kind) ? 'It goes on when you leave this page. When you stop it, what came in stays.' : 'It goes on when you leave this page. When you stop it, nothing of it is kept.')].filter(Boolean);
+    h('p.d-small.d-sub', isImport(job) ? 'It goes on when you leave this page. When you stop it, what came in stays.' : 'It goes on when you leave this page. When you stop it, nothing of it is kept.')].filter(Boolean);
   }
   function over(job) {
     const bad = job.state === 'failed', count = job.refused.length + job.left_out;

@@ -5,8 +5,8 @@ import {refresh, crumb} from './rail.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
-import {makeJobs, isActive} from './datajobs.js';
-import {arrangeRows, putAway} from './arrange.js';
+import {makeJobs, isActive, isImport} from './datajobs.js';
+import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
 
@@ -95,7 +95,7 @@ export async function mount(el) {
   async function jobDone(job) {
     if (job.dataset !== id) return;
     await load();
-    if (job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
+    if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
   }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
   let reading = 0;
@@ -130,7 +130,7 @@ export async function mount(el) {
     drawTools(v);
     if (some && v.el.parentNode !== body) fill(body, v.el);
     const empty = some ? '' : !jobs.el.hidden && jobs.el.querySelector('[data-state=running],[data-state=asks]') ? 'coming' : kind();
-    if (empty && body.dataset.empty !== empty) fill(body, empty === 'coming' ? null : emptyTable(pick, kind()));
+    if (empty && body.dataset.empty !== empty) fill(body, empty === 'coming' ? null : emptyTable(pick, kind(), fromHub));
     body.dataset.empty = empty;
     if (some) v.show(rows, marks, queue.waiting);
     drawRefused();
@@ -146,7 +146,8 @@ export async function mount(el) {
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
     const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
-      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})]);
+      ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
+      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
   async function choose(wanted) {
@@ -201,6 +202,11 @@ export async function mount(el) {
       page.take(await api(`/datasets/${id}/undo`, {token}));
       toast('Back again', null, null, 3);
     } catch (error) { toast(error.message); }
+  }
+  async function fromHub() {
+    const job = await fetchFromHub(id && info);
+    if (job && job.dataset !== id) location.href = href('dataset', {dataset: job.dataset, run: null});
+    else jobs.track(job);
   }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {

@@ -22,7 +22,7 @@ export function kindChoice(kind, choose) {
   seg.addEventListener('keydown', (e) => { if (/^Arrow/.test(e.key)) { e.preventDefault(); choose(kind === 'pairs' ? 'pictures' : 'pairs'); } });
   return seg;
 }
-export function emptyTable(pick, kind) {
+export function emptyTable(pick, kind, fromHub) {
   const w = WORDS[kind], [name, words] = w.sample;
   const sample = h('button.d-btn.quiet', {type: 'button', onclick: async () => {
     sample.disabled = true;
@@ -31,7 +31,7 @@ export function emptyTable(pick, kind) {
   return h('div.d-empty',
     h('div.d-dropzone', {onclick: (e) => e.target.closest('button') || pick.chooseFiles()},
       h('div', h('span.ic', icon('pic', 'l')), h('h2.d-h2', w.drop), h('p.d-sub', w.what),
-        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, w.choose), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), sample)),
+        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, w.choose), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), h('div.d-row', sample, h('button.d-btn.quiet', {type: 'button', onclick: fromHub}, 'From the Hugging Face hub')))),
     h('ul.tips', w.tips.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
 }
 

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from backends.contract.errors import DarkroomError
 from studio.datasets.formats import tables
