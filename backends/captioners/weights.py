@@ -41,6 +41,7 @@ def find_folder(name: str, *, offline: bool = False, tell: Tell = lambda text: N
     source = resolve_name(name)
     if Path(source).is_dir():
         return Path(source)
+    unreachable: tuple[type[Exception], ...] = (OSError, ValueError, HfHubHTTPError, *_network_errors())
     local = offline or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
     try:
         if not local:
@@ -50,7 +51,7 @@ def find_folder(name: str, *, offline: bool = False, tell: Tell = lambda text: N
         # Taggers lie there in two forms, of which one is used.
         weights = "model.onnx" if (told / "selected_tags.csv").is_file() else "model*.safetensors"
         return Path(snapshot_download(source, allow_patterns=[*_SMALL, weights], local_files_only=local, tqdm_class=bars))
-    except (OSError, ValueError, HfHubHTTPError, *_network_errors()) as error:
+    except unreachable as error:
         raise DarkroomError(explain_unreachable(name, error, offline=local), field="captioner") from None
 
 

@@ -46,15 +46,15 @@ class PictureIndex:
         self.folder = folder
         self.path = folder / TABLE
 
-    def rows(self, *, offset: int = 0, limit: int | None = None) -> Iterator[Picture]:
-        """The rows of which a picture is there. They are fetched in parts: a writer need not wait until all are read."""
+    def rows(self, *, offset: int = 0, limit: int | None = None, awaited: bool = False) -> Iterator[Picture]:
+        """The rows of which a picture is there, with `awaited` also the others. They are fetched in parts: no writer waits long."""
         before: tuple[int] | None = (-1,)
         if offset:  # once: from there on the places lead
             with self._read() as table:
                 sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
                 before = table.execute(sql, (offset - 1,)).fetchone()
         if before is not None:
-            yield from self._walk(0, before[0], limit)
+            yield from self._walk(0, before[0], limit, awaited=awaited)
 
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""
@@ -85,6 +85,12 @@ class PictureIndex:
             found = table.execute(f"{SELECT} WHERE rows.folded = ?", (fold_name(name),)).fetchone()
         return from_table(found) if found else None
 
+    def with_content(self, content: str) -> Picture | None:
+        """The whole row with this content (see `Picture.content`)."""
+        with self._read() as table:
+            found = table.execute(f"{SELECT} WHERE rows.content = ? AND rows.missing = ''", (content,)).fetchone()
+        return from_table(found) if found else None
+
     def image(self, image_id: str) -> ImageFile | None:
         """The file of this id: a picture, or a side of a pair."""
         with self.finding() as find:
@@ -111,6 +117,14 @@ class PictureIndex:
         awaited = missing.pop("both", 0)
         return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited)
 
+    def highest_number(self) -> int:
+        """The highest of the numbers of six digits with which names of rows begin; -1 where none does."""
+        with self._read() as table:
+            digits = "[0-9]" * 6
+            sql = "SELECT max(CAST(substr(name, 1, 6) AS INTEGER)) FROM rows WHERE name GLOB ?"
+            (highest,) = table.execute(sql, (f"{digits}*",)).fetchone()
+        return -1 if highest is None else int(highest)
+
     def changed(self) -> int:
         """A number that grows with every change."""
         with self._read() as table:
@@ -136,9 +150,10 @@ class PictureIndex:
             yield changes
             table.execute("COMMIT" if changes.count else "ROLLBACK")
 
-    def _walk(self, number: int, place: int = -1, limit: int | None = None) -> Iterator[Picture]:
+    def _walk(self, number: int, place: int = -1, limit: int | None = None, *, awaited: bool = False) -> Iterator[Picture]:
         """Each part by a connection of its own, so that nobody waits for who reads slowly."""
-        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+        there = "" if awaited else " AND rows.missing <> 'both'"
+        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ?{there} ORDER BY rows.place LIMIT ?"
 
         def fetch(place: int, wanted: int) -> list[tuple[Any, ...]]:
             with self._read() as table:

@@ -80,7 +80,12 @@ class Picture:
         """The same for the same files, in this data set and in every other one: over both pictures of a pair."""
         if self.before is None or self.after is None:
             return self.id
-        return hashlib.sha256(f"{self.before.id}>{self.after.id}".encode()).hexdigest()[:24]
+        return pair_content(self.before.id, self.after.id)
+
+
+def pair_content(before_id: str, after_id: str) -> str:
+    """`Picture.content` of a pair with these two files."""
+    return hashlib.sha256(f"{before_id}>{after_id}".encode()).hexdigest()[:24]
 
 
 def make_pair(row_id: str, name: str, before: ImageFile, after: ImageFile, words: tuple[str, TextBy, int] = ("", "", 1)) -> Picture:

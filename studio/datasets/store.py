@@ -11,7 +11,8 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,16 +69,28 @@ class DatasetStore:
         """A new, empty data set. Without a kind the first files that come decide."""
         if kind and kind not in KINDS:
             raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
-        name = _checked_name(name)
-        with hold_lock(self.workspace.datasets / ".lock"):
-            dataset_id = new_id(name, self.workspace.datasets)
+        name = checked_name(name)
+        with self.fresh_id(name) as dataset_id:
             folder = self.workspace.datasets / dataset_id
             folder.mkdir(parents=True)
             for part in ("images", ".originals", ".undo"):
                 (folder / part).mkdir()
-            head = {"name": name, "kind": kind, "created": time.time(), "trigger_word": "", "trigger_place": "subject"}
-            files.write_json(folder / "dataset.json", head)
+            files.write_json(folder / "dataset.json", _new_head(name, {"kind": kind}))
         return self.info(dataset_id)
+
+    def adopt(self, folder: Path, name: str, head: dict[str, Any]) -> DatasetInfo:
+        """Makes a data set of a folder of the workspace's file system that has all that belongs to one but `dataset.json`: in one step."""
+        name = checked_name(name)
+        files.write_json(folder / "dataset.json", _new_head(name, head))
+        with self.fresh_id(name) as dataset_id:
+            folder.rename(self.workspace.datasets / dataset_id)
+        return self.info(dataset_id)
+
+    @contextmanager
+    def fresh_id(self, name: str) -> Iterator[str]:
+        """An id that no data set has, not even one in the trash, while nobody else takes it."""
+        with hold_lock(self.workspace.datasets / ".lock"):
+            yield new_id(name, self.workspace.datasets, self.workspace.trash)
 
     def list(self) -> list[DatasetInfo]:
         """All data sets, the newest first. One that cannot be read says so in `problem`, and hides no other."""
@@ -116,7 +129,7 @@ class DatasetStore:
         folder = self.workspace.dataset(dataset_id)
         wanted: dict[str, Any] = {}
         if name is not None:
-            wanted["name"] = _checked_name(name)
+            wanted["name"] = checked_name(name)
         if trigger_word is not None:
             wanted["trigger_word"] = _checked_word(trigger_word)
         if trigger_place in PLACES:
@@ -124,7 +137,9 @@ class DatasetStore:
         with hold_lock(folder / ".lock"):
             head = self._head(folder)
             if head | wanted != head:
-                files.write_json(folder / "dataset.json", head | wanted)
+                stored = files.read_json(folder / "dataset.json")  # a kind that nobody has decided yet stays open
+                kind = {"kind": stored["kind"]} if isinstance(stored, dict) and "kind" in stored else {}
+                files.write_json(folder / "dataset.json", head | wanted | kind)
         return self.info(dataset_id)
 
     def set_kind(self, dataset_id: str, kind: str) -> None:
@@ -148,12 +163,16 @@ class DatasetStore:
 
     def delete(self, dataset_id: str) -> None:
         """Deletes it with all its pictures. Whoever calls has asked whether a run needs them."""
-        folder = self.workspace.dataset(dataset_id)
         grave = self.workspace.temporary / f"deleted-{dataset_id}-{secrets.token_hex(4)}"
+        self.take_away(dataset_id, grave)  # gone in one step, even when removing the files is cut short
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def take_away(self, dataset_id: str, place: Path) -> None:
+        """Moves its folder out of the data sets, in one step."""
+        folder = self.workspace.dataset(dataset_id)
         with self._guard:
             self._indexes.pop(dataset_id, None)
-        folder.rename(grave)  # gone in one step, even when removing the files is cut short
-        shutil.rmtree(grave, ignore_errors=True)
+        folder.rename(place)
 
     def pictures(self, dataset_id: str, offset: int = 0, limit: int | None = None) -> Pictures:
         """Its pictures in the order in which they came, from `offset` on, at most `limit`. Of many take `index(...).rows()`."""
@@ -299,6 +318,10 @@ class DatasetStore:
         }
 
 
+def _new_head(name: str, head: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "kind": "pictures", "created": time.time(), "trigger_word": "", "trigger_place": "subject", **head}
+
+
 def found_picture(row: Picture | None, picture_id: str) -> Picture:
     """The row, or a DarkroomError that says that there is none of this id."""
     if row is None:
@@ -317,7 +340,12 @@ def explain_disk(error: OSError) -> DarkroomError:
     return DarkroomError(f"The workspace cannot be written ({error.strerror}). Check the disk and its permissions, then try again.")
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name on one line, as it can be shown.
+
+    Raises:
+        DarkroomError: When it has none or more than 80 characters.
+    """
     clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if not 1 <= len(clean) <= 80:
         raise DarkroomError(f"The name has {len(clean)} characters; 1 to 80 are possible. Give another name.", field="name")

@@ -1,10 +1,12 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
-import {h, icon, fill, api, ready, query, href, toast, ask, about, plural, typing, note, KEYS} from './core.js';
+import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
+import {makeJobs, isActive, isImport} from './datajobs.js';
+import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
 
@@ -15,7 +17,8 @@ export async function mount(el) {
   const body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
   const coverText = [h('b'), h('span')], cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), coverText));
-  const queue = createQueue({dataset: need, outcome, change: later, done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
+  const jobs = makeJobs({wanted: (job) => (id ? job.dataset === id || (!job.dataset && isActive(job)) : false), moved: peek, done: jobDone});
+  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
   const pick = pickers(add);
   const page = {
     get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
@@ -28,7 +31,7 @@ export async function mount(el) {
   const views = {pictures: null, pairs: null};
   const kind = () => info?.kind || chosen || 'pictures';
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
-  fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
+  fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, jobs.el, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
   function setRows(now) { rows = now; places = new Map(now.map((p, i) => [p.id, i])); }
 
@@ -75,6 +78,25 @@ export async function mount(el) {
     refresh();
     mark();
   }
+  /* While the server takes an archive or a table in by itself, its pictures appear. */
+  let peeked = 0, peeking = false;
+  async function peek(job) {
+    if (job.dataset !== id || queue.busy || peeking || Date.now() - peeked < 1500) return;
+    peeking = true;
+    try {
+      if (!rows.length) info = await api('/datasets/' + encodeURIComponent(id));
+      const more = rows.length ? (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${rows.length}`)).pictures : info.pictures;
+      for (const row of more) page.put(row);
+      if (more.length) draw();
+    } catch { /* the next look tells */ }
+    peeked = Date.now();
+    peeking = false;
+  }
+  async function jobDone(job) {
+    if (job.dataset !== id) return;
+    await load();
+    if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
+  }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
   let reading = 0;
   async function rest(found, eager) {
@@ -107,8 +129,9 @@ export async function mount(el) {
     sentence.textContent = queue.busy ? progress() : v.sentence(rows, info);
     drawTools(v);
     if (some && v.el.parentNode !== body) fill(body, v.el);
-    if (!some && body.dataset.empty !== kind()) fill(body, emptyTable(pick, kind()));
-    body.dataset.empty = some ? '' : kind();
+    const empty = some ? '' : !jobs.el.hidden && jobs.el.querySelector('[data-state=running],[data-state=asks]') ? 'coming' : kind();
+    if (empty && body.dataset.empty !== empty) fill(body, empty === 'coming' ? null : emptyTable(pick, kind(), fromHub));
+    body.dataset.empty = empty;
     if (some) v.show(rows, marks, queue.waiting);
     drawRefused();
     drawDock(v);
@@ -123,7 +146,8 @@ export async function mount(el) {
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
     const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
-      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['trash', 'Delete this data set', remove]]);
+      ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
+      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
   async function choose(wanted) {
@@ -179,11 +203,17 @@ export async function mount(el) {
       toast('Back again', null, null, 3);
     } catch (error) { toast(error.message); }
   }
+  async function fromHub() {
+    const job = await fetchFromHub(id && info);
+    if (job && job.dataset !== id) location.href = href('dataset', {dataset: job.dataset, run: null});
+    else jobs.track(job);
+  }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {
-    const what = kind() === 'pairs' ? `${plural(rows.length, 'pair')} with their instructions` : `${plural(rows.length, 'picture')} with their captions`;
-    if (!(await ask(`Delete “${info.name}”?`, `${what} go from this machine for good. Trained models stay.`, 'Delete', 'Keep it'))) return;
-    try { await api('/datasets/' + id, undefined, 'DELETE'); location.href = href('', {dataset: null, run: null}); } catch (error) { toast(error.message); }
+    const gone = await putAway(info);
+    if (!gone) return;
+    try { sessionStorage.trashed = JSON.stringify(gone); } catch { /* without it Home only says nothing */ }
+    location.href = href('', {dataset: null, run: null});
   }
   addEventListener('keydown', (e) => {
     if (typing(e) || document.querySelector('dialog[open]')) return;
@@ -191,5 +221,6 @@ export async function mount(el) {
   });
   if (id) queue.refused = takeRefused(id);
   KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
+  await jobs.load();
   await load();
 }

@@ -4,6 +4,7 @@ import {h, api, read} from './core.js';
 const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
 const isCaption = (file) => /\.txt$/i.test(file.name);
+const isTable = (file) => /\.(parquet|arrow)$/i.test(file.name);
 const isList = (file) => /^metadata\.(jsonl|csv)$/i.test(file.name);
 const MOST_NAMES = 4000, WORD = 'before|after|input|output|source|target|original|edited';
 const paths = new WeakMap();                                           // a dropped file does not know the folder that it came from
@@ -41,8 +42,8 @@ const wanted = (files) => files.filter((f) => !IGNORED.test(pathOf(f))).sort((a,
 function nameOf(files) {
   const folder = files[0]?.webkitRelativePath?.split('/')[0];
   if (folder) return folder;
-  const zip = files.find((f) => /\.(zip|tar|tgz|tar\.gz)$/i.test(f.name)) || files.find((f) => !isCaption(f));
-  const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
+  const zip = files.find((f) => isTable(f) || /\.(zip|tar|tgz|tar\.gz)$/i.test(f.name)) || files.find((f) => !isCaption(f));
+  const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/-\d+-of-\d+$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
   return /^(img|image|dsc|dscn|pxl|photo|screenshot|p)?$/i.test(stem) ? '' : stem;   // a camera's counter is no name
 }
 
@@ -56,7 +57,7 @@ export function pickers(onfiles) {
     }, ...extra});
     return el;
   };
-  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.tar,.tgz,.gz,.txt,.jsonl,.csv'});
+  const files = input('pick-files', 'Choose pictures, captions, ZIP files or tables', {accept: 'image/*,.zip,.tar,.tgz,.gz,.bz2,.xz,.parquet,.arrow,.txt,.jsonl,.csv'});
   const folder = input('pick-folder', 'Choose a folder', {});
   folder.webkitdirectory = true;
   return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};
@@ -75,7 +76,7 @@ export function dropAnywhere(onfiles, onover, ondrop) {
 }
 
 /* The queue of a page. handlers: dataset(name, files) -> id (made where there is none), outcome(o, kind), change(queue), done(queue),
-   group(path): files with the same answer travel together. */
+   group(path): files with the same answer travel together; job(job): work that goes on by itself, of an archive or a table. */
 export function createQueue(handlers) {
   const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
   let parts = [], running = 0, id = null, alone = false;
@@ -87,6 +88,8 @@ export function createQueue(handlers) {
   function split(files) {
     const lists = files.filter(isList);
     if (lists.length) return [Object.assign(lists, {first: true}), ...split(files.filter((f) => !isList(f)))];
+    const tables = files.filter(isTable);                              // one table in several files: its columns are asked once
+    if (tables.length) return [...split(files.filter((f) => !isTable(f))), tables];
     const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
     for (const file of files) {
       const key = handlers.group ? handlers.group(pathOf(file)) : pathOf(file).replace(/\.[^./]*$/, '');
@@ -139,12 +142,13 @@ export function createQueue(handlers) {
     for (const file of files) form.append('files', file, pathOf(file));
     const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
     try {
-      const {outcomes, kind} = await post(`/api/datasets/${id}/files`, form, progress);
+      const {outcomes, kind, job} = await post(`/api/datasets/${id}/files`, form, progress);
       for (const outcome of outcomes) {
         if (outcome.accepted) q.accepted += 1;
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
         handlers.outcome(outcome, kind);
       }
+      if (job) handlers.job?.(job);
     } catch (error) {
       for (const file of files) refuse(file, error.message);
     }

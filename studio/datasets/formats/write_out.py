@@ -36,7 +36,7 @@ def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, pr
     pairs = info.kind == "pairs"
     if info.num_pictures - info.num_incomplete < 1:
         raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
-    return write_records(_read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
+    return write_records(read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
 
 
 def convert_folder(source: Path, out: Path, form: Form, progress: Progress | None = None) -> int:
@@ -84,7 +84,8 @@ def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, 
     return count
 
 
-def _read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
+def read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
+    """The rows as trainers read them, with the bytes of their training copies; pairs that wait for a side are left out."""
     folder = store.workspace.dataset(dataset_id)
     for row in store.index(dataset_id).rows():
         if row.missing:
