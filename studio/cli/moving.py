@@ -137,10 +137,10 @@ def export(
         if form in ("", "images") and out.suffix != ".parquet":
             export_dataset(store, dataset, out)
             info = store.info(dataset)
-            count = info.num_pictures - info.num_incomplete
+            count = info.num_training
         else:
             with bar(quiet=as_json) as progress:
-                task = progress.add_task("Writing", total=store.info(dataset).num_pictures)
+                task = progress.add_task("Writing", total=store.info(dataset).num_training)
                 wanted = _form(form or "parquet")
                 count = export_table(store, dataset, out, wanted, lambda done: progress.update(task, completed=done))
         emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} rows.", as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import captioning, dataset, hub, launching, pictures, setup, training
+from studio.cli import captioning, dataset, launching, picture_edits, pictures, setup, training
 
 app = typer.Typer(
     name="studio",
@@ -14,7 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(hub.app, name="dataset")  # the same, with what brings data sets in and out arranges them and takes them to the hub
+app.add_typer(
+    picture_edits.app, name="dataset"
+)  # the same, with what fills, arranges, edits and publishes data sets
 app.add_typer(training.runs_app, name="runs")
 app.add_typer(setup.app, name="setup")
 app.command("setup-lavis")(setup.lavis)

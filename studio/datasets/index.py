@@ -12,20 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from studio.datasets.changes import Changes
+from studio.datasets.edits import whole_of
 from studio.datasets.legacy import take_over
 from studio.datasets.names import fold_name
 from studio.datasets.rows import METADATA, ImageFile, Picture
 from studio.datasets.table import IMAGE_COLUMNS, PART, SELECT, TABLE, from_table, open_table, walk
 
+_TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('', 'after') WHERE missing = '' AND NOT excluded"
+
 
 @dataclass(frozen=True)
 class Numbers:
-    """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come."""
+    """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come.
+
+    `excluded` ones are complete.
+    """
 
     rows: int
     captions: int
     incomplete: int
     awaited: int
+    excluded: int = 0
 
 
 @contextmanager
@@ -47,7 +54,10 @@ class PictureIndex:
         self.path = folder / TABLE
 
     def rows(self, *, offset: int = 0, limit: int | None = None, awaited: bool = False) -> Iterator[Picture]:
-        """The rows of which a picture is there, with `awaited` also the others. They are fetched in parts: no writer waits long."""
+        """The rows of which a picture is there, excluded ones too; with `awaited` also the others.
+
+        They are fetched in parts: no writer waits long.
+        """
         before: tuple[int] | None = (-1,)
         if offset:  # once: from there on the places lead
             with self._read() as table:
@@ -92,7 +102,7 @@ class PictureIndex:
         return from_table(found) if found else None
 
     def image(self, image_id: str) -> ImageFile | None:
-        """The file of this id: a picture, or a side of a pair."""
+        """The file of this id: a picture, or a side of a pair. An id without an edit is that of the whole picture."""
         with self.finding() as find:
             return find(image_id)
 
@@ -100,11 +110,15 @@ class PictureIndex:
     def finding(self) -> Iterator[Callable[[str], ImageFile | None]]:
         """`image`, for thousands of ids."""
         sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ? AND file <> '' LIMIT 1"
+        edited_sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id > ? AND id < ? AND file <> '' AND edit <> '' LIMIT 1"
         with self._read() as table:
 
             def find(image_id: str) -> ImageFile | None:
                 found = table.execute(sql, (image_id,)).fetchone()
-                return ImageFile(*found) if found else None
+                if found:
+                    return ImageFile(*found)
+                edited = table.execute(edited_sql, (f"{image_id}-", f"{image_id}.")).fetchone()
+                return whole_of(ImageFile(*edited)) if edited else None
 
             yield find
 
@@ -114,8 +128,19 @@ class PictureIndex:
             (total,) = table.execute("SELECT count(*) FROM rows").fetchone()
             missing = dict(table.execute("SELECT missing, count(*) FROM rows WHERE missing <> '' GROUP BY missing"))
             (silent,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
+            (excluded,) = table.execute("SELECT count(*) FROM rows WHERE excluded AND missing = ''").fetchone()
         awaited = missing.pop("both", 0)
-        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited)
+        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited, excluded)
+
+    def count_sizes(self) -> list[tuple[int, int, int]]:
+        """Width, height and number of what a training would be given: of pictures, and of pictures after."""
+        with self._read() as table:
+            return table.execute(f"SELECT width, height, count(*) {_TRAINING} GROUP BY width, height").fetchall()
+
+    def training_faces(self) -> Iterator[tuple[str, str, int, int]]:
+        """Row id, image id, width and height of the same, in the order of the rows; one may stop anywhere."""
+        with self._read() as table:
+            yield from table.execute(f"SELECT rows.id, images.id, width, height {_TRAINING} ORDER BY rows.place")
 
     def highest_number(self) -> int:
         """The highest of the numbers of six digits with which names of rows begin; -1 where none does."""

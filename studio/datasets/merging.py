@@ -15,10 +15,11 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import add_waiting, read_waiting
 from studio.datasets.changes import Changes
+from studio.datasets.edits import MASKS, whole_of
 from studio.datasets.index import PictureIndex
 from studio.datasets.names import free_name
 from studio.datasets.pictures import FORMATS
-from studio.datasets.rows import ImageFile, Picture
+from studio.datasets.rows import ImageFile, Picture, whole_id
 from studio.datasets.store import MAX_PICTURES, DatasetInfo, DatasetStore, explain_disk
 from studio.datasets.watch import Watch
 
@@ -234,13 +235,19 @@ def _find_same(changes: Changes, row: Picture) -> Picture | None:
 
 
 def bring_file(source: Path, target: Path, image: ImageFile) -> bool:
-    """The training copy and the file as it came, in another data set's folder; whether the training copy is there.
+    """The training copy, the file as it came, the whole picture and the mask, in another data set's folder; whether the copy is there.
 
     A link costs no space, and neither data set can spoil the other's file: files are written anew and put in place, never changed.
     """
     for suffix in _SUFFIXES:
-        if _link(source / ".originals" / f"{image.id}.{suffix}", target / ".originals" / f"{image.id}.{suffix}"):
+        name = f"{whole_id(image.id)}.{suffix}"
+        if _link(source / ".originals" / name, target / ".originals" / name):
             break
+    if image.edit:
+        _link(source / whole_of(image).file, target / whole_of(image).file)
+    if image.mask:
+        (target / MASKS).mkdir(exist_ok=True)
+        _link(source / image.mask, target / image.mask)
     return _link(source / image.file, target / image.file)
 
 

@@ -21,9 +21,10 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
 from studio.datasets.changes import Changes
+from studio.datasets.edits import MASKS, mask_copy
 from studio.datasets.index import PictureIndex, hold_lock
 from studio.datasets.names import free_name
-from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, with_sides
+from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, whole_id, with_images
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
@@ -40,7 +41,7 @@ class DatasetInfo:
     """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so.
 
     Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
-    `num_awaited` those that a list names and of which neither picture has come.
+    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training.
     """
 
     id: str
@@ -55,6 +56,12 @@ class DatasetInfo:
     problem: str = ""
     num_incomplete: int = 0
     num_awaited: int = 0
+    num_excluded: int = 0
+
+    @property
+    def num_training(self) -> int:
+        """Rows that a training would be given."""
+        return self.num_pictures - self.num_incomplete - self.num_excluded
 
 
 class DatasetStore:
@@ -120,6 +127,7 @@ class DatasetStore:
             cover=first.face if first else None,
             num_incomplete=numbers.incomplete,
             num_awaited=numbers.awaited,
+            num_excluded=numbers.excluded,
         )
 
     def update(
@@ -179,6 +187,11 @@ class DatasetStore:
         self.workspace.dataset(dataset_id)
         return list(self.index(dataset_id).rows(offset=offset, limit=limit))
 
+    def training_pictures(self, dataset_id: str) -> Pictures:
+        """Those that a training is given: all but the excluded ones, halves of pairs too, which a training refuses by name."""
+        self.workspace.dataset(dataset_id)
+        return [row for row in self.index(dataset_id).rows() if not row.excluded]
+
     def picture(self, dataset_id: str, picture_id: str) -> Picture:
         """One picture.
 
@@ -201,7 +214,7 @@ class DatasetStore:
         return found
 
     def path(self, dataset_id: str, image_id: str) -> Path:
-        """The training copy: an upright 8-bit sRGB PNG."""
+        """The training copy as the edit in its id made it: an upright 8-bit sRGB PNG."""
         return self.workspace.dataset(dataset_id) / self.image(dataset_id, image_id).file
 
     def thumbnail(self, dataset_id: str, image_id: str, size_px: int) -> Path:
@@ -246,7 +259,7 @@ class DatasetStore:
         return token
 
     def remember(self, dataset_id: str, what: str, rows: Changes, touched: Iterable[Picture]) -> str:
-        """Keeps how rows stand before a step that takes them out or changes their pictures; the token for `undo`."""
+        """Keeps how rows stand before a step that takes them out, changes their pictures or excludes them; the token for `undo`."""
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
@@ -254,7 +267,7 @@ class DatasetStore:
         return token
 
     def undo(self, dataset_id: str, token: str) -> int:
-        """Puts rows back where they stood, with their words, or gives those that stayed their pictures back; says how many."""
+        """Puts rows back where they stood, with their words; gives those that stayed their pictures back, or their part in training."""
         path = self.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'removal')}.json"
         step = files.read_json(path)
         if not isinstance(step, dict):
@@ -267,8 +280,8 @@ class DatasetStore:
                 row = rows.get(old.id)
                 if row is None:
                     gone.append((old, place))
-                elif old.before is not None and old.after is not None:
-                    rows.put(with_sides(row, old.before, old.after))
+                elif (now := _as_it_was(row, old, token)) != row:
+                    rows.put(now)
                     count += 1
             for old, place in gone:
                 if old.missing or rows.with_content(old.content) is None:
@@ -285,12 +298,12 @@ class DatasetStore:
             for step in (folder / ".undo").glob("*.json"):
                 if step.stat().st_mtime <= limit:
                     step.unlink()
-            kept = {image.id for p in self.index(dataset_id).rows() for image in p.images}
+            kept = {name for p in self.index(dataset_id).rows() for name in _file_names(p)}
             for step in (folder / ".undo").glob("*.json"):
                 removed = [from_plain(values) for values in (files.read_json(step) or {}).get("pictures", [])]
-                kept |= {image.id for p in removed for image in p.images}
-            for part in ("images", ".originals"):
-                for path in (folder / part).iterdir():
+                kept |= {name for p in removed for name in _file_names(p)}
+            for part in ("images", ".originals", MASKS):
+                for path in (folder / part).iterdir() if (folder / part).is_dir() else ():
                     if path.stem not in kept and path.stat().st_mtime <= limit:
                         path.unlink()
                         count += part == "images"
@@ -303,7 +316,9 @@ class DatasetStore:
         for picture in self.index(dataset_id).rows():
             contents = "+".join(image.sha256 for image in picture.images)
             draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
-            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}".encode("utf-8", "replace"))
+            left_out = "\0excluded" if picture.excluded else ""
+            mask = f"\0mask {picture.mask}" if picture.mask else ""
+            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}{left_out}{mask}".encode("utf-8", "replace"))
         return digest.hexdigest()[:16]
 
     def _head(self, folder: Path) -> dict[str, Any]:
@@ -327,6 +342,25 @@ def found_picture(row: Picture | None, picture_id: str) -> Picture:
     if row is None:
         raise _missing(picture_id)
     return row
+
+
+def _as_it_was(row: Picture, old: Picture, token: str) -> Picture:
+    """A row that stayed, with what the step of this token changed."""
+    if token.startswith("exclude-"):
+        return dataclasses.replace(row, excluded=old.excluded)
+    if old.before is not None and old.after is not None:
+        return with_images(row, (old.before, old.after))
+    if token.startswith("mask-"):
+        return dataclasses.replace(row, mask=old.mask)
+    return dataclasses.replace(with_images(row, old.images), mask=row.mask)
+
+
+def _file_names(row: Picture) -> Iterator[str]:
+    """What its files are called without their endings: those that are shown, the whole ones that they were cut from, the masks."""
+    for image in row.images:
+        yield from (image.id, whole_id(image.id))
+        if image.mask:
+            yield from (Path(image.mask).stem, mask_copy(image).stem)
 
 
 def _missing(picture_id: str) -> DarkroomError:

@@ -74,9 +74,9 @@ class RunStore:
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
         datasets = DatasetStore(self.workspace)
-        rows = read_rows(self.workspace, dataset_id, datasets.pictures(dataset_id)) if dataset_id else []
+        rows = read_rows(self.workspace, dataset_id, datasets.training_pictures(dataset_id)) if dataset_id else []
         if dataset_id and not rows:
-            raise DarkroomError("The data set has no pictures. Add some on the Dataset page.")
+            raise DarkroomError("The data set has no pictures to learn from. Add some, or include excluded ones, on the Dataset page.")
         run_id = self._reserve(name or dataset_id)
         run = RunDir(self.workspace.runs / run_id)
         try:

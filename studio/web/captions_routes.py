@@ -226,7 +226,7 @@ def read_job(context: Context, dataset_id: str) -> dict[str, Any]:
 
 def _describe(picture: Picture, counter: Counter) -> dict[str, Any]:
     keys: Sequence[str] = ("id", "name", "text", "version", "width", "height")
-    shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text)}
+    shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text), "img": picture.face}
     if picture.before is None or picture.after is None:
         return shown
     return shown | {"before": picture.before.id if picture.before.file else "", "after": picture.after.id if picture.after.file else ""}

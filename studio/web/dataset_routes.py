@@ -210,7 +210,10 @@ def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int)
 def describe_picture(picture: Picture) -> dict[str, Any]:
     """What the light table shows of one picture, or of one pair with its sides."""
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
-    known = {"id": picture.id, "name": picture.name, **size, "text": picture.text}
+    known = {"id": picture.id, "img": picture.face, "name": picture.name, **size, "text": picture.text}
+    known |= {"excluded": True} if picture.excluded else {}
+    known |= {"masked": True} if picture.mask else {}
+    known |= {"edited": True} if any(image.edit for image in picture.images) else {}
     if picture.before is None or picture.after is None:
         return known
     sides = {side: describe_side(image) for side, image in (("before", picture.before), ("after", picture.after))}

@@ -18,6 +18,7 @@ from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from backends.registry import learns_edits
+from studio.datasets.rows import whole_id
 from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
@@ -258,9 +259,10 @@ def _latest_run(context: Context, dataset: str) -> str | None:
 
 
 def _known_names(context: Context, run_id: str) -> dict[str, tuple[str, str]]:
-    """Id in the manifest -> id and name of what the run's data set has now; nothing where it is gone."""
+    """Id in the manifest, and that of the whole picture -> id and name of what the run's data set has now; nothing where it is gone."""
     try:
-        return {p.content: (p.id, p.name) for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+        rows = context.datasets.pictures(context.runs.get(run_id).dataset_id)
+        return {key: (p.id, p.name) for p in rows for key in (whole_id(p.content), p.content)}
     except DarkroomError:
         return {}
 

@@ -22,6 +22,8 @@ _ROUTES = (
     "media",
     "home",
     "dataset",
+    "edit",
+    "mask",
     "captions",
     "machine",
     "check",

@@ -27,10 +27,10 @@ export function nameHead(words) {
 /* Pictures of one row. thumb(image id, px) is its address. */
 export function makeFaces(dataset, items) {
   const thumb = (id, px) => `/media/thumb/${dataset}/${id}/${px}.webp`;
-  const face = (it, px) => thumb(it.before !== undefined ? it.after || it.before : it.id, px);
+  const face = (it, px) => thumb(it.before !== undefined ? it.after || it.before : it.img, px);
   const small = (it) => {
     const img = (id) => h('img', {src: thumb(id, 192), alt: '', width: 82, height: 82, loading: 'lazy', decoding: 'async'});
-    return it.before === undefined ? img(it.id) : h('span.hp', img(it.before), img(it.after));
+    return it.before === undefined ? img(it.img) : h('span.hp', img(it.before), img(it.after));
   };
   const look = (it) => open(items.map((x) => ({...x, before: {id: x.before}, after: {id: x.after}})), it, {dataset, marks: {}});
   const pic = h('img.pic', {width: 512, height: 512}), pair = h('button.d-pair.big', {type: 'button', hidden: true});
@@ -39,7 +39,7 @@ export function makeFaces(dataset, items) {
     const alt = it.text ? `${words.Row} ${frame}: ${it.text}` : `${words.Row} ${frame}, no ${words.text} yet`;
     pic.hidden = it.before !== undefined;
     pair.hidden = !pic.hidden;
-    if (!pic.hidden) { pic.src = thumb(it.id, 768); pic.alt = alt; return; }
+    if (!pic.hidden) { pic.src = thumb(it.img, 768); pic.alt = alt; return; }
     pair.setAttribute('aria-label', `${alt}. Look at it large`);
     pair.onclick = () => look(it);
     if (shown === it.before + it.after) return;

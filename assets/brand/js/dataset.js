@@ -22,7 +22,8 @@ export async function mount(el) {
   const pick = pickers(add);
   const page = {
     get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
-    remove: removeRows,
+    remove: removeRows, exclude, say: (error) => toast(error.message),
+    edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
     async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
     put(row) { const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
@@ -191,6 +192,16 @@ export async function mount(el) {
       view().removed?.();
       draw();
       if (token) page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} removed`);
+      refresh();
+      mark();
+    } catch (error) { toast(error.message); }
+  }
+  async function exclude(ids, excluded) {
+    try {
+      const {token} = await api(`/datasets/${id}/exclude`, {ids, excluded}), some = new Set(ids);
+      setRows(rows.map((p) => (some.has(p.id) ? {...p, excluded} : p)));
+      draw();
+      page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
       refresh();
       mark();
     } catch (error) { toast(error.message); }

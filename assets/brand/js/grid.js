@@ -1,6 +1,7 @@
 // The grid of the light table: frames with numbers and marks; selecting by click, shift, lasso and keyboard.
 import {h, icon} from './core.js';
 
+const EXCLUDED = [{icon: 'out', text: 'excluded'}];
 const FRAME = {s: 112, m: 160, l: 248};
 const two = (n) => String(n).padStart(2, '0');
 
@@ -12,24 +13,34 @@ export function createGrid(handlers) {
 
   const source = (p) => {
     const want = FRAME[size] * Math.min(2, devicePixelRatio || 1);
-    return `/media/thumb/${dataset}/${p.id}/${want <= 192 ? 192 : want <= 384 ? 384 : 768}.webp`;
+    return `/media/thumb/${dataset}/${p.img}/${want <= 192 ? 192 : want <= 384 ? 384 : 768}.webp`;
   };
   const dimensions = (p) => (p.width === p.height ? String(p.width) : `${p.width} × ${p.height}`);
 
   function build(p) {
-    const img = h('img', {loading: 'lazy', decoding: 'async', width: p.width, height: p.height, alt: '', draggable: false});
-    const aspect = p.width / p.height;
-    if (aspect < 1) img.style.width = aspect * 100 + '%'; else img.style.height = 100 / aspect + '%';
+    const img = h('img', {loading: 'lazy', decoding: 'async', alt: '', draggable: false});
     const box = h('div.w', {role: 'checkbox', tabIndex: -1, aria: {checked: 'false'}}, img);
-    const no = h('div.no'), frame = h('div.d-thumb', {data: {id: p.id}}, box,
-      h('button.zoom', {type: 'button', tabIndex: -1, aria: {label: `Look at ${p.name} large`}, onclick: () => handlers.open(p)}, icon('zoom', 's')),
-      h('div.fc', no, h('span', dimensions(p))));
-    return {frame, box, img, no, p};
+    const no = h('div.no'), size = h('span'), frame = h('div.d-thumb', {data: {id: p.id}}, box,
+      h('button.zoom', {type: 'button', tabIndex: -1, aria: {label: `Look at ${p.name} large`}, onclick: () => handlers.open(f.p)}, icon('zoom', 's')),
+      h('div.fc', no, size));
+    const f = {frame, box, img, no, size, p: null};
+    put(f, p);
+    return f;
+  }
+  /* What is seen of a row may change: it is cut, turned, excluded. */
+  function put(f, p) {
+    if (f.p === p) return;
+    const aspect = p.width / p.height;
+    f.p = p;
+    Object.assign(f.img, {width: p.width, height: p.height});
+    Object.assign(f.img.style, {width: aspect < 1 ? aspect * 100 + '%' : '', height: aspect < 1 ? '' : 100 / aspect + '%'});
+    f.size.textContent = dimensions(p);
   }
   function draw(f, n) {
-    const id = f.p.id, on = selection.has(id), mine = marks[id] || [];
+    const id = f.p.id, on = selection.has(id), mine = f.p.excluded ? EXCLUDED : marks[id] || [];
     f.no.textContent = two(n + 1);
     f.frame.classList.toggle('sel', on);
+    f.frame.classList.toggle('out', !!f.p.excluded);
     f.box.setAttribute('aria-checked', String(on));
     f.box.setAttribute('aria-label', [`Picture ${n + 1}, ${f.p.name}`, ...mine.map((m) => m.text)].join(', '));
     f.box.tabIndex = id === active ? 0 : -1;
@@ -124,6 +135,7 @@ export function createGrid(handlers) {
     element: grid, selection, lasso,
     select,
     selectAll: () => select(order.map((p) => p.id)),
+    active: () => frames.get(active)?.p,
     focusActive: () => active && frames.get(active)?.box.focus(),
     size(name) { size = name; grid.style.setProperty('--frame', FRAME[name] + 'px'); redraw(); },
     show(id, pictures, newMarks, pending = []) {
@@ -131,7 +143,7 @@ export function createGrid(handlers) {
       const there = new Set(pictures.map((p) => p.id));
       for (const [key, f] of frames) if (!there.has(key)) { f.frame.remove(); frames.delete(key); selection.delete(key); }
       if (!there.has(active)) active = pictures[0]?.id ?? null;
-      for (const p of pictures) if (!frames.has(p.id)) frames.set(p.id, build(p));
+      for (const p of pictures) if (frames.has(p.id)) put(frames.get(p.id), p); else frames.set(p.id, build(p));
       redraw();
       grid.querySelectorAll('.d-thumb:not([data-id])').forEach((el) => el.remove());
       let at = grid.firstChild;                                        // only what is new or out of place is moved: thousands stay as they are

@@ -53,7 +53,7 @@ def push_dataset(
         Stopped: When `watch` says so.
     """
     info, repo, watch = store.info(dataset_id), parse_source(repo).repo, watch or Watch()
-    count = info.num_pictures - info.num_incomplete
+    count = info.num_training
     if count < 1:
         raise DarkroomError(
             f"There is nothing to push: “{info.name}” has no {'complete pairs' if info.kind == 'pairs' else 'pictures'} yet."
