@@ -13,6 +13,7 @@ from backends.contract.rundir import RunDir
 from studio.datasets.edit_pictures import edit_pictures
 from studio.datasets.edits import Edit
 from studio.datasets.masks import find_mask, masks_of_alpha, read_mask_file, set_masks
+from studio.datasets.merging import copy_dataset
 from studio.runs.manifest import hash_rows, read_rows, write_manifest
 from tests.studio.datasets.drawing import draw_corners, draw_figure, encode, encode_with_orientation
 
@@ -111,3 +112,16 @@ def test_masks_outlive_the_trash_while_a_picture_has_them(store, dataset, row):
     store.empty_trash(dataset, older_than_s=0)
     assert (read(store, dataset) == before).all()
     assert len(list((store.workspace.dataset(dataset) / "masks").iterdir())) == 2  # the whole one and the turned one
+
+
+def test_a_copied_data_set_has_the_edit_the_whole_picture_and_the_mask(store, dataset, row):
+    set_masks(store, dataset, {row.id: draw_mask()})
+    edit_pictures(store, dataset, {row.id: Edit(crop=(20, 0, 80, 80))})
+    shown = read(store, dataset)
+    copied = copy_dataset(store, dataset).info.id
+    store.delete(dataset)
+    assert (read(store, copied) == shown).all()
+    edit_pictures(store, copied, {row.id: Edit()})
+    assert (read(store, copied) == np.asarray(draw_mask())).all()
+    with Image.open(store.path(copied, row.id)) as whole:
+        assert whole.size == SIZE
