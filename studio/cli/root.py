@@ -14,9 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(
-    picture_edits.app, name="dataset"
-)  # the same, with what fills, arranges, edits and publishes data sets
+app.add_typer(picture_edits.app, name="dataset")  # the same, with what fills, arranges, edits and publishes data sets
 app.add_typer(training.runs_app, name="runs")
 app.add_typer(setup.app, name="setup")
 app.command("setup-lavis")(setup.lavis)

@@ -81,6 +81,7 @@ class RunStore:
         run = RunDir(self.workspace.runs / run_id)
         try:
             seed = getattr(config, "seed", None)
+            datasets = DatasetStore(self.workspace)
             facts = gather_run_facts(datasets, dataset_id, config) if rows else None
             digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0), kin=facts.kin) if facts else ""
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
