@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from backends.captioners.generating import load_model, load_tokenizer, read_texts, search_values, seed_draw
+from backends.captioners.generating import Generating, load_model, load_tokenizer, read_texts, seed_draw
 from backends.contract.captioning import Wording
 
 # Of 48 pictures of the samples in five wordings all 240 true captions score 0.5 or more, 2,311 of 2,540 of another background less.
@@ -21,7 +21,7 @@ WITNESS = 0.5
 SAYABLE = 0.01
 
 
-class Blip:
+class Blip(Generating):
     """BLIP that writes captions, and can say how likely it would have written a given one."""
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class Blip:
 
     def caption(self, picture: Image.Image, wording: Wording) -> list[str]:
         """See `Captioner`."""
-        values = search_values(wording)
+        values = self.search_values(wording)
         # Begin and end take a place each.
         values["max_new_tokens"] = min(wording.max_new_tokens, self._model.config.text_config.max_position_embeddings - 2)
         seed_draw(picture, wording)

@@ -13,6 +13,7 @@ from backends.captioners.load import load_captioner, load_scorer
 from backends.captioners.worker import read_picture
 from backends.contract.captioning import CAPTIONERS, SCORERS, Wording
 from backends.contract.errors import DarkroomError
+from backends.contract.wire import Cancelled
 from studio.workers.captioner import Captioner, caption_replies
 from studio.workspace import open_workspace
 from tests.backends.captioners import tiny
@@ -68,6 +69,23 @@ def test_what_is_loaded_is_told_before_the_first_caption(captioner, folders):
     told = []
     list(caption_replies(captioner.request(folders["qwen2_5_vl"], FILES[:1], Wording(max_new_tokens=5)), told.append))
     assert told and all(text.startswith("Loading") for text in told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_can_be_left_in_the_middle_of_a_caption(folders, kind):
+    loaded, calls = load_captioner(folders[kind]), []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Cancelled
+
+    loaded.check = check
+    with pytest.raises(Cancelled):
+        loaded.caption(read_picture(FILES[0]), Wording(max_new_tokens=40, search="nucleus"))
+    assert len(calls) == 3
+    loaded.check = lambda: None
+    assert loaded.caption(read_picture(FILES[0]), Wording(max_new_tokens=5))
 
 
 def test_florence_is_asked_as_its_own_processor_asks(folders):
