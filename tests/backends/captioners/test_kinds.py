@@ -19,7 +19,14 @@ from studio.workspace import open_workspace
 from tests.backends.captioners import tiny
 from tests.learning import SAMPLES
 
-KINDS = {"blip": tiny.make_blip, "blip-2": tiny.make_blip2, "florence2": tiny.make_florence2, "qwen2_5_vl": tiny.make_qwen}
+KINDS = {
+    "blip": tiny.make_blip,
+    "blip-2": tiny.make_blip2,
+    "florence2": tiny.make_florence2,
+    "qwen2_vl": tiny.make_qwen2,
+    "qwen2_5_vl": tiny.make_qwen25,
+    "qwen3_vl": tiny.make_qwen3,
+}
 FILES = sorted((SAMPLES / "zog").glob("*.png"))[:3]
 
 
@@ -69,6 +76,24 @@ def test_what_is_loaded_is_told_before_the_first_caption(captioner, folders):
     told = []
     list(caption_replies(captioner.request(folders["qwen2_5_vl"], FILES[:1], Wording(max_new_tokens=5)), told.append))
     assert told and all(text.startswith("Loading") for text in told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_hangs_on_the_picture(folders, kind):
+    """The likelihoods of the first word: the same for the same picture, others for another."""
+    loaded, first = load_captioner(folders[kind]), []
+    generate = loaded._model.generate
+
+    def listen(**values):
+        said = generate(**values, output_scores=True, return_dict_in_generate=True)
+        first.append(said.scores[0])
+        return said.sequences
+
+    loaded._model.generate = listen
+    for file in (FILES[0], FILES[0], FILES[1]):
+        loaded.caption(read_picture(file), Wording(max_new_tokens=5))
+    assert torch.equal(first[0], first[1])
+    assert (first[0] - first[2])[torch.isfinite(first[0])].abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
