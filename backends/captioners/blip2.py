@@ -9,12 +9,12 @@ from PIL import Image
 from transformers import Blip2ForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from backends.captioners.generating import load_model, load_tokenizer, read_texts, search_values, seed_draw
+from backends.captioners.generating import Generating, load_model, load_tokenizer, read_texts, seed_draw
 from backends.contract.captioning import Wording
 from backends.contract.errors import DarkroomError
 
 
-class Blip2:
+class Blip2(Generating):
     """BLIP-2 that writes captions."""
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class Blip2:
         pixels = self._processor(images=[picture], return_tensors="pt")["pixel_values"]
         seed_draw(picture, wording)
         with torch.inference_mode():
-            tokens = self._model.generate(pixel_values=pixels.to(self._model.device, self._model.dtype), **search_values(wording))
+            tokens = self._model.generate(pixel_values=pixels.to(self._model.device, self._model.dtype), **self.search_values(wording))
         if not self._model.config.text_config.is_encoder_decoder:
             tokens = tokens[:, self._model.config.num_query_tokens + 1 :]  # the picture's places and the beginning stand before the answer
         return read_texts(self._tokenizer, tokens)

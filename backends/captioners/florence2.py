@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import Florence2ForConditionalGeneration
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from backends.captioners.generating import load_model, load_tokenizer, read_texts, search_values, seed_draw
+from backends.captioners.generating import Generating, load_model, load_tokenizer, read_texts, seed_draw
 from backends.contract.captioning import Wording
 
 # The three questions about a whole picture that it was taught, by the tokens that their answers mostly take.
@@ -20,7 +20,7 @@ QUESTIONS = (
 )
 
 
-class Florence2:
+class Florence2(Generating):
     """Florence-2 that writes captions."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,5 +39,7 @@ class Florence2:
         with torch.inference_mode():
             self._places = self._places or model.get_image_features(pixels).pooler_output.shape[1]
             tokens = torch.tensor([[model.config.image_token_id] * self._places + asked], device=model.device)
-            answer = model.generate(input_ids=tokens, attention_mask=torch.ones_like(tokens), pixel_values=pixels, **search_values(wording))
+            answer = model.generate(
+                input_ids=tokens, attention_mask=torch.ones_like(tokens), pixel_values=pixels, **self.search_values(wording)
+            )
         return read_texts(self._tokenizer, answer)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, StoppingCriteria, StoppingCriteriaList
 
 from backends.contract.captioning import Wording
 
@@ -37,8 +38,27 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
+class Generating:
+    """What captioners of transformers are: `check` is called with every token, and leaves the caption by what it raises."""
+
+    check: Callable[[], None] = staticmethod(lambda: None)
+
+    def search_values(self, wording: Wording) -> dict[str, Any]:
+        """The arguments of `generate` for a wording, which is looked at with every token."""
+        return {**search_values(wording), "stopping_criteria": StoppingCriteriaList([_Checked(self)])}
+
+
+class _Checked(StoppingCriteria):
+    def __init__(self, captioner: Generating) -> None:
+        self._captioner = captioner
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        self._captioner.check()
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
 def search_values(wording: Wording) -> dict[str, Any]:
-    """The arguments of `generate` for a wording. Several candidates of a beam search are its best beams."""
+    """What `generate` takes of a wording. Several candidates of a beam search are its best beams."""
     common = {"max_new_tokens": wording.max_new_tokens, "num_return_sequences": wording.candidates}
     if wording.search == "nucleus":
         return {**common, "do_sample": True, "top_p": wording.top_p, "top_k": 0, "num_beams": 1}

@@ -10,14 +10,14 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from backends.captioners.generating import load_model, load_tokenizer, read_texts, search_values, seed_draw
+from backends.captioners.generating import Generating, load_model, load_tokenizer, read_texts, seed_draw
 from backends.contract.captioning import Wording
 
 MOST_PIXELS = 1024 * 1024  # of a picture as it is looked at: about 1,300 tokens
 _PLACE = "<|image_pad|>"
 
 
-class QwenVl:
+class QwenVl(Generating):
     """A Qwen-VL that writes captions."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class QwenVl:
         }
         seed_draw(picture, wording)
         with torch.inference_mode():
-            answer = self._model.generate(**{k: v.to(self._model.device) for k, v in values.items()}, **search_values(wording))
+            answer = self._model.generate(**{k: v.to(self._model.device) for k, v in values.items()}, **self.search_values(wording))
         return read_texts(self._tokenizer, answer[:, tokens.input_ids.shape[1] :])
 
 

@@ -40,6 +40,7 @@ class CaptionWorker:
         """Captions the files in the order given, and answers as each is written."""
         wording = read_wording(request.values.get("wording") or {})
         captioner: Captioner = self._load(request, "load_captioner")
+        captioner.check = request.check
 
         def write(index: int, picture: Image.Image) -> None:
             texts = captioner.caption(picture, wording)

@@ -13,12 +13,20 @@ from backends.captioners.load import load_captioner, load_scorer
 from backends.captioners.worker import read_picture
 from backends.contract.captioning import CAPTIONERS, SCORERS, Wording
 from backends.contract.errors import DarkroomError
+from backends.contract.wire import Cancelled
 from studio.workers.captioner import Captioner, caption_replies
 from studio.workspace import open_workspace
 from tests.backends.captioners import tiny
 from tests.learning import SAMPLES
 
-KINDS = {"blip": tiny.make_blip, "blip-2": tiny.make_blip2, "florence2": tiny.make_florence2, "qwen2_5_vl": tiny.make_qwen}
+KINDS = {
+    "blip": tiny.make_blip,
+    "blip-2": tiny.make_blip2,
+    "florence2": tiny.make_florence2,
+    "qwen2_vl": tiny.make_qwen2,
+    "qwen2_5_vl": tiny.make_qwen25,
+    "qwen3_vl": tiny.make_qwen3,
+}
 FILES = sorted((SAMPLES / "zog").glob("*.png"))[:3]
 
 
@@ -70,6 +78,41 @@ def test_what_is_loaded_is_told_before_the_first_caption(captioner, folders):
     assert told and all(text.startswith("Loading") for text in told)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_hangs_on_the_picture(folders, kind):
+    """The likelihoods of the first word: the same for the same picture, others for another."""
+    loaded, first = load_captioner(folders[kind]), []
+    generate = loaded._model.generate
+
+    def listen(**values):
+        said = generate(**values, output_scores=True, return_dict_in_generate=True)
+        first.append(said.scores[0])
+        return said.sequences
+
+    loaded._model.generate = listen
+    for file in (FILES[0], FILES[0], FILES[1]):
+        loaded.caption(read_picture(file), Wording(max_new_tokens=5))
+    assert torch.equal(first[0], first[1])
+    assert (first[0] - first[2])[torch.isfinite(first[0])].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_can_be_left_in_the_middle_of_a_caption(folders, kind):
+    loaded, calls = load_captioner(folders[kind]), []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Cancelled
+
+    loaded.check = check
+    with pytest.raises(Cancelled):
+        loaded.caption(read_picture(FILES[0]), Wording(max_new_tokens=40, search="nucleus"))
+    assert len(calls) == 3
+    loaded.check = lambda: None
+    assert loaded.caption(read_picture(FILES[0]), Wording(max_new_tokens=5))
+
+
 def test_florence_is_asked_as_its_own_processor_asks(folders):
     folder = folders["florence2"]
     loaded = Florence2(folder)
@@ -97,26 +140,36 @@ def test_matching_gives_the_probability_of_the_models_own_head(tmp_path):
     assert load_scorer(str(folder)).score(picture, text) == pytest.approx(float(theirs.softmax(-1)[0, 1]), abs=1e-5)
 
 
-def test_the_pocket_captioner_tells_true_captions_from_swapped_ones():
-    """The only trained weights that are here: of the twelve samples, each with its own words and with those of another background."""
+@pytest.mark.parametrize("form", ["{}", "a photo of {}", "{}, film grain", "strictly speaking {}"])
+def test_the_pocket_captioner_tells_true_captions_from_swapped_ones(form):
+    """The only trained weights that are here: of the twelve samples, each with its own words and with those of another background.
+
+    Words that it never learnt stand around them: they must not decide.
+    """
     files = sorted((SAMPLES / "zog").glob("*.png"))
     texts = [f.with_suffix(".txt").read_text("utf-8").strip() for f in files]
     scorer, pictures = load_scorer("pocket-blip"), [read_picture(f) for f in files]
     scorer.compare_with(pictures[:8])
     ground = [text.rsplit(" on ", 1)[-1] for text in texts]
     swapped = [next(t for t, g in zip(texts[n:] + texts[:n], ground[n:] + ground[:n], strict=True) if g != ground[n]) for n in range(12)]
-    true = [scorer.score(p, t) for p, t in zip(pictures, texts, strict=True)]
-    false = [scorer.score(p, t) for p, t in zip(pictures, swapped, strict=True)]
+    true = [scorer.score(p, form.format(t)) for p, t in zip(pictures, texts, strict=True)]
+    false = [scorer.score(p, form.format(t)) for p, t in zip(pictures, swapped, strict=True)]
     assert all(0 <= s <= 1 for s in (*true, *false))
     assert sum(t > f for t, f in zip(true, false, strict=True)) == 12, (true, false)
-    assert sum(t >= 0.5 for t in true) == 12 and sum(f < 0.5 for f in false) >= 11, (true, false)
+    assert sum(t >= 0.5 for t in true) == 12 and sum(f < 0.5 for f in false) >= 10, (true, false)
+
+
+def test_words_that_the_captioner_knows_none_of_tell_nothing():
+    scorer = load_scorer("pocket-blip")
+    scorer.compare_with([read_picture(f) for f in FILES])
+    assert scorer.score(read_picture(FILES[0]), "qwxz") == pytest.approx(0.5, abs=0.15)
 
 
 def test_a_picture_alone_is_scored_beside_plain_grey_and_not_beside_itself():
     scorer, picture = load_scorer("pocket-blip"), read_picture(FILES[0])
     scorer.compare_with([picture])
     own, other = (scorer.score(picture, text) for text in ("a robot on a purple background", "a robot on a green background"))
-    assert own > 0.5 > other
+    assert own > 0.9 and other < 0.7, (own, other)
 
 
 @pytest.mark.parametrize("name", [k for k, m in CAPTIONERS.items() if m.size_gb and ":" not in k])

@@ -20,6 +20,10 @@ from transformers import (
     Florence2ForConditionalGeneration,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -117,26 +121,37 @@ def make_florence2(folder: Path) -> Path:
     return folder
 
 
-def make_qwen(folder: Path) -> Path:
-    """Qwen2.5-VL as of Qwen/Qwen2.5-VL-3B-Instruct."""
+def _make_qwen(folder: Path, kinds: tuple[type, type], vision: dict[str, Any], rope: dict[str, Any], patch_size: int = 14) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     special = ["<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     words = make_tokenizer(folder, "Qwen2Tokenizer", ["<|endoftext|>", "<|pad|>", "<|im_end|>"], special)
-    text = {"hidden_size": WIDTH, "intermediate_size": 64, "vocab_size": len(words), "num_key_value_heads": 1, **_HEADS}
-    text |= {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 2048}
-    text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
-    vision = {
-        "depth": 2,
-        "hidden_size": WIDTH,
-        "intermediate_size": 64,
-        "num_heads": 2,
-        "out_hidden_size": WIDTH,
-        "fullatt_block_indexes": [1],
-    }
+    text = {"hidden_size": WIDTH, "intermediate_size": 64, "vocab_size": len(words), "num_key_value_heads": 1, "initializer_range": 0.2}
+    text |= {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 2048, "head_dim": 16, **_HEADS}
+    text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0, **rope}
     names = {"vision_start": special[1], "vision_end": special[2], "image": special[3], "video": special[4]}
     ids = {f"{name}_token_id": words.convert_tokens_to_ids(token) for name, token in names.items()}
-    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+    config, model = kinds
     torch.manual_seed(0)
-    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
-    Qwen2VLImageProcessorPil().save_pretrained(folder)
+    model(config(text_config=text, vision_config={"depth": 2, "hidden_size": WIDTH, "num_heads": 2, **vision}, **ids)).save_pretrained(
+        folder
+    )
+    Qwen2VLImageProcessorPil(patch_size=patch_size).save_pretrained(folder)
     return folder
+
+
+def make_qwen2(folder: Path) -> Path:
+    """Qwen2-VL as of Qwen/Qwen2-VL-2B-Instruct."""
+    return _make_qwen(folder, (Qwen2VLConfig, Qwen2VLForConditionalGeneration), {"embed_dim": WIDTH, "mlp_ratio": 2}, {})
+
+
+def make_qwen25(folder: Path) -> Path:
+    """Qwen2.5-VL as of Qwen/Qwen2.5-VL-3B-Instruct."""
+    vision = {"intermediate_size": 64, "out_hidden_size": WIDTH, "fullatt_block_indexes": [1]}
+    return _make_qwen(folder, (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration), vision, {})
+
+
+def make_qwen3(folder: Path) -> Path:
+    """Qwen3-VL as of Qwen/Qwen3-VL-2B-Instruct."""
+    vision = {"intermediate_size": 64, "out_hidden_size": WIDTH, "patch_size": 16, "num_position_embeddings": 64}
+    vision["deepstack_visual_indexes"] = [0]
+    return _make_qwen(folder, (Qwen3VLConfig, Qwen3VLForConditionalGeneration), vision, {"mrope_interleaved": True}, patch_size=16)
