@@ -14,8 +14,8 @@ from studio.cli.moving import app, watching
 from studio.cli.output import bar, emit, escape, plain_errors, table
 from studio.datasets import trash as trash_store
 from studio.datasets.caption_job import CaptionJobs
+from studio.datasets.dividing import Cut, split_dataset
 from studio.datasets.merging import Merged, copy_dataset, merge_datasets
-from studio.datasets.splitting import Cut, split_dataset
 from studio.runs.users import refuse_in_use
 from studio.workers.captioner import Captioner
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from studio.datasets.changes import Changes
@@ -67,6 +67,24 @@ def read_score(index: PictureIndex, row_id: str) -> Score | None:
 def read_choices(index: PictureIndex, row_id: str) -> list[str]:
     """The wordings that were noted for a row."""
     return next((json.loads(texts) for (texts,) in _read(index, "SELECT texts FROM caption_choices WHERE id = ?", row_id)), [])
+
+
+def carry_notes(index: PictureIndex, rows: Changes, renamed: Mapping[str, str]) -> None:
+    """Brings the notes of another data set's rows to the same rows here, inside a change: scores where the words are the same.
+
+    Args:
+        index: Of the other data set.
+        rows: The rows here, those that came from there among them.
+        renamed: Ids there -> ids here, where they differ.
+    """
+    for row_id, text, value, scorer in _read(index, f"SELECT s.id, s.text, s.score, s.scorer {_COUNTING}"):
+        row = rows.get(renamed.get(row_id, row_id))
+        if row is not None and row.text == text:
+            note_score(rows, row.id, text, Score(value, scorer))
+    for row_id, texts in _read(index, "SELECT id, texts FROM caption_choices"):
+        row = rows.get(renamed.get(row_id, row_id))
+        if row is not None:
+            note_choices(rows, row.id, json.loads(texts))
 
 
 def count_scores(index: PictureIndex) -> tuple[int, int]:

@@ -14,11 +14,13 @@ from pathlib import Path
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import add_waiting, read_waiting
+from studio.datasets.caption_notes import carry_notes
 from studio.datasets.changes import Changes
 from studio.datasets.edits import MASKS, whole_of
 from studio.datasets.index import PictureIndex
 from studio.datasets.names import free_name
 from studio.datasets.pictures import FORMATS
+from studio.datasets.report import carry_ignored
 from studio.datasets.rows import ImageFile, Picture, whole_id
 from studio.datasets.store import MAX_PICTURES, DatasetInfo, DatasetStore, explain_disk
 from studio.datasets.watch import Watch
@@ -40,6 +42,7 @@ class Tally:
     differing: list[str] = field(default_factory=list)
     renamed: int = 0
     lost: int = 0
+    ids: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def build_dataset(store: DatasetStore, name: str, parts: Sequence[tuple[str, Wan
     for source, chosen in parts:
         if chosen is None:
             add_waiting(store, made.id, read_waiting(store, source))
+        carry_ignored(store, source, made.id)
     return store.info(made.id), tally
 
 
@@ -193,6 +197,8 @@ def _bring_all(store: DatasetStore, parts: Sequence[tuple[str, Wanted | None]], 
                 if (added := _lay(changes, row, tally, room)) is not None:
                     for image in added.images:  # a row that was changed meanwhile has other files
                         bring_file(own, folder, image)
+            for source, _ in parts:
+                carry_notes(store.index(source), changes, tally.ids)
     except OSError as error:
         raise explain_disk(error) from None
     return tally
@@ -216,6 +222,8 @@ def _lay(changes: Changes, row: Picture, tally: Tally, room: int) -> Picture | N
     name = free_name(row.name, changes)
     tally.renamed += name != row.name
     own_id = row.id if changes.get(row.id) is None else secrets.token_hex(12)
+    if own_id != row.id:
+        tally.ids[row.id] = own_id
     changes.add(new := dataclasses.replace(row, id=own_id, name=name))
     tally.added += 1
     return new

@@ -276,6 +276,15 @@ def read_ignored(store: DatasetStore, dataset_id: str) -> set[str]:
     return {str(key) for key in value} if isinstance(value, list) else set()
 
 
+def carry_ignored(store: DatasetStore, source: str, dataset_id: str) -> None:
+    """What the person ignores in one data set is ignored in the other one too, which has the same rows."""
+    keys = read_ignored(store, source)
+    path = _path(store, dataset_id, "ignored_findings.json")
+    if keys:
+        with hold_lock(path.parent / ".lock"):
+            files.write_json(path, sorted(keys | read_ignored(store, dataset_id)))
+
+
 def with_sentences(report: Report, sentences: list[str]) -> Report:
     """The same report with its words."""
     return replace(report, sentences=sentences)

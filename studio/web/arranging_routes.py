@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, StringConstraints
 from backends.contract.errors import DarkroomError
 from studio.datasets import trash
 from studio.datasets.data_jobs import Job
+from studio.datasets.dividing import Cut, split_dataset
 from studio.datasets.merging import Merged, copy_dataset, merge_datasets
-from studio.datasets.splitting import Cut, split_dataset
 from studio.datasets.store import DatasetInfo
 from studio.runs.users import refuse_in_use
 from studio.web.context import Context

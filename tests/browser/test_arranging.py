@@ -111,3 +111,14 @@ def test_on_a_phone_the_menu_stays_inside_the_window(page, own_server):
     expect(page.get_by_role("button", name="Merge with others")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator(".d-actions")).to_have_count(0)
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_on_a_phone_the_long_menu_of_the_dataset_page_stays_inside_the_window(page, server):
+    made = fill(server, "Phones", range(3))
+    page.goto(f"{server.address}/dataset?dataset={made}")
+    page.wait_for_selector("#light[data-state=ready]")
+    page.get_by_role("button", name="More", exact=True).click()
+    box = page.locator(".d-actions").bounding_box()
+    assert box["x"] >= 0 and box["y"] >= 0
+    assert box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844

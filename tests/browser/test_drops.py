@@ -118,3 +118,27 @@ def test_seed_pairs_become_edit_pairs_and_are_exported_for_edit_trainers(light, 
     converted = pq.read_table(download.value.path()).to_pylist()
     assert [list(row) for row in converted] == [["original_image", "edit_prompt", "edited_image"]] * 3
     assert converted[0]["edit_prompt"] == first["instruction"]
+
+
+def test_loose_files_on_their_way_can_be_stopped_and_what_came_in_stays(light, tmp_path):
+    """The second half is held back by the browser, so that there is something to stop."""
+    (tmp_path / "Slow").mkdir()
+    for number in range(12):
+        (tmp_path / f"Slow/{number:02d}.png").write_bytes(encode(draw_figure(number, 96)))
+    seen = []
+
+    def pass_some(route):
+        seen.append(route)
+        if len(seen) <= 5:
+            route.continue_()
+
+    light.route("**/files", pass_some)
+    drop(light, tmp_path / "Slow")
+    expect(light.locator(".d-thumb[data-id]")).to_have_count(5)
+    expect(light.locator(".d-dock")).to_contain_text(re.compile(r"5 in, 7 files on the way\. \d+ %"))
+    light.locator(".d-dock").get_by_role("button", name="Stop").click()
+    expect(light.locator(".d-dock")).to_contain_text("5 pictures are in.")
+    expect(light.locator(".d-toast")).to_contain_text("Stopped. What came in stays.")
+    expect(light.get_by_text("not taken")).to_have_count(0)
+    light.reload()
+    expect(light.locator(".d-dock")).to_contain_text("5 pictures are in.")

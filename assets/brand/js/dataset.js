@@ -60,6 +60,7 @@ export async function mount(el) {
   async function settled() {
     await load();
     if (queue.refused.length) refusedBox.scrollIntoView({block: 'nearest'});
+    else if (queue.stopped) toast('Stopped. What came in stays.', null, null, 6);
     else if (queue.accepted) toast(view().arrived(rows), null, null, 4);
   }
   async function load() {
@@ -170,12 +171,12 @@ export async function mount(el) {
         list.length > 50 && h('div', h('p.d-sub', `and ${list.length - 50} more`)))]);
   }
   function drawDock(v) {
-    dock.hidden = !rows.length;
-    const left = queue.total - queue.settled, said = v.dock(rows);
-    fill(dockText, h('b', queue.busy ? `${rows.length} in, ${plural(left, 'file')} on the way.` : said.strong), ' ' + (queue.busy ? (queue.secondsLeft() > 2 ? `${about(queue.secondsLeft())} left. ` : '') + 'Keep this page open until they are in.' : said.rest));
+    dock.hidden = !rows.length && !queue.busy;
+    const left = queue.total - queue.settled, said = queue.busy ? {...v.dock(rows), other: ['Stop', queue.stop]} : v.dock(rows);
+    fill(dockText, h('b', queue.busy ? `${rows.length} in, ${plural(left, 'file')} on the way.` : said.strong), ' ' + (queue.busy ? `${queue.percent()} %${queue.secondsLeft() > 2 ? `, ${about(queue.secondsLeft())} left` : ''}. Keep this page open until they are in; when you stop, what came in stays.` : said.rest));
     let next = dock.querySelector('a'), other = dock.querySelector('button');
     if (!next) dock.firstChild.append(other = h('button.d-btn.big', {type: 'button'}), next = h('a.d-btn.pri', {id: 'next'}));
-    other.style.display = queue.busy || !said.other ? 'none' : '';
+    other.style.display = said.other ? '' : 'none';
     if (said.other) { other.textContent = said.other[0]; other.onclick = said.other[1]; }
     next.style.display = queue.busy ? 'none' : '';
     next.textContent = said.next[0];

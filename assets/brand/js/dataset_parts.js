@@ -45,6 +45,7 @@ export function moreMenu(rows, label = 'More') {
     const r = button.getBoundingClientRect();
     Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
     button.after(list);
+    if (r.right < list.offsetWidth + 6) Object.assign(list.style, {right: 'auto', left: '6px'});
     if (r.bottom + 6 + list.offsetHeight > innerHeight) list.style.top = Math.max(6, r.top - 6 - list.offsetHeight) + 'px';
     button.setAttribute('aria-expanded', 'true');
     list.querySelector('button').focus({preventScroll: true});

@@ -72,8 +72,9 @@ export async function mount(el) {
     drawProgress = (q) => {
       if (!q.busy) return;
       const left = q.secondsLeft(), part = q.bytes ? q.sent / q.bytes : 0;
-      fill(zone, h('div.up', {role: 'status'}, h('h2.d-h2', `${q.settled} of ${plural(q.total, 'file')} in`), h('p.d-sub', left > 2 ? `${about(left)} left` : 'nearly done'),
-        h('div.d-bar', {role: 'progressbar', aria: {label: 'Files in', valuemin: 0, valuemax: 100, valuenow: Math.round(part * 100)}}, h('i', {style: {width: part * 100 + '%'}}))));
+      fill(zone, h('div.up', {role: 'status'}, h('h2.d-h2', `${q.settled} of ${plural(q.total, 'file')} in`), h('p.d-sub', `${q.percent()} %, ` + (left > 2 ? `${about(left)} left` : 'nearly done')),
+        h('div.d-bar', {role: 'progressbar', aria: {label: 'Files in', valuemin: 0, valuemax: 100, valuenow: Math.round(part * 100)}}, h('i', {style: {width: part * 100 + '%'}})),
+        h('button.d-btn.sm', {type: 'button', title: 'What came in stays', onpointerdown: q.stop, onclick: q.stop}, 'Stop')));
     };
     const start = h('button.d-btn.pri', {type: 'button', id: 'start-sample', onclick: () => startSample(start, 'zog', 'train')}, 'Start with Zog');
     const edits = data.pairs.map((p) => { const button = h('button.d-btn.big.quiet', {type: 'button', onclick: () => startSample(button, p.key, 'dataset')}, `Or teach an edit: ${p.count} pairs`); return button; });

@@ -80,8 +80,19 @@ export function dropAnywhere(onfiles, onover, ondrop) {
 export function createQueue(handlers) {
   const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
   let parts = [], running = 0, id = null, alone = false;
+  const requests = new Set();
   const secondsLeft = () => { const s = (performance.now() - q.began) / 1000; return q.sent > 0 && s > 1 ? (s / q.sent) * (q.bytes - q.sent) : null; };
   q.secondsLeft = secondsLeft;
+  q.percent = () => (q.bytes ? Math.floor((100 * q.sent) / q.bytes) : 0);
+  /* What has come in stays; what is on its way may have come or not, and the rest is not sent. */
+  q.stop = () => {
+    q.stopped = true;
+    q.settled += parts.flat().length;
+    q.waiting = [];
+    parts = [];
+    for (const request of requests) request.abort();
+    pump();
+  };
 
   /* A caption travels in the same part as its picture; few files go one by one, so that they appear one by one. A list goes first
      and alone: what it names is known when the pictures come. */
@@ -109,7 +120,7 @@ export function createQueue(handlers) {
 
   q.add = async ({files, name}) => {
     if (!files.length) return;
-    if (!q.busy) Object.assign(q, {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, began: performance.now(), busy: true});
+    if (!q.busy) Object.assign(q, {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, began: performance.now(), busy: true, stopped: false});
     q.total += files.length;
     q.bytes += files.reduce((sum, f) => sum + f.size, 0);
     q.waiting.push(...files);
@@ -142,7 +153,7 @@ export function createQueue(handlers) {
     for (const file of files) form.append('files', file, pathOf(file));
     const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
     try {
-      const {outcomes, kind, job} = await post(`/api/datasets/${id}/files`, form, progress);
+      const {outcomes, kind, job} = await post(`/api/datasets/${id}/files`, form, progress, requests);
       for (const outcome of outcomes) {
         if (outcome.accepted) q.accepted += 1;
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
@@ -150,7 +161,7 @@ export function createQueue(handlers) {
       }
       if (job) handlers.job?.(job);
     } catch (error) {
-      for (const file of files) refuse(file, error.message);
+      if (!q.stopped) for (const file of files) refuse(file, error.message);
     }
     progress(size);
     q.settled += files.length;
@@ -164,11 +175,14 @@ export function createQueue(handlers) {
   return q;
 }
 /* fetch cannot tell how much has been sent; XMLHttpRequest can. */
-function post(url, form, onprogress) {
+function post(url, form, onprogress, requests = new Set()) {
   return new Promise((ok, no) => {
     const request = new XMLHttpRequest();
     request.open('POST', url);
     request.upload.onprogress = (e) => onprogress(e.loaded);
+    requests.add(request);
+    request.onloadend = () => requests.delete(request);
+    request.onabort = () => no(new Error('It was stopped.'));
     request.onload = () => read(new Response(request.status === 204 ? null : request.responseText, {status: request.status})).then(ok, no);
     request.onerror = () => no(new Error('The connection broke off while it was on its way. Try again.'));
     request.send(form);

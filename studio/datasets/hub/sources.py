@@ -34,9 +34,7 @@ def parse_source(text: str) -> Source:
     repo, _, revision = rest.partition("@")
     repo = repo.strip().removeprefix("https://huggingface.co/").removeprefix("datasets/").strip("/")
     if not _NAME.fullmatch(repo):
-        raise DarkroomError(
-            f"“{repo or text}” cannot be a data set of the hub. Give its name as owner/name, such as hub:nateraw/parti-prompts."
-        )
+        raise DarkroomError(f"“{repo or text}” cannot be a data set of the hub. Give its name as owner/name.")
     return Source(repo, revision.strip(), split.strip())
 
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from backends.contract import files
 from backends.contract.errors import DarkroomError
+from studio.datasets.caption_notes import Score, note_choices, note_score, read_choices, read_score
 from studio.datasets.captions import set_caption
 from studio.datasets.ingest import ingest_folder
 from studio.datasets.merging import copy_dataset, merge_datasets
+from studio.datasets.report import read_ignored
 from studio.datasets.watch import Stopped, Watch
 from tests.studio.datasets.drawing import draw_figure, encode
 from tests.studio.datasets.pairs import write_folders
@@ -107,6 +110,25 @@ def test_a_copy_is_changed_without_the_first_one(store, tmp_path):
     assert [r.text for r in store.pictures(one)] == ["a fox", ""]
     store.delete(copied.info.id)
     assert all(store.path(one, r.id).is_file() for r in store.pictures(one))
+
+
+def test_scores_wordings_and_what_is_ignored_come_along(store, tmp_path):
+    one, two = (
+        fill(store, tmp_path, "one", [1, 2], {1: "a fox", 2: "an owl"}),
+        fill(store, tmp_path, "two", [2, 3], {2: "other", 3: "a bear"}),
+    )
+    for dataset, value in ((one, 0.9), (two, 0.1)):
+        with store.index(dataset).change() as rows:
+            for row in list(rows.rows()):
+                note_score(rows, row.id, row.text, Score(value, "blip"))
+                note_choices(rows, row.id, ["one wording", "another"])
+    files.write_json(store.workspace.dataset(one) / "ignored_findings.json", ["blurred:1"])
+    both = merge_datasets(store, [one, two], name="Both").info.id
+    ids = [row.id for row in store.pictures(both)]
+    assert [read_score(store.index(both), row_id).value for row_id in ids] == [0.9, 0.9, 0.1]
+    assert read_choices(store.index(both), ids[2]) == ["one wording", "another"]
+    assert read_ignored(store, both) == {"blurred:1"}
+    assert read_ignored(store, copy_dataset(store, one).info.id) == {"blurred:1"}
 
 
 @pytest.mark.parametrize(

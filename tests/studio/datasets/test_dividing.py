@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.dividing import Cut, split_dataset
 from studio.datasets.ingest import ingest_folder
-from studio.datasets.splitting import Cut, split_dataset
 from tests.studio.datasets.drawing import draw_figure, encode
 
 COUNT = 20

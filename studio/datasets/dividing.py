@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
@@ -12,6 +12,7 @@ from studio.datasets.measure import Measures
 from studio.datasets.measure_cache import read_measures
 from studio.datasets.merging import build_dataset
 from studio.datasets.rows import Picture
+from studio.datasets.split import join_groups
 from studio.datasets.store import DatasetInfo, DatasetStore
 from studio.datasets.twins import find_twins
 from studio.datasets.watch import Watch
@@ -129,12 +130,15 @@ def find_groups(store: DatasetStore, dataset_id: str, watch: Watch | None = None
                     seen.contents.append(image.sha256)
                     seen.measures.append(known[image.sha256])
     watch.require_going()
-    groups = _Groups()
-    for seen in sides:
-        groups.join_equal(zip(seen.owners, seen.contents, strict=True))
+    watch.begin("Comparing each with each")
     before, after = (seen.alike() for seen in sides)
-    groups.join_equal((row_id, (group, after.get(row_id))) for row_id, group in before.items() if row_id in after or not sides[1].owners)
-    return groups.numbers(), unknown
+    keyed = [(row_id, content) for seen in sides for row_id, content in zip(seen.owners, seen.contents, strict=True)]
+    keyed += [(row_id, f"{group}>{after.get(row_id)}") for row_id, group in before.items() if row_id in after or not sides[1].owners]
+    links: dict[str, list[str]] = {}
+    for row_id, key in keyed:
+        links.setdefault(key, []).append(row_id)
+    groups = join_groups(list(dict.fromkeys(link)) for link in links.values())
+    return {row_id: number for number, group in enumerate(groups) for row_id in group}, unknown
 
 
 @dataclass
@@ -149,31 +153,6 @@ class _Seen:
         """Row id -> number of the group of pictures that its own is alike to."""
         twins = find_twins(self.measures, self.contents, cut=True)
         return {self.owners[position]: number for number, one in enumerate(twins) for position in one.positions}
-
-
-class _Groups:
-    """Rows that belong together."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def join_equal(self, keyed: Iterable[tuple[str, object]]) -> None:
-        """Joins the rows of one key."""
-        first: dict[object, str] = {}
-        for row_id, key in keyed:
-            one = first.setdefault(key, row_id)
-            if one != row_id:
-                self._parent[self._root(row_id)] = self._root(one)
-
-    def numbers(self) -> dict[str, int]:
-        """Row id -> number of its group."""
-        found: dict[str, int] = {}
-        return {row_id: found.setdefault(self._root(row_id), len(found)) for row_id in list(self._parent)}
-
-    def _root(self, row_id: str) -> str:
-        while self._parent.setdefault(row_id, row_id) != row_id:
-            row_id = self._parent[row_id]
-        return row_id
 
 
 def _in_parts(rows: Iterator[Picture]) -> Iterator[list[Picture]]:
