@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 TextBy = Literal["", "file", "captioner", "draft", "person"]
@@ -34,7 +34,7 @@ class Picture:
 
     `id` of a picture comes from the content of the file as it was dropped; `name` is what it was called then; `file` is the
     training copy, relative to the data set's folder; `bytes` the size as dropped; `sha256` that of the training copy;
-    `version` grows with every change of `text`.
+    `version` grows with every change of `text`; `place` is where it stands in the table, which it keeps for ever (0: not in it yet).
 
     A pair (see `make_pair`) has both sides; what a model should make, the picture after, stands in the common fields too.
     """
@@ -51,6 +51,7 @@ class Picture:
     sha256: str = ""
     before: ImageFile | None = None
     after: ImageFile | None = None
+    place: int = field(default=0, compare=False)
 
     @property
     def missing(self) -> Literal["", "before", "after", "both"]:
@@ -115,7 +116,7 @@ def to_plain(row: Picture) -> dict[str, Any]:
     """
     values = _values(row)
     file, text = values.pop("file"), values.pop("text")
-    del values["before"], values["after"]
+    del values["before"], values["after"], values["place"]
     if row.before is None or row.after is None:
         return {"file_name": file, "text": text} | values
     before, after = _values(row.before), _values(row.after)

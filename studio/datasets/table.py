@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from studio.datasets.rows import ImageFile, Picture, make_pair
 TABLE = "rows.sqlite"
 PART = 500  # rows that are fetched at once
 _WAIT_S = 60.0
-_LAYOUT = 1
 # A row keeps its place for ever: what is taken out and brought back stands where it stood. `changed` counts up over the whole
 # table, so that a page can ask what is new. Of an image, `path_key` and `words_key` are what lists, partners
 # and words that come as files look it up by.
-_SCHEMA = """
+_ROWS = """
 CREATE TABLE rows(
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
   text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
@@ -43,6 +43,22 @@ CREATE INDEX images_words_key ON images(words_key);
 CREATE TABLE counter(changed INTEGER NOT NULL);
 INSERT INTO counter VALUES (0);
 """
+# What captions read before they were changed. `act` is that change of many which can be undone as one; 0 for a change of one.
+_HISTORY = """
+CREATE TABLE history(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, place INTEGER NOT NULL, act INTEGER NOT NULL, time REAL NOT NULL,
+  what TEXT NOT NULL, writer TEXT NOT NULL, text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
+  total INTEGER NOT NULL
+);
+CREATE INDEX history_place ON history(place, number);
+CREATE INDEX history_act ON history(act) WHERE act > 0;
+CREATE TABLE acts(
+  act INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL,
+  count INTEGER NOT NULL, first INTEGER NOT NULL, head TEXT NOT NULL, undone INTEGER NOT NULL
+);
+CREATE INDEX rows_by ON rows(missing, text_by);
+"""
+_LAYOUTS = (_ROWS, _HISTORY)  # a table of a former version gets those that it lacks
 IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256"
 # One row of the answer is one row of ours: a picture has its image under `own`, a pair both sides.
 SELECT = f"""
@@ -67,7 +83,7 @@ def open_table(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != _LAYOUT:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < len(_LAYOUTS):
                 _make(connection)
             yield connection
         except sqlite3.DatabaseError as error:
@@ -78,10 +94,11 @@ def open_table(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] != _LAYOUT:  # another process may have been first
-        for statement in _SCHEMA.split(";\n"):
+    (had,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been first
+    for layout in _LAYOUTS[had:]:
+        for statement in layout.split(";\n"):
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+    connection.execute(f"PRAGMA user_version = {max(had, len(_LAYOUTS))}")
     connection.execute("COMMIT")
 
 
@@ -101,10 +118,11 @@ def from_table(values: tuple[Any, ...]) -> Picture:
     own, before, after = (
         ImageFile(*values[at : at + _WIDTH]) if values[at] is not None else None for at in range(_FIRST, _FIRST + 3 * _WIDTH, _WIDTH)
     )
-    _, row_id, name, text, text_by, version = values[:_FIRST]
+    place, row_id, name, text, text_by, version = values[:_FIRST]
     if own is None:
-        return make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
-    return Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256)
+        pair = make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
+        return replace(pair, place=place)
+    return Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256, place=place)
 
 
 def walk(fetch: Callable[[int, int], list[tuple[Any, ...]]], place: int = -1, limit: int | None = None) -> Iterator[Picture]:

@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.export import export_dataset
+from studio.datasets.history import Cause
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
@@ -175,9 +176,11 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/say")
     def say(dataset_id: str, body: Said) -> JSONResponse:
         """The same instruction for several pairs at once."""
-        rows = store.pictures(safe_id(dataset_id, "data set"))
-        wanted = {row.id for row in rows} if body.ids is None else set(body.ids)
-        token = captions.change_captions(store, dataset_id, {row.id: body.text for row in rows if row.id in wanted}, by="person")
+        rows = store.index(safe_id(dataset_id, "data set")).rows()
+        wanted = None if body.ids is None else set(body.ids)
+        texts = {row.id: body.text for row in rows if wanted is None or row.id in wanted}
+        cause = Cause("say", many=True, detail=f"“{body.text}” for all")
+        token = captions.change_captions(store, dataset_id, texts, by="person", cause=cause)
         return _answer({"token": token, **describe_dataset(context, dataset_id)})
 
 
