@@ -44,6 +44,7 @@ CREATE TABLE counter(changed INTEGER NOT NULL);
 INSERT INTO counter VALUES (0);
 """
 # What captions read before they were changed. `act` is that change of many which can be undone as one; 0 for a change of one.
+# `born` tells this table from another one that stands in its place one day.
 _HISTORY = """
 CREATE TABLE history(
   number INTEGER PRIMARY KEY AUTOINCREMENT, place INTEGER NOT NULL, act INTEGER NOT NULL, time REAL NOT NULL,
@@ -57,6 +58,8 @@ CREATE TABLE acts(
   count INTEGER NOT NULL, first INTEGER NOT NULL, head TEXT NOT NULL, undone INTEGER NOT NULL
 );
 CREATE INDEX rows_by ON rows(missing, text_by);
+ALTER TABLE counter ADD COLUMN born TEXT NOT NULL DEFAULT '';
+UPDATE counter SET born = lower(hex(randomblob(8)));
 """
 _LAYOUTS = (_ROWS, _HISTORY)  # a table of a former version gets those that it lacks
 IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256"

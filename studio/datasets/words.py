@@ -37,8 +37,9 @@ def split_tags(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _State:
-    """What of a table was counted: its number of changes, its newest history entry, its rows and the place of the last one."""
+    """What of which table was counted: its number of changes, its newest history entry, its rows and the place of the last one."""
 
+    born: str
     changed: int
     number: int
     rows: tuple[int, int]
@@ -83,7 +84,8 @@ class WordCounts:
         key = str(index.path)
         state, oldest = _read_state(index)
         known = self._known.get(key)
-        if known is None or known.state.rows != state.rows or oldest > known.state.number + 1 or len(known.typed) > _MOST_TYPED:
+        same = known is not None and (known.state.born, known.state.rows) == (state.born, state.rows)
+        if known is None or not same or oldest > known.state.number + 1 or len(known.typed) > _MOST_TYPED:
             for _ in range(3):  # what changes while it is counted would be counted twice
                 known = self._known[key] = _count_all(index, state)
                 before, (state, _) = state, _read_state(index)
@@ -114,10 +116,10 @@ def _count_all(index: PictureIndex, state: _State) -> _Known:
 
 def _read_state(index: PictureIndex) -> tuple[_State, int]:
     with index.read() as table:
-        (changed,) = table.execute("SELECT changed FROM counter").fetchone()
+        born, changed = table.execute("SELECT born, changed FROM counter").fetchone()
         oldest, newest = table.execute("SELECT (SELECT min(number) FROM history), (SELECT max(number) FROM history)").fetchone()
         rows = table.execute("SELECT (SELECT count(*) FROM rows WHERE missing = ''), (SELECT coalesce(max(place), 0) FROM rows)").fetchone()
-    return _State(changed, newest or 0, rows), oldest or 0
+    return _State(born, changed, newest or 0, rows), oldest or 0
 
 
 def _read_changed(index: PictureIndex, state: _State) -> list[tuple[int, str, str | None]]:
