@@ -222,7 +222,7 @@ def describe_rows(context: Context, dataset_id: str, rows: Sequence[Picture], ba
 
 def _describe(picture: Picture, counter: Counter) -> dict[str, Any]:
     keys: Sequence[str] = ("id", "place", "name", "text", "version", "width", "height")
-    shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text)}
+    shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text), "img": picture.face}
     if picture.before is None or picture.after is None:
         return shown
     return shown | {"before": picture.before.id, "after": picture.after.id}

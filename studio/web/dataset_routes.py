@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -20,8 +21,11 @@ from studio.datasets.history import Cause
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
+from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
+from studio.datasets.shapes import count_shapes, find_shape
 from studio.datasets.store import MAX_PICTURES, DatasetStore
+from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
 from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
@@ -30,7 +34,8 @@ from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
 
 MAX_NAMES = 4000
-FIRST_ROWS, MORE_ROWS = 1000, 5000  # as many as a browser draws at once without a pause, and as come in well under a second
+FIRST_ROWS, MORE_ROWS = 1000, 5000  # of pairs: as many as a browser draws at once without a pause, and as come in well under a second
+SEEN_ROWS = 200  # of pictures: more than a screen shows; the page asks for others when they are looked at
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 
 
@@ -55,9 +60,10 @@ class Kind(BaseModel):
 
 
 class Chosen(BaseModel):
-    """Ids of pictures or pairs; `awaited` takes out too what a list names and what never came."""
+    """Ids of pictures or pairs, or the places where they stand; `awaited` takes out too what a list names and what never came."""
 
     ids: list[str] = []
+    places: Runs = []
     awaited: bool = False
 
 
@@ -102,12 +108,24 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
         return _answer(describe_dataset(context, dataset_id))
 
     @routes.get("/api/datasets/{dataset_id}/rows")
-    def rows(dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
+    def rows(
+        dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0, places: Annotated[str, Query(max_length=20_000)] = ""
+    ) -> JSONResponse:
+        """The rows from `offset` on, or those at `places` (see `read_runs`)."""
+        if places:
+            wanted = list(islice(from_runs(read_runs(places)), SEEN_ROWS))
+            found = store.index(safe_id(dataset_id, "data set")).at(wanted)
+            return _answer({"pictures": [describe_picture(row) for row in found]})
         return _answer({"pictures": describe_rows(store, store.info(safe_id(dataset_id, "data set")).id, offset, MORE_ROWS)})
 
+    @routes.get("/api/datasets/{dataset_id}/places")
+    def places(dataset_id: str, shape: str) -> JSONResponse:
+        """Where the pictures of one shape stand."""
+        return _answer({"places": to_runs(find_shape(store.index(safe_id(dataset_id, "data set")), shape))})
+
     @routes.get("/api/datasets/{dataset_id}/marks")
-    def marks(dataset_id: str) -> JSONResponse:
-        return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set")))
+    def marks(dataset_id: str, by: Literal["id", "place"] = "id") -> JSONResponse:
+        return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set"), by_place=by == "place"))
 
     @routes.post("/api/datasets/{dataset_id}/kind")
     def decide(dataset_id: str, body: Kind) -> JSONResponse:
@@ -148,9 +166,10 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/remove")
     def remove(dataset_id: str, body: Chosen) -> JSONResponse:
         safe_id(dataset_id, "data set")
-        if not body.ids and not body.awaited:
+        ids = [safe_id(i, "picture") for i in body.ids] + ids_at(store, dataset_id, body.places)
+        if not ids and not body.awaited:
             raise DarkroomError("Choose at least one picture to remove.")
-        token = store.remove(dataset_id, [safe_id(i, "picture") for i in body.ids]) if body.ids else ""
+        token = store.remove(dataset_id, ids) if ids else ""
         awaited = pairs.forget_awaited(store, dataset_id) if body.awaited else 0
         return _answer({"token": token, "awaited": awaited})
 
@@ -197,7 +216,21 @@ def detect_kind(names: list[str], listed: str) -> str:
 def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
     """The data set with the first of its pictures, in their order; the page asks for the others when these are drawn."""
     info = context.datasets.info(safe_id(dataset_id, "data set"))
-    return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
+    if info.kind == "pairs":
+        return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
+    index = context.datasets.index(info.id)
+    shapes, width = count_shapes(index)
+    table = {"places": to_runs(index.places()), "shapes": shapes, "width": width}
+    return {**asdict(info), **table, "pictures": describe_rows(context.datasets, info.id, 0, SEEN_ROWS)}
+
+
+def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[str]:
+    """The ids of the rows at these places; those that are gone are left out."""
+    index, places = store.index(dataset_id), iter(from_runs(runs))
+    found: list[str] = []
+    while part := list(islice(places, PART)):
+        found += [row.id for row in index.at(part)]
+    return found
 
 
 def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int) -> list[dict[str, Any]]:
@@ -208,7 +241,7 @@ def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int)
 def describe_picture(picture: Picture) -> dict[str, Any]:
     """What the light table shows of one picture, or of one pair with its sides."""
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
-    known = {"id": picture.id, "name": picture.name, **size, "text": picture.text}
+    known = {"id": picture.id, "img": picture.face, "place": picture.place, "name": picture.name, **size, "text": picture.text}
     if picture.before is None or picture.after is None:
         return known
     sides = {side: describe_side(image) for side, image in (("before", picture.before), ("after", picture.after))}

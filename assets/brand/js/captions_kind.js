@@ -28,10 +28,10 @@ export function nameHead(words) {
 /* list: {order() -> places that are shown, load(place) -> its row}. */
 export function makeFaces(dataset, list) {
   const thumb = (id, px) => `/media/thumb/${dataset}/${id}/${px}.webp`;
-  const face = (it, px) => thumb(it.before !== undefined ? it.after || it.before : it.id, px);
+  const face = (it, px) => thumb(it.before !== undefined ? it.after || it.before : it.img, px);
   const small = (it) => {
     const img = (id) => h('img', {src: thumb(id, 192), alt: '', width: 82, height: 82, loading: 'lazy', decoding: 'async'});
-    return it.before === undefined ? img(it.id) : h('span.hp', img(it.before), img(it.after));
+    return it.before === undefined ? img(it.img) : h('span.hp', img(it.before), img(it.after));
   };
   const look = (it) => {
     const places = list.order(), sides = (x) => x && {...x, before: {id: x.before}, after: {id: x.after}};
@@ -43,7 +43,7 @@ export function makeFaces(dataset, list) {
     const alt = it.text ? `${words.Row} ${frame}: ${it.text}` : `${words.Row} ${frame}, no ${words.text} yet`;
     pic.hidden = it.before !== undefined;
     pair.hidden = !pic.hidden;
-    if (!pic.hidden) { pic.src = thumb(it.id, 768); pic.alt = alt; return; }
+    if (!pic.hidden) { pic.src = thumb(it.img, 768); pic.alt = alt; return; }
     pair.setAttribute('aria-label', `${alt}. Look at it large`);
     pair.onclick = () => look(it);
     if (shown === it.before + it.after) return;

@@ -2,6 +2,7 @@
 import {h, icon, fill, api, ready, query, href, toast, ask, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
 import {refresh, crumb} from './rail.js';
+import {runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
@@ -22,7 +23,7 @@ export async function mount(el) {
     remove: removeRows,
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
     async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
-    put(row) { const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
+    put(row) { if (kind() !== 'pairs') { view().put(row); return setRows({length: view().length}); } const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
     refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
   };
   const views = {pictures: null, pairs: null};
@@ -30,7 +31,7 @@ export async function mount(el) {
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
-  function setRows(now) { rows = now; places = new Map(now.map((p, i) => [p.id, i])); }
+  function setRows(now) { rows = now; places = new Map(Array.isArray(now) ? now.map((p, i) => [p.id, i]) : []); }
 
   async function add(got) { if (kind() === 'pairs') got = await askSides(got); if (got) queue.add(got); }
   /* The data set that dropped files belong to: this one, or a fresh one whose id goes into the address. */
@@ -79,6 +80,7 @@ export async function mount(el) {
   let reading = 0;
   async function rest(found, eager) {
     const mine = ++reading, all = info.num_pictures;
+    if (kind() !== 'pairs') { view().take(info); setRows({length: view().length}); return; }                   // a table of pictures asks for what is seen
     if (eager && found.length < all) { setRows(found); draw(); ready(el); }
     while (found.length < all) {
       const more = (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${found.length}`)).pictures;
@@ -92,7 +94,7 @@ export async function mount(el) {
   async function mark() {
     const mine = ++marking;
     try {
-      const found = rows.length ? await api(`/datasets/${id}/marks`) : {};
+      const found = rows.length ? await api(`/datasets/${id}/marks${kind() === 'pairs' ? '' : '?by=place'}`) : {};
       if (mine === marking) { marks = found; draw(); el.closest('.block').dataset.marks = 'ready'; }
     } catch { /* without marks the table is still right; Check tells the rest */ }
   }
@@ -160,9 +162,9 @@ export async function mount(el) {
   async function removeRows(ids, awaited = false) {
     if (!ids.length && !awaited) return;
     try {
-      const {token} = await api(`/datasets/${id}/remove`, {ids, awaited});
-      const gone = new Set(ids);
-      setRows(rows.filter((p) => !gone.has(p.id)));
+      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/remove`, pairs ? {ids, awaited} : {places: runsOf(ids)}), gone = new Set(ids);
+      if (pairs) setRows(rows.filter((p) => !gone.has(p.id)));
+      else { info = await api('/datasets/' + encodeURIComponent(id)); await rest(); }
       if (awaited) info.num_awaited = 0;
       view().removed?.();
       draw();

@@ -24,7 +24,7 @@ export function open(pictures, start, {dataset, marks, index, onclose, onremove}
     title.textContent = `${(i + 1).toLocaleString('en')} of ${pictures.length.toLocaleString('en')}  ${p.name}`;
     facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), factor > 1 && `shown ${factor} times as large`, ...(marks[key(p)] || marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
     const picture = (image, alt, extra) => { const img = h('img', {src: `/media/picture/${dataset}/${image}`, alt, ...extra}); img.classList.toggle('hard', factor > 1); return img; };
-    fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.id, p.text || p.name, {width, height}));
+    fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.img || p.id, p.text || p.name, {width, height}));
     text.textContent = p.text || (p.before ? 'No instruction yet.' : 'No caption yet.');
   }
   function pairOf(p, picture, width, height, factor) {
