@@ -9,6 +9,8 @@ import {mountFind} from './captions_find.js';
 import {mountBar} from './captions_bar.js';
 import {mountSteps} from './captions_steps.js';
 import {mountHistory} from './captions_history.js';
+import {makePull, recountIn} from './captions_news.js';
+import {makeMeter} from './captions_meter.js';
 import {makeSaver, WRITER} from './captions_save.js';
 import {listenToKeys} from './captions_keys.js';
 import {makeRows, placesOf, runsOf, indexIn} from './rows.js';
@@ -33,12 +35,9 @@ export async function mount(el) {
 }
 
 function notebook(el, all, words) {
-  let order = placesOf(all.places),
-    cur = all.pictures.find((p) => p.id === query.get('picture'))?.place ?? order[0],
-    pause,
-    countPause;
-  const number = (place) => indexIn(order, place) + 1,
-    frame = (place) => String(number(place)).padStart(2, '0');
+  let cur = all.pictures.find((p) => p.id === query.get('picture'))?.place ?? all.places[0][0],
+    pause;
+  const frame = (place) => String(indexIn(book.order, place) + 1).padStart(2, '0');
   const rows = makeRows({
     ask: async (places) => (await api(`/captions/${dataset}/rows?places=${encodeURIComponent(places)}`)).pictures.map(fresh),
     keep: (it) => it.draft != null || it.sending || it.theirs || it.place === cur,
@@ -65,7 +64,7 @@ function notebook(el, all, words) {
     acted: new Set(), // called after a change of many
     opened: new Set(), // called when a panel was opened or closed
     moved: new Set(), // called with the row that is shown now
-    get order() { return order; },
+    order: placesOf(all.places),
     get missing() { return book.numbers.missing; },
     get among() { return book.chosen.size ? runsOf(book.chosen) : null; },
   };
@@ -85,20 +84,14 @@ function notebook(el, all, words) {
     placeholder: words.ask,
     aria: {describedby: 'cap-tok'},
   });
-  const bar = h('i'),
-    tok = h('span.d-num.d-sub', {id: 'cap-tok'});
-  const meter = h(
-    'div.d-bar.ink',
-    {style: {height: '3px'}, role: 'meter', aria: {label: 'Tokens used', valuemin: 0, valuemax: all.limit, valuenow: 0}},
-    bar,
-  );
+  const meter = makeMeter({dataset, limit: all.limit, exact: all.exact, text: () => ta.value});
   const title = h('h2.d-h2'),
     only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all');
   const chips = h('div'),
     past = h('div'),
     bar0 = h('div'),
     panel = h('div'),
-    grid = makeGrid({rows, order: () => order, frame, small: faces.small, chosen: book.chosen, onpick: (place) => go(place, false), onselect: () => { heading(); for (const f of book.selected) f(); }});
+    grid = makeGrid({rows, order: () => book.order, frame, small: faces.small, chosen: book.chosen, onpick: (place) => go(place, false), onselect: () => { heading(); for (const f of book.selected) f(); }});
   fill(
     el,
     bar0,
@@ -111,16 +104,7 @@ function notebook(el, all, words) {
         'div.cx',
         h('div.d-row', label, file, sv),
         ta,
-        h(
-          'div.tok',
-          meter,
-          h(
-            'div.d-row',
-            {style: {'margin-top': '6px'}},
-            tok,
-            h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase()),
-          ),
-        ),
+        meter.el(h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase())),
         hint,
         past,
         chips,
@@ -141,7 +125,7 @@ function notebook(el, all, words) {
     prev.disabled = place <= 0;
     next.disabled = place === shown.length - 1;
     status(it.theirs ? 'clash' : it.failed ? 'fail' : it.text ? 'saved' : '');
-    tokens(it.tokens);
+    meter.show(it.tokens);
   }
   function status(kind) {
     const it = here();
@@ -169,7 +153,7 @@ function notebook(el, all, words) {
         hint,
         'It now reads “',
         h('b.d-strong', it.theirs.text || 'nothing'),
-        '” there. Yours is kept here until you choose.',
+        '” there. Both are kept: whichever you choose, the other one stays in the history.',
         h(
           'span.d-row',
           h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, true)}, 'Keep mine'),
@@ -195,43 +179,12 @@ function notebook(el, all, words) {
     }
     ta.focus();
   }
-  function tokens(n) {
-    const share = Math.min(1, n / all.limit),
-      over = n > all.limit;
-    bar.style.width = share * 100 + '%';
-    meter.classList.toggle('bad', over);
-    meter.classList.toggle('ink', !over);
-    meter.setAttribute('aria-valuenow', Math.min(n, all.limit));
-    const roughly = all.exact ? '' : 'about ';
-    tok.textContent =
-      roughly + (over ? `${n} of ${all.limit} tokens; the last ${n - all.limit} are cut off` : `${n} of ${all.limit} tokens`);
-    tok.classList.toggle('over', over);
-  }
-  function countLater() {
-    clearTimeout(countPause);
-    const text = ta.value,
-      i = cur;
-    countPause = setTimeout(async () => {
-      try {
-        const r = await api(`/captions/${dataset}/tokens?text=${encodeURIComponent(text)}`, {});
-        if (i === cur && ta.value === text) tokens(r.tokens);
-      } catch {
-        /* the count comes with the saved caption */
-      }
-    }, 160);
-  }
-  const send = makeSaver({dataset, status, tokens, after: (it) => after(it), isShown: (it) => here() === it, recount});
+  const recount = (it, now) => recountIn(book.numbers, it, now);
+  const send = makeSaver({dataset, status, tokens: meter.show, after: (it) => after(it), isShown: (it) => here() === it, recount});
   const save = (it) => {
     clearTimeout(pause);
     return send(it);
   };
-  /* What the page counts, when a row becomes another's words or none. */
-  function recount(it, now) {
-    const n = book.numbers;
-    if (it.by) n[it.by]--;
-    if (now.by) n[now.by]++;
-    n.missing += (now.text.trim() ? 0 : 1) - (it.text.trim() ? 0 : 1);
-  }
   function after(it) {
     grid.update(it.place);
     heading();
@@ -239,13 +192,13 @@ function notebook(el, all, words) {
   }
   function heading() {
     const some = grid.shown.length,
-      all = order.length,
+      all = book.order.length,
       chosen = book.chosen.size;
     title.textContent = chosen ? `${chosen.toLocaleString('en')} selected` : some < all ? `${some.toLocaleString('en')} of ${plural(all, words.row)}` : plural(all, words.row);
     only.hidden = some === all;
   }
   async function go(place, write = true) {
-    if (place == null || indexIn(order, place) < 0) return;
+    if (place == null || indexIn(book.order, place) < 0) return;
     if (here()) save(here());
     if (!rows.has(place)) await rows.load([place]);
     if (!rows.has(place)) return;
@@ -265,19 +218,6 @@ function notebook(el, all, words) {
     heading();
     go(places && indexIn(places, cur) < 0 ? places[0] : cur, false);
   }
-  /* Captions that came from elsewhere (the captioner, replace, another window). A draft is never touched. */
-  function take(pictures, isFresh = false) {
-    const took = [];
-    for (const p of pictures) {
-      const it = rows.peek(p.place);
-      if (!it || it.draft != null || it.sending || it.version === p.version) continue;
-      Object.assign(it, p, {fresh: isFresh && p.place !== cur});
-      took.push(it);
-      grid.update(p.place);
-      if (p.place === cur) shownAnew(it);
-    }
-    return took;
-  }
   function shownAnew(it) {
     const end = ta.selectionStart === ta.value.length;
     ta.value = it.text;
@@ -285,41 +225,14 @@ function notebook(el, all, words) {
     draw();
     for (const f of book.moved) f(it);
   }
-  async function pull(isFresh) {
-    const r = await api(`/captions/${dataset}/changes?since=${book.stamp}`);
-    book.stamp = r.stamp;
-    const other = r.numbers.rows !== order.length || r.pictures.some((p) => indexIn(order, p.place) < 0);
-    book.numbers = r.numbers;
-    if (other) await reorder();
-    if (r.pictures.length || !r.places.length) {
-      const took = take(r.pictures, isFresh);
-      heading();
-      if (took.length || other) for (const f of book.changed) f(other ? null : took);
-    } else await anew(r.places);
-    return r.job;
-  }
-  /* So many changed that they are asked for again where somebody sees them. */
-  async function anew(runs) {
-    rows.forget(runs);
-    const it = here(), mine = it && it.draft == null && !it.sending && (await api(`/captions/${dataset}/rows?places=${cur}`)).pictures[0];
-    if (mine && it.draft == null && mine.version !== it.version) { Object.assign(it, mine); shownAnew(it); }
-    grid.redraw();
-    heading();
-    for (const f of book.changed) f(null);
-  }
-  async function reorder() {
-    order = placesOf((await api(`/captions/${dataset}/order`)).places);
-    for (const place of book.chosen) if (indexIn(order, place) < 0) book.chosen.delete(place);
-    grid.filter();
-    if (indexIn(order, cur) < 0 && order.length) await go(order[0], false);
-  }
   const open = () => [...rows.all()].filter((p) => p.draft != null);
   const flush = () => Promise.all(open().map(save));
-  Object.assign(book, {go, show, pull, recount, after, take, flush, here, grid, shownAnew, tokens, isShown: () => grid.shown, find: (text) => finder.open(text)});
+  Object.assign(book, {go, show, recount, after, flush, here, heading, grid, shownAnew, find: (text) => finder.open(text)});
+  const pull = (book.pull = makePull(book));
 
   ta.addEventListener('input', () => {
     here().draft = ta.value;
-    countLater();
+    meter.countLater();
     clearTimeout(pause);
     const it = here();
     pause = setTimeout(() => save(it), PAUSE);
