@@ -234,7 +234,7 @@ def undo(store: DatasetStore, dataset_id: str, token: str) -> int:
         for place, text, text_by, version in olds:
             row = rows.at(place)
             if row is not None and row.version == version:
-                rows.say(row, text, text_by)
+                rows.history.lead_on(place, version - 1, rows.say(row, text, text_by))
                 count += 1
         rows.mark_undone(act.act)
     if act.head:

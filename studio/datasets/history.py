@@ -98,6 +98,10 @@ class History:
         if found != ("aside", text):
             self._write(place, text, "person", version, "aside")
 
+    def lead_on(self, place: int, before: int, version: int) -> None:
+        """The change that gave a caption the version `before` leads to this one now: it reads so again, and can be undone in its turn."""
+        self._table.execute("UPDATE history SET version = ? WHERE place = ? AND version = ?", (version, place, before))
+
     def _write(self, place: int, text: str, text_by: str, version: int, what: What) -> None:
         if self._total is None:
             self._total = self._ends()[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,9 @@ from studio.datasets import captions
 from studio.datasets.history import Cause
 from studio.datasets.places import Runs, from_runs, to_runs
 from studio.datasets.search import Wanted, find_places
+from studio.datasets.store import DatasetStore
 from studio.datasets.table import PART
+from studio.datasets.tags import Tagging, preview_tags, retag
 from studio.datasets.trigger import Place
 from studio.web.context import Context
 
@@ -30,6 +33,12 @@ class Replacement(BaseModel):
     replace: str = Field("", max_length=500)
     regex: bool = False
     match_case: bool = False
+    among: Runs | None = None
+
+
+class TagRequest(Tagging):
+    """What is done to tags; `among` are the only places that are changed."""
+
     among: Runs | None = None
 
 
@@ -62,6 +71,7 @@ def answer(value: Any, status: int = 200) -> JSONResponse:
 def add_routes(api: APIRouter, context: Context) -> None:
     """The routes that change many captions."""
     _add_replace_routes(api, context)
+    _add_tag_routes(api, context)
     _add_word_routes(api, context)
     _add_undo_routes(api, context)
 
@@ -72,19 +82,24 @@ def _add_replace_routes(api: APIRouter, context: Context) -> None:
     @api.post("/{dataset_id}/replace/preview")
     def preview(dataset_id: str, wanted: Replacement) -> JSONResponse:
         """How many captions would change, where they stand, and the first of them before and after."""
-        shown: list[dict[str, Any]] = []
-        places = []
-        for change in captions.preview_replace(store, dataset_id, wanted.find, wanted.replace, **options(wanted)):
-            places.append(change.place)
-            if len(shown) < MOST_SHOWN:
-                shown.append({"place": change.place, "before": change.before, "after": change.after})
-        ids = {row.place: row for row in store.index(dataset_id).at([change["place"] for change in shown])}
-        told = [{**c, "id": ids[c["place"]].id, "face": ids[c["place"]].face} for c in shown if c["place"] in ids]
-        return answer({"changes": told, "count": len(places), "places": to_runs(places)})
+        found = captions.preview_replace(store, dataset_id, wanted.find, wanted.replace, **options(wanted))
+        return answer(describe_changes(store, dataset_id, found))
 
     @api.post("/{dataset_id}/replace")
     def replace(dataset_id: str, wanted: Replacement) -> JSONResponse:
         return answer({"token": captions.replace(store, dataset_id, wanted.find, wanted.replace, **options(wanted))})
+
+
+def _add_tag_routes(api: APIRouter, context: Context) -> None:
+    store = context.datasets
+
+    @api.post("/{dataset_id}/tags/preview")
+    def preview(dataset_id: str, wanted: TagRequest) -> JSONResponse:
+        return answer(describe_changes(store, dataset_id, preview_tags(store, dataset_id, wanted, named(wanted.among))))
+
+    @api.post("/{dataset_id}/tags")
+    def change(dataset_id: str, wanted: TagRequest) -> JSONResponse:
+        return answer({"token": retag(store, dataset_id, wanted, named(wanted.among))})
 
 
 def _add_word_routes(api: APIRouter, context: Context) -> None:
@@ -102,8 +117,8 @@ def _add_word_routes(api: APIRouter, context: Context) -> None:
 
     @api.post("/{dataset_id}/word")
     def place_word(dataset_id: str, wanted: WordRequest) -> JSONResponse:
-        among = None if wanted.among is None else set(from_runs(wanted.among))
-        return answer({"token": captions.set_trigger_word(store, dataset_id, check_word(wanted.word), wanted.place, among=among)})
+        word = check_word(wanted.word)
+        return answer({"token": captions.set_trigger_word(store, dataset_id, word, wanted.place, among=named(wanted.among))})
 
 
 def _add_undo_routes(api: APIRouter, context: Context) -> None:
@@ -128,10 +143,26 @@ def _add_undo_routes(api: APIRouter, context: Context) -> None:
         return answer({"undone": True, "count": captions.undo(store, dataset_id, wanted.token)})
 
 
+def named(among: list[list[int]] | None) -> set[int] | None:
+    """The places that are named; None means all."""
+    return None if among is None else set(from_runs(among))
+
+
 def options(wanted: Replacement) -> dict[str, Any]:
     """How it is looked for, as `preview_replace` takes it."""
-    among = None if wanted.among is None else set(from_runs(wanted.among))
-    return {"regex": wanted.regex, "match_case": wanted.match_case, "among": among}
+    return {"regex": wanted.regex, "match_case": wanted.match_case, "among": named(wanted.among)}
+
+
+def describe_changes(store: DatasetStore, dataset_id: str, found: Iterable[captions.Change]) -> dict[str, Any]:
+    """How many captions would change, where they stand, and the first of them with their picture."""
+    shown, places = [], []
+    for change in found:
+        places.append(change.place)
+        if len(shown) < MOST_SHOWN:
+            shown.append(change)
+    rows = {row.place: row for row in store.index(dataset_id).at([change.place for change in shown])}
+    told = [{"place": c.place, "before": c.before, "after": c.after, "id": rows[c.place].id, "face": rows[c.place].face} for c in shown]
+    return {"changes": told, "count": len(places), "places": to_runs(places)}
 
 
 def check_word(word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from heapq import nsmallest
@@ -19,7 +20,8 @@ from studio.datasets.index import PictureIndex
 from studio.datasets.places import from_runs, read_runs, to_runs
 from studio.datasets.rows import Picture
 from studio.datasets.search import Wanted, find_places
-from studio.datasets.tokens import Counter, load_counter
+from studio.datasets.tokens import Counter as Tokens
+from studio.datasets.tokens import load_counter
 from studio.datasets.trigger import Place, with_trigger_word
 from studio.datasets.words import WordCounts
 from studio.web import captions_bulk
@@ -103,10 +105,12 @@ def _add_row_routes(api: APIRouter, context: Context, bases: BaseModels) -> None
         return answer({"places": to_runs(found), "count": len(found)})
 
     @api.get("/{dataset_id}/words")
-    def count_words(dataset_id: str, kind: Literal["words", "tags"] = "words", limit: Annotated[int, Query(ge=1, le=1000)] = 14) -> JSONResponse:
-        """The words, or tags, that stand in most captions."""
+    def count_words(dataset_id: str, kind: Literal["words", "tags"] = "words", limit: Annotated[int, Query(ge=1, le=1000)] = 14, like: Annotated[str, Query(max_length=200)] = "") -> JSONResponse:
+        """The words, or tags, that stand in most captions; `like` must be in them."""
         index = context.datasets.index(dataset_id)
         counts = words.words(index) if kind == "words" else words.tags(index)
+        if like:
+            counts = Counter({name: count for name, count in counts.items() if like.casefold() in name})
         top = nsmallest(limit, counts.items(), key=lambda item: (-item[1], item[0]))
         return answer({"top": top, "different": len(counts)})
 
@@ -194,14 +198,14 @@ class BaseModels:
         self._context = context
         self._known: dict[str, str] = {}
 
-    def counter(self, dataset_id: str, *, fresh: bool = False) -> Counter:
+    def counter(self, dataset_id: str, *, fresh: bool = False) -> Tokens:
         """What counts the tokens of its captions."""
         if fresh or dataset_id not in self._known:
             self._known[dataset_id] = choose_base_model(self._context, dataset_id)
         return load_counter(self._known[dataset_id])
 
 
-def count(counter: Counter, text: str) -> int:
+def count(counter: Tokens, text: str) -> int:
     """Tokens of a caption; an empty one has none."""
     return counter.count(text) if text.strip() else 0
 
@@ -220,7 +224,7 @@ def describe_rows(context: Context, dataset_id: str, rows: Sequence[Picture], ba
     return [_describe(row, counter) | {"off": bool(word and row.text) and with_trigger_word(row.text, word, place) != row.text} for row in rows]
 
 
-def _describe(picture: Picture, counter: Counter) -> dict[str, Any]:
+def _describe(picture: Picture, counter: Tokens) -> dict[str, Any]:
     keys: Sequence[str] = ("id", "place", "name", "text", "version", "width", "height")
     shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text), "img": picture.face}
     if picture.before is None or picture.after is None:

@@ -7,6 +7,7 @@ import {mountDrafts} from './captions_drafts.js';
 import {KINDS, makeFaces, nameHead, nothing} from './captions_kind.js';
 import {mountFind} from './captions_find.js';
 import {mountBar} from './captions_bar.js';
+import {mountTags} from './captions_tags.js';
 import {mountSteps} from './captions_steps.js';
 import {mountHistory} from './captions_history.js';
 import {makePull, recountIn} from './captions_news.js';
@@ -257,8 +258,9 @@ function notebook(el, all, words) {
     if (here() === it) save(it);
   };
   const finder = mountFind(panel, book);
-  const steps = mountSteps(panel, book);
-  const bar1 = mountBar(bar0, book, {find: finder, steps});
+  const tags = mountTags(panel, book),
+    steps = mountSteps(panel, book);
+  const bar1 = mountBar(bar0, book, {find: finder, tags, steps});
   listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur, bar: bar1, steps, flush});
   mountHistory(past, book, WRITER);
   mountWords(chips, book);

@@ -130,7 +130,7 @@ export function mountJob(book) {
     bar?.classList.toggle('d-gone', !active());
     if (active()) {
       const left = job.seconds_left == null ? '' : ` ${about(job.seconds_left)[0].toUpperCase()}${about(job.seconds_left).slice(1)} left.`;
-      const words = job.state === 'running' ? `${job.done} of ${job.total}.` : 'the captioner is loading.';
+      const words = job.state === 'running' ? `${job.done.toLocaleString('en')} of ${job.total.toLocaleString('en')}.` : 'the captioner is loading.';
       say(
         `Writing captions, ${words}`,
         `${left} You can edit while it writes; your words are never overwritten.`,
@@ -139,14 +139,14 @@ export function mountJob(book) {
     } else if (job?.state === 'failed' && asked) say('The captioner stopped.', job.reason || 'It gave no reason.');
     else if (n)
       say(
-        `${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${total - n} of ${total} have a caption.`}`,
-        `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n}${time(n)}. You can change every word.`,
+        `${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${(total - n).toLocaleString('en')} of ${total.toLocaleString('en')} have a caption.`}`,
+        `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n.toLocaleString('en')}${time(n)}. You can change every word.`,
       );
     else say('Every picture has a caption.', 'Read them once: say what is in the picture, not what makes it special.');
     if (go) {
       go.classList.toggle('primary', !!n);
       go.classList.toggle('secondary', !n);
-      label(go, n ? `Caption ${plural(n, 'picture')}` : `Write ${own === total ? 'all' : own} anew`);
+      label(go, n ? `Caption ${plural(n, 'picture')}` : `Write ${own === total ? 'all' : own.toLocaleString('en')} anew`);
       go.title = n ? '' : 'Only what the captioner wrote; your words stay.';
     }
     lost();
