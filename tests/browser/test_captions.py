@@ -109,8 +109,8 @@ def test_a_broken_pattern_is_told_at_its_field(page, server, zog):
     page.get_by_role("button", name="Find and replace").first.click()
     page.get_by_label("Regular expression").check()
     page.get_by_label("Find", exact=True).fill("zog(")
-    page.locator(".fr .d-err:visible").wait_for()
-    assert "not a regular expression" in page.locator(".fr .d-err").inner_text()
+    page.locator("#fr-err:visible").wait_for()
+    assert "not a regular expression" in page.locator("#fr-err").inner_text()
     assert page.get_by_role("button", name="Replace", exact=True).is_disabled()
 
 

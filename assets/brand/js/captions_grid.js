@@ -55,7 +55,7 @@ export function makeGrid({rows, order, frame, small, chosen, onpick, onselect}) 
       last = Math.min(shown.length, (top + many) * columns);
       box.style.paddingTop = top * rowHeight + 'px';
       box.style.paddingBottom = Math.max(0, Math.ceil((shown.length - last) / columns)) * rowHeight + 'px';
-    } else box.style.padding = '';
+    } else box.style.padding = box.style.gridAutoRows = '';
     const want = shown.slice(first, last),
       wanted = new Set(want);
     if (force) cells.clear();
@@ -72,7 +72,10 @@ export function makeGrid({rows, order, frame, small, chosen, onpick, onselect}) 
   function measure() {
     columns = getComputedStyle(box).gridTemplateColumns.split(' ').length || 3;
     const c = box.firstElementChild;
-    if (c) rowHeight = c.getBoundingClientRect().height + 12;
+    if (!c) return;
+    const height = Math.ceil(c.getBoundingClientRect().height - 0.01); // whole: a part of a pixel, times many rows, is a screen
+    if (shown.length > LONG && height > 20) box.style.gridAutoRows = height + 'px';
+    rowHeight = height + 12;
   }
   function update(place) {
     if (!cells.has(place)) return;
@@ -159,7 +162,10 @@ export function makeGrid({rows, order, frame, small, chosen, onpick, onselect}) 
     },
     {passive: true},
   );
-  new ResizeObserver(() => shown.length > LONG && draw()).observe(room);
+  new ResizeObserver(() => {
+    box.style.gridAutoRows = '';
+    if (shown.length > LONG) draw();
+  }).observe(room);
   draw();
   return {
     el: room,
