@@ -17,6 +17,7 @@ from studio.datasets.trigger import with_trigger_word
 from studio.datasets.words import find_phrases, split_tags
 
 REGEX_S = 2.0
+_SCORED = "EXISTS (SELECT 1 FROM caption_scores s WHERE s.id = rows.id AND s.text = rows.text"
 Test = Callable[[str], bool]
 Short = Annotated[str, Field(max_length=500)]
 
@@ -25,7 +26,8 @@ class Wanted(BaseModel):
     """What a caption must be like; all that is given must hold, and nothing given means all captions.
 
     `text` stands in it somewhere, in any case of letters, or fits as an expression; `tag` is one of the parts between its
-    commas; `word` one of the words that `words` counts; `tokens_min` and `tokens_max` bound its length; `by` says who wrote it;
+    commas; `word` one of the words that `words` counts; `tokens_min` and `tokens_max` bound its length; `by` says who wrote it; `score_max` how well
+    it fits its picture at most (0 to 1), of those that a scorer has looked at as they read now;
     `misplaced` is a trigger word and its place, which the caption has not; `among` are the only places that are looked at.
     """
 
@@ -38,6 +40,7 @@ class Wanted(BaseModel):
     word: Short = ""
     tokens_min: Annotated[int | None, Field(ge=0, le=100_000)] = None
     tokens_max: Annotated[int | None, Field(ge=0, le=100_000)] = None
+    score_max: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     misplaced: tuple[Short, Literal["start", "subject", "end", "remove"]] | None = None
     among: Runs | None = None
 
@@ -54,6 +57,11 @@ def find_places(index: PictureIndex, wanted: Wanted, counter: Counter | None = N
         DarkroomError: When an expression is none, or takes more than 2 s.
     """
     where, values = _condition(wanted)
+    if wanted.score_max is not None:
+        if not has_scores(index):
+            raise DarkroomError("No caption has a score yet. Let a scorer look at them first.", field="score_max")
+        where += f" AND {_SCORED} AND s.score <= ?)"
+        values.append(wanted.score_max)
     tests = _tests(wanted, counter)
     among = None if wanted.among is None else set(from_runs(wanted.among))
     if not tests:
@@ -61,6 +69,12 @@ def find_places(index: PictureIndex, wanted: Wanted, counter: Counter | None = N
         return found if among is None else [place for place in found if place in among]
     texts = index.texts(where, values)
     return [place for place, text in texts if (among is None or place in among) and all(test(text) for test in tests)]
+
+
+def has_scores(index: PictureIndex) -> bool:
+    """Whether a scorer has looked at captions of this data set (its table stands beside the rows)."""
+    with index.read() as table:
+        return table.execute("SELECT 1 FROM sqlite_master WHERE name = 'caption_scores'").fetchone() is not None
 
 
 def build_pattern(find: str, *, is_regex: bool, match_case: bool = False) -> regex.Pattern[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from studio.datasets.index import PictureIndex
 
-_SMALL = frozenset("a an the of and or on in at with is are its it to his her their for from by as".split())
+SMALL = frozenset("a an the of and or on in at with is are its it to his her their for from by as".split())
 _PARTS = re.compile(r"[,;.\n]+")
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _LONG_TAG = 80  # characters; what is longer between two commas is a sentence
@@ -22,7 +22,7 @@ def find_phrases(text: str) -> set[str]:
     found: set[str] = set()
     for part in _PARTS.split(text.lower()):
         words = [word for word in (_EDGES.sub("", piece) for piece in part.split()) if word]
-        useful = [word for word in words if word not in _SMALL]
+        useful = [word for word in words if word not in SMALL]
         if len(words) == 2 == len(useful):
             found.add(" ".join(words))
         else:

@@ -19,12 +19,13 @@ from studio.datasets.history import Cause
 from studio.datasets.index import PictureIndex
 from studio.datasets.places import from_runs, read_runs, to_runs
 from studio.datasets.rows import Picture
-from studio.datasets.search import Wanted, find_places
+from studio.datasets.search import Wanted, find_places, has_scores
 from studio.datasets.tokens import Counter as Tokens
 from studio.datasets.tokens import load_counter
 from studio.datasets.trigger import Place, with_trigger_word
 from studio.datasets.words import WordCounts
 from studio.web import captions_bulk
+from studio.web.captions_advice import Advisor, describe_advice, describe_trigger
 from studio.web.captions_bulk import answer, check_word
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
@@ -65,6 +66,7 @@ def router(context: Context) -> APIRouter:
     bases = BaseModels(context)
     _add_row_routes(api, context, bases)
     _add_save_routes(api, context, bases)
+    _add_advice_routes(api, context, bases)
     _add_job_routes(api, context)
     captions_bulk.add_routes(api, context)
     return api
@@ -144,6 +146,22 @@ def _add_save_routes(api: APIRouter, context: Context, bases: BaseModels) -> Non
         return answer({"tokens": count(bases.counter(dataset_id), text)})
 
 
+def _add_advice_routes(api: APIRouter, context: Context, bases: BaseModels) -> None:
+    advisor = Advisor()
+
+    @api.get("/{dataset_id}/advice")
+    def advice(dataset_id: str) -> JSONResponse:
+        """What suits the base model, and what nearly all captions share."""
+        info = context.datasets.info(dataset_id)
+        style = advisor.style(context.datasets.index(dataset_id), info.trigger_word)
+        return answer(describe_advice(style, bases.name(dataset_id), info.kind))
+
+    @api.get("/{dataset_id}/known")
+    def known(dataset_id: str, word: Annotated[str, Query(max_length=60)]) -> JSONResponse:
+        """Whether the base model knows a trigger word already."""
+        return answer(describe_trigger(bases.counter(dataset_id), check_word(word), bases.name(dataset_id)))
+
+
 def _add_job_routes(api: APIRouter, context: Context) -> None:
     @api.post("/{dataset_id}/job")
     def start(dataset_id: str, job: JobRequest) -> JSONResponse:
@@ -183,12 +201,13 @@ def describe_captions(context: Context, dataset_id: str, bases: BaseModels, at: 
 
 
 def count_kinds(index: PictureIndex) -> dict[str, int]:
-    """How many rows can have words, how many have none, and who wrote those of the others."""
+    """How many rows can have words, how many have none, who wrote those of the others, and whether any has a score."""
     with index.read() as table:
         (rows,) = table.execute("SELECT count(*) FROM rows WHERE missing = ''").fetchone()
         kinds = dict(table.execute("SELECT text_by, count(*) FROM rows WHERE missing = '' GROUP BY text_by"))
         (missing,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing = ''").fetchone()
-    return {"rows": rows, "missing": missing, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
+    scored = has_scores(index)
+    return {"rows": rows, "missing": missing, "scored": scored, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
 
 
 class BaseModels:
@@ -198,11 +217,15 @@ class BaseModels:
         self._context = context
         self._known: dict[str, str] = {}
 
-    def counter(self, dataset_id: str, *, fresh: bool = False) -> Tokens:
-        """What counts the tokens of its captions."""
+    def name(self, dataset_id: str, *, fresh: bool = False) -> str:
+        """Its key, folder or hub name."""
         if fresh or dataset_id not in self._known:
             self._known[dataset_id] = choose_base_model(self._context, dataset_id)
-        return load_counter(self._known[dataset_id])
+        return self._known[dataset_id]
+
+    def counter(self, dataset_id: str, *, fresh: bool = False) -> Tokens:
+        """What counts the tokens of its captions."""
+        return load_counter(self.name(dataset_id, fresh=fresh))
 
 
 def count(counter: Tokens, text: str) -> int:

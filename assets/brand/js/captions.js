@@ -7,6 +7,7 @@ import {mountDrafts} from './captions_drafts.js';
 import {KINDS, makeFaces, nameHead, nothing} from './captions_kind.js';
 import {mountFind} from './captions_find.js';
 import {mountBar} from './captions_bar.js';
+import {mountAdvice, mountKnown} from './captions_advice.js';
 import {mountTags} from './captions_tags.js';
 import {mountSteps} from './captions_steps.js';
 import {mountHistory} from './captions_history.js';
@@ -264,6 +265,8 @@ function notebook(el, all, words) {
   listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur, bar: bar1, steps, flush});
   mountHistory(past, book, WRITER);
   mountWords(chips, book);
+  mountAdvice(chips, book);
+  book.named = mountKnown(document.querySelector('.d-card.cpt'), book);
   (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();
   grid.setCurrent(cur);

@@ -241,6 +241,7 @@ export function mountJob(book) {
       r = await api(`/captions/${dataset}/word`, {word: shared.word || '', place: shared.place || 'subject'}, 'PUT');
     if (mine !== turn) return;
     book.word = r.trigger_word;
+    book.named(book.word);
     unlike = new Set(placesOf(r.unlike));
     wordFault('');
     bulk();
@@ -284,6 +285,7 @@ export function mountJob(book) {
     (j) => {
       job = j;
       pulled = true;
+      if (shared.word && !active()) nameLater(0);
       draw();
       if (active()) tick();
       begin();
