@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import dataset, launching, moving, pictures, setup, training
+from studio.cli import captions, dataset, launching, moving, pictures, setup, training
 
 app = typer.Typer(
     name="studio",
@@ -15,6 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(moving.app, name="dataset")  # the same, with what brings data sets in and out
+app.add_typer(captions.app, name="captions")
 app.add_typer(training.runs_app, name="runs")
 app.add_typer(setup.app, name="setup")
 app.command("caption")(dataset.caption)

@@ -266,7 +266,7 @@ function notebook(el, all, words) {
   mountHistory(past, book, WRITER);
   mountWords(chips, book);
   mountAdvice(chips, book);
-  book.named = mountKnown(document.querySelector('.d-card.cpt'), book);
+  book.named = mountKnown(document.querySelector('.d-card.cpt'), chips, book);
   (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();
   grid.setCurrent(cur);

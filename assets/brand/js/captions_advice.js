@@ -27,10 +27,10 @@ export function mountAdvice(el, book) {
   read();
 }
 
-/* Under the trigger word: what the base model's tokenizer says of it, and a look at what it draws. -> told(word) */
-export function mountKnown(el, book) {
+/* What the base model's tokenizer says of the trigger word, and a look at what it draws: a warning stands under the word's field,
+   all else with the advice. -> told(word) */
+export function mountKnown(field, calm, book) {
   const box = h('div.kn', {hidden: true, role: 'status'});
-  el.after(box);
   let asked = '', known = null, drawing = null;
 
   async function told(word) {
@@ -47,6 +47,8 @@ export function mountKnown(el, book) {
     box.hidden = !known?.sentence;
     if (box.hidden) return;
     box.classList.toggle('wr', known.warns);
+    if (known.warns) field.after(box);
+    else calm.append(box);
     const word = asked, look = known.drawable && !drawing && h('button.d-btn.sm.quiet', {type: 'button', onclick: () => sample(word)}, icon('pic', 's'), ' See what it draws');
     fill(box, known.warns && icon('alert', 's'), h('span.d-small', known.sentence), look, drawing && h('span.d-row.dr', drawing.picture
       ? h('a', {href: href('generate', {run: null})}, h('img', {src: `/media/output/${drawing.picture}.png?w=240`, alt: `What ${known.base_name} draws for “${word}”`, width: 96, height: 96}))
