@@ -20,7 +20,7 @@ from studio.datasets.tags import Act, Tagging, preview_tags, retag
 from studio.datasets.tokens import load_counter
 
 app = typer.Typer(help="Captions: find, replace, change tags, list changes of many and undo them.", no_args_is_help=True)
-_SHOWN = 10
+_SHOWN, _LISTED = 10, 500
 _WRITE = "Do it; without this the change is only shown."
 WriteOption = Annotated[bool, typer.Option("--write", help=_WRITE)]
 
@@ -32,19 +32,17 @@ def find(
     regex: Annotated[bool, typer.Option("--regex", help="The text is a regular expression.")] = False,
     tag: Annotated[str, typer.Option(help="A part between its commas.")] = "",
     missing: Annotated[bool, typer.Option("--missing", help="Pictures without a caption.")] = False,
-    longer_than: Annotated[int | None, typer.Option(help="Tokens.", min=0)] = None,
-    base: Annotated[str, typer.Option(help="Base model whose tokens are counted.")] = "sdxl",
-    limit: Annotated[int, typer.Option(help="How many are listed at most.", min=1)] = 100,
+    longer_than: Annotated[int | None, typer.Option(help="Tokens, as SD and SDXL count them.", min=0)] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists the pictures whose captions are as asked for."""
+    """Lists the pictures whose captions are as asked for: the first 500, and how many there are."""
     with plain_errors(as_json=as_json):
         index = _open(workspace, dataset).index(dataset)
         least = None if longer_than is None else longer_than + 1
         wanted = Wanted(state="missing" if missing else "", text=text, expression=regex, tag=tag, tokens_min=least)
-        places = find_places(index, wanted, load_counter(base))
-        rows = [{"id": row.id, "name": row.name, "caption": row.text} for row in index.at(places[:limit])]
+        places = find_places(index, wanted, load_counter("sdxl"))
+        rows = [{"id": row.id, "name": row.name, "caption": row.text} for row in index.at(places[:_LISTED])]
         grid = table(["picture", "caption"], [[escape(row["name"]), escape(row["caption"])] for row in rows])
         emit({"count": len(places), "pictures": rows}, grid if rows else "No caption is like this.", as_json=as_json)
 
@@ -93,7 +91,10 @@ def changes(dataset: DatasetArgument, workspace: WorkspaceOption = None, as_json
     """Lists the changes of many captions that are remembered, the newest first."""
     with plain_errors(as_json=as_json):
         acts = captions.list_changes(_open(workspace, dataset), dataset)
-        rows = [[a.token, f"{datetime.fromtimestamp(a.time):%Y-%m-%d %H:%M}", escape(a.detail), a.count, "undone" if a.undone else ""] for a in acts]
+        rows = [
+            [a.token, f"{datetime.fromtimestamp(a.time):%Y-%m-%d %H:%M}", escape(a.detail), a.count, "undone" if a.undone else ""]
+            for a in acts
+        ]
         told: list[dict[str, Any]] = [{**asdict(a), "token": a.token} for a in acts]
         emit(told, table(["token", "when", "what", "captions", ""], rows) if rows else "Nothing was done to many at once.", as_json=as_json)
 
@@ -127,6 +128,10 @@ def _look(found: Iterator[captions.Change]) -> tuple[list[captions.Change], int]
 
 def _tell(shown: list[captions.Change], count: int, token: str, *, as_json: bool) -> None:
     lines = [f"- {escape(change.before)}\n+ {escape(change.after)}" for change in shown]
-    end = f"{count:,} captions were changed; “captions undo” takes it back." if token else f"{count:,} captions would change. --write does it."
+    end = (
+        f"{count:,} captions were changed; “captions undo” takes it back."
+        if token
+        else f"{count:,} captions would change. --write does it."
+    )
     text = "\n".join([*lines, end]) if count else "No caption would change."
     emit({"count": count, "token": token, "changes": [asdict(change) for change in shown]}, text, as_json=as_json)

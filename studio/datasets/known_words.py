@@ -1,4 +1,4 @@
-"""Whether a base model knows a word already: how its tokenizer takes the word apart. A word of one frequent token has a meaning of its own."""
+"""Whether a base model knows a word already, by how its tokenizer takes it apart: one frequent token has a meaning of its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ class KnownWord:
 def describe_word(counter: Counter, word: str, base_name: str) -> KnownWord:
     """Takes a trigger word apart as the base model would."""
     if counter.tokenizer is None or not word.strip():
-        return KnownWord("", (), "" if not word.strip() else f"The tokenizer of {base_name} is not on this machine yet, so its tokens cannot be looked up.")
+        return KnownWord(
+            "",
+            (),
+            "" if not word.strip() else f"The tokenizer of {base_name} is not on this machine yet, so its tokens cannot be looked up.",
+        )
     encoded = counter.tokenizer.encode(word, add_special_tokens=False)
     parts = tuple(piece.removesuffix(_END) for piece in encoded.tokens)
     size = counter.tokenizer.get_vocab_size()
@@ -47,9 +51,16 @@ def describe_word(counter: Counter, word: str, base_name: str) -> KnownWord:
             text = f"“{word}” is one of the {size:,} tokens of {base_name}. Look at what it draws for it."
             return KnownWord("listed", parts, text)
         if rank < _FREQUENT:
-            text = f"{base_name} knows “{word}” already: it is one of its frequent tokens, number {rank:,} of {size:,}. What it means there mixes with your pictures; a made-up word does not."
+            text = (
+                f"{base_name} knows “{word}” already: it is one of its frequent tokens, number {rank:,} of {size:,}. "
+                "What it means there mixes with your pictures; a made-up word does not."
+            )
             return KnownWord("known", parts, text)
-        return KnownWord("rare", parts, f"“{word}” is one token of {base_name}, and a rare one: number {rank:,} of {size:,}. It brings little meaning along.")
+        return KnownWord(
+            "rare",
+            parts,
+            f"“{word}” is one token of {base_name}, and a rare one: number {rank:,} of {size:,}. It brings little meaning along.",
+        )
     pieces = " + ".join(f"“{part}”" for part in parts)
     words = [part for part in parts if len(part) >= _SHORT and _is_frequent(counter, part, size)]
     if words:

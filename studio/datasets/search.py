@@ -1,4 +1,4 @@
-"""Which captions are looked for: without words, too long, with a word, a tag, a text, by whom. The table narrows, Python decides the rest."""
+"""Which captions are looked for: without words, too long, with a word, a tag, a text, by whom. The table narrows, Python decides."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ Short = Annotated[str, Field(max_length=500)]
 class Wanted(BaseModel):
     """What a caption must be like; all that is given must hold, and nothing given means all captions.
 
-    `text` stands in it somewhere, in any case of letters, or fits as an expression; `tag` is one of the parts between its
-    commas; `word` one of the words that `words` counts; `tokens_min` and `tokens_max` bound its length; `by` says who wrote it; `score_max` how well
-    it fits its picture at most (0 to 1), of those that a scorer has looked at as they read now;
-    `misplaced` is a trigger word and its place, which the caption has not; `among` are the only places that are looked at.
+    `text` stands in it somewhere, in any case of letters, or fits as an expression; or does not, with `absent`. `tag` is one of
+    the parts between its commas, `word` one of the words that `words` counts. `tokens_min` and `tokens_max` bound its length;
+    `by` says who wrote it; `score_max` how well it fits its picture at most (0 to 1), of those that a scorer has looked at as
+    they read now; `misplaced` is a trigger word and its place, which the caption has not; `among` are the only places that are
+    looked at.
     """
 
     state: Literal["", "missing", "written"] = ""
@@ -95,7 +96,8 @@ def build_pattern(find: str, *, is_regex: bool, match_case: bool = False) -> reg
 
 
 def _condition(wanted: Wanted) -> tuple[str, list[Any]]:
-    where, values = ["missing = ''"], []
+    where: list[str] = ["missing = ''"]
+    values: list[Any] = []
     if wanted.state:
         where.append("text = ''" if wanted.state == "missing" else "text <> ''")
     if wanted.by:

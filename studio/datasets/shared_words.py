@@ -51,7 +51,9 @@ def describe_style(index: PictureIndex, trigger_word: str = "") -> CaptionStyle:
     phrases: Counter[str] = Counter()
     for _, text in index.texts(_WHERE):
         phrases.update({phrase for part in _parts(text) for phrase in _phrases(part, frequent)})
-    found = sorted(((phrase, count) for phrase, count in phrases.items() if count >= least), key=lambda p: (-len(p[0].split()), -p[1], p[0]))
+    found = sorted(
+        ((phrase, count) for phrase, count in phrases.items() if count >= least), key=lambda p: (-len(p[0].split()), -p[1], p[0])
+    )
     kept: list[Shared] = []
     for phrase, count in found:  # the longest first: “wooden table” says “wooden” and “table” too
         if not any(f" {phrase} " in f" {longer.phrase} " and count <= longer.count * 1.05 for longer in kept):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from studio.datasets.index import PictureIndex
 
-SMALL = frozenset("a an the of and or on in at with is are its it to his her their for from by as".split())
+_SMALL_WORDS = "a an the of and or on in at with is are its it to his her their for from by as"
+SMALL = frozenset(_SMALL_WORDS.split())
 _PARTS = re.compile(r"[,;.\n]+")
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _LONG_TAG = 80  # characters; what is longer between two commas is a sentence
@@ -84,24 +85,31 @@ class WordCounts:
         key = str(index.path)
         state, oldest = _read_state(index)
         known = self._known.get(key)
-        same = known is not None and (known.state.born, known.state.rows) == (state.born, state.rows)
-        if known is None or not same or oldest > known.state.number + 1 or len(known.typed) > _MOST_TYPED:
-            for _ in range(3):  # what changes while it is counted would be counted twice
-                known = self._known[key] = _count_all(index, state)
-                before, (state, _) = state, _read_state(index)
-                if before == state:
+        if known is None or not _goes_on(known, state, oldest):
+            known = _count_all(index, state)
+            for _ in range(2):  # what changed while it was counted would be counted twice
+                now, _ = _read_state(index)
+                if now == known.state:
                     break
+                known = _count_all(index, now)
+            self._known[key] = known
         elif known.state != state:
-            for place, now, before in _read_changed(index, known.state):
-                before = known.typed.get(place, before)
-                if before is not None and before != now:
+            for place, text, first in _read_changed(index, known.state):
+                before = known.typed.get(place, first)
+                if before is not None and before != text:
                     known.add(before, -1)
-                    known.add(now, 1)
-                    known.typed[place] = now
+                    known.add(text, 1)
+                    known.typed[place] = text
             known.state = state
         while len(self._known) > _MOST_SETS:
             del self._known[next(iter(self._known))]
         return known
+
+
+def _goes_on(known: _Known, state: _State, oldest: int) -> bool:
+    """Whether what was counted leads to this state by changes that are all known."""
+    same = (known.state.born, known.state.rows) == (state.born, state.rows)
+    return same and oldest <= known.state.number + 1 and len(known.typed) <= _MOST_TYPED
 
 
 def _count_all(index: PictureIndex, state: _State) -> _Known:

@@ -53,7 +53,12 @@ def describe_advice(style: CaptionStyle, base: str, kind: str) -> dict[str, Any]
     model = find_base_model(base)
     shared = [asdict(shared) for shared in style.shared]
     if kind == "pairs":
-        return {"sentence": "Say what changes, as an order: “make it night”. What stays needs no word.", "clash": "", "shared": [], "written": style.written}
+        return {
+            "sentence": "Say what changes, as an order: “make it night”. What stays needs no word.",
+            "clash": "",
+            "shared": [],
+            "written": style.written,
+        }
     wants, sentence = STYLES.get(model.family if model else "", ("either", _RULE))
     tagged = style.written > 0 and style.tagged >= _MOSTLY * style.written
     clash = ""
@@ -68,7 +73,14 @@ def describe_trigger(counter: Counter, word: str, base: str) -> dict[str, Any]:
     """What the base model makes of the word, and whether it can draw it on this machine without a download."""
     name = name_source(base)
     known = describe_word(counter, word, name)
-    return {"kind": known.kind, "sentence": known.sentence, "warns": known.warns, "base": base, "base_name": name, "drawable": is_here(base)}
+    return {
+        "kind": known.kind,
+        "sentence": known.sentence,
+        "warns": known.warns,
+        "base": base,
+        "base_name": name,
+        "drawable": is_here(base),
+    }
 
 
 def is_here(base: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the Captions page asks of many captions at once: replace, tags, the trigger word, drafts confirmed; and undo, also after a reload."""
+"""What the Captions page asks of many captions at once: replace, tags, the trigger word, drafts confirmed; and undo, also later."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def options(wanted: Replacement) -> dict[str, Any]:
 
 def describe_changes(store: DatasetStore, dataset_id: str, found: Iterable[captions.Change]) -> dict[str, Any]:
     """How many captions would change, where they stand, and the first of them with their picture."""
-    shown, places = [], []
+    shown: list[captions.Change] = []
+    places = []
     for change in found:
         places.append(change.place)
         if len(shown) < MOST_SHOWN:

@@ -107,7 +107,12 @@ def _add_row_routes(api: APIRouter, context: Context, bases: BaseModels) -> None
         return answer({"places": to_runs(found), "count": len(found)})
 
     @api.get("/{dataset_id}/words")
-    def count_words(dataset_id: str, kind: Literal["words", "tags"] = "words", limit: Annotated[int, Query(ge=1, le=1000)] = 14, like: Annotated[str, Query(max_length=200)] = "") -> JSONResponse:
+    def count_words(
+        dataset_id: str,
+        kind: Literal["words", "tags"] = "words",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 14,
+        like: Annotated[str, Query(max_length=200)] = "",
+    ) -> JSONResponse:
         """The words, or tags, that stand in most captions; `like` must be in them."""
         index = context.datasets.index(dataset_id)
         counts = words.words(index) if kind == "words" else words.tags(index)
@@ -244,7 +249,9 @@ def describe_rows(context: Context, dataset_id: str, rows: Sequence[Picture], ba
         return []
     word, place = context.datasets.trigger(dataset_id)
     counter = bases.counter(dataset_id)
-    return [_describe(row, counter) | {"off": bool(word and row.text) and with_trigger_word(row.text, word, place) != row.text} for row in rows]
+    return [
+        _describe(row, counter) | {"off": bool(word and row.text) and with_trigger_word(row.text, word, place) != row.text} for row in rows
+    ]
 
 
 def _describe(picture: Picture, counter: Tokens) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
+def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C901 - a list of routes
     store = context.datasets
 
     @routes.post("/api/datasets")

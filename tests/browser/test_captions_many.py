@@ -87,7 +87,9 @@ def test_search_narrows_what_is_shown_and_the_keys_walk_through_it(page, server,
     page.get_by_label("Expression", exact=True).check()
     page.get_by_label("Search the captions").fill(r"number 777\b.*wall$")
     found = [n for n in range(MANY) if re.search(r"number 777\b.*wall$", caption(n))]
-    expect(page.locator(".flt [role=status]")).to_have_text(f"{len(found)} captions of 50,000." if found else "No caption is like this; all are shown.")
+    expect(page.locator(".flt [role=status]")).to_have_text(
+        f"{len(found)} captions of 50,000." if found else "No caption is like this; all are shown."
+    )
     page.get_by_label("Search the captions").fill("zog(")
     expect(page.locator(".flt .d-err")).to_contain_text("not a regular expression")
     page.get_by_role("button", name="Clear", exact=True).click()

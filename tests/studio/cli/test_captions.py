@@ -38,7 +38,10 @@ def test_captions_are_found_by_text_tag_length_and_lack(run, store):
     dataset = create_many(store, 60)
     assert run("find", dataset, "--missing")[1]["count"] == 6
     assert run("find", dataset, "--tag", "Wooden table")[1]["count"] == 54
-    assert [p["caption"] for p in run("find", dataset, "--text", r"number 1\d,.*beach$", "--regex")[1]["pictures"]] == [caption(11), caption(16)]
+    assert [p["caption"] for p in run("find", dataset, "--text", r"number 1\d,.*beach$", "--regex")[1]["pictures"]] == [
+        caption(11),
+        caption(16),
+    ]
     assert run("find", dataset, "--longer-than", "40")[1]["count"] == 1  # the fiftieth says much
     assert run("find", dataset, "--text", "(", "--regex")[0] == 2
 

@@ -19,7 +19,10 @@ def style(store, texts, word="zog"):
 
 
 def test_a_phrase_in_eighteen_of_twenty_captions_is_told_with_its_number(store):
-    texts = [f"zog {n} on the wooden table, {'red' if n % 2 else 'blue'} light" for n in range(18)] + ["zog in the grass", "zog waves, sunny light"]
+    texts = [f"zog {n} on the wooden table, {'red' if n % 2 else 'blue'} light" for n in range(18)] + [
+        "zog in the grass",
+        "zog waves, sunny light",
+    ]
     assert style(store, texts).shared == (Shared("light", 19), Shared("wooden table", 18))
 
 

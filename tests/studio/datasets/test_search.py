@@ -39,7 +39,10 @@ ASKED = {
     "text": (Wanted(text="RED background"), lambda t: "red background" in t),
     "text with signs": (Wanted(text="100%_"), lambda t: False),
     "without text": (Wanted(text="beach", absent=True), lambda t: "beach" not in t),
-    "expression": (Wanted(text=r"number \d*5\b.*(beach|wall)$", expression=True), lambda t: t.split(",")[0][-1:] == "5" and t[-4:] in ("each", "wall")),
+    "expression": (
+        Wanted(text=r"number \d*5\b.*(beach|wall)$", expression=True),
+        lambda t: t.split(",")[0][-1:] == "5" and t[-4:] in ("each", "wall"),
+    ),
     "tag": (Wanted(tag="wooden table"), lambda t: "wooden table" in split_tags(t)),
     "part of a tag": (Wanted(tag="wooden"), lambda t: False),
     "word": (Wanted(word="beach"), lambda t: "beach" in find_phrases(t)),

@@ -52,7 +52,9 @@ def test_named_pictures_alone_are_changed_also_those_without_a_caption(store):
     assert [row.place for row in store.index(dataset).rows() if "smiling" in row.text] == [1, 10]
 
 
-@pytest.mark.parametrize("wanted", [Tagging(act="add", tag=" , "), Tagging(act="rename", tag="red", to=""), Tagging(act="add", tag="x" * 200)])
+@pytest.mark.parametrize(
+    "wanted", [Tagging(act="add", tag=" , "), Tagging(act="rename", tag="red", to=""), Tagging(act="add", tag="x" * 200)]
+)
 def test_without_a_tag_there_is_nothing_to_do(store, wanted):
     dataset = create_many(store, 2)
     if len(wanted.tag) > 100:
