@@ -24,6 +24,7 @@ from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
 from studio.datasets.shapes import count_shapes, find_shape
+from studio.datasets.steps import list_steps
 from studio.datasets.store import MAX_PICTURES, DatasetStore
 from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
@@ -172,6 +173,11 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
         token = store.remove(dataset_id, ids) if ids else ""
         awaited = pairs.forget_awaited(store, dataset_id) if body.awaited else 0
         return _answer({"token": token, "awaited": awaited})
+
+    @routes.get("/api/datasets/{dataset_id}/steps")
+    def steps(dataset_id: str) -> JSONResponse:
+        """What can be undone, the newest first; also what was done before the page was opened."""
+        return _answer({"steps": [asdict(step) for step in list_steps(store, dataset_id)]})
 
     @routes.post("/api/datasets/{dataset_id}/undo")
     def undo(dataset_id: str, body: Undo) -> JSONResponse:

@@ -120,11 +120,11 @@ export async function mount(el) {
     return `${queue.settled} of ${plural(queue.total, 'file')} in` + (left > 2 ? `, ${about(left)} left.` : '.');
   }
   function drawTools(v) {
-    const sign = [id && rows.length > 0, kind(), v.toolSign?.(rows)].join();
+    const sign = [id && rows.length > 0, kind(), undone.length > 0, v.toolSign?.(rows)].join();
     if (tools.dataset.sign === sign) return;
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
-    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
+    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
       ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['trash', 'Delete this data set', remove]]);
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
@@ -193,5 +193,6 @@ export async function mount(el) {
   });
   if (id) queue.refused = takeRefused(id);
   KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
+  if (id) api(`/datasets/${encodeURIComponent(id)}/steps`).then((found) => { undone = [...found.steps.map((s) => s.token).reverse(), ...undone]; later(); }, () => {});   // also what was done before a reload
   await load();
 }
