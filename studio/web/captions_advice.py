@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import asdict
 from typing import Any
 
 from backends.contract.base_models import ModelSource, find_base_model, name_source, parse_source
 from backends.contract.errors import DarkroomError
-from studio.datasets.index import PictureIndex
 from studio.datasets.known_words import describe_word
-from studio.datasets.shared_words import CaptionStyle, describe_style
+from studio.datasets.shared_words import CaptionStyle
 from studio.datasets.tokens import Counter
 from studio.runs.base_faults import is_cached
 
@@ -23,29 +21,6 @@ STYLES = {
 }
 _RULE = "Say what is to stay changeable, such as place, pose and light; leave out what is to be learnt."
 _MOSTLY = 0.6
-
-
-class Advisor:
-    """Remembers for a few data sets what their captions share, until one of them changes. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[Any, ...], CaptionStyle]] = {}
-        self._guard = threading.Lock()
-
-    def style(self, index: PictureIndex, word: str) -> CaptionStyle:
-        """What the captions are like now."""
-        with index.read() as table:
-            state = (*table.execute("SELECT born, changed FROM counter").fetchone(), word)
-        with self._guard:
-            known = self._known.get(str(index.path))
-        if known and known[0] == state:
-            return known[1]
-        style = describe_style(index, word)
-        with self._guard:
-            self._known[str(index.path)] = (state, style)
-            while len(self._known) > 8:
-                del self._known[next(iter(self._known))]
-        return style
 
 
 def describe_advice(style: CaptionStyle, base: str, kind: str) -> dict[str, Any]:

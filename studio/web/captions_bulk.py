@@ -15,6 +15,7 @@ from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.datasets import captions
 from studio.datasets.history import Cause
 from studio.datasets.places import Runs, from_runs, to_runs
+from studio.datasets.remembered import Remembered
 from studio.datasets.search import Wanted, find_places
 from studio.datasets.store import DatasetStore
 from studio.datasets.table import PART
@@ -103,7 +104,7 @@ def _add_tag_routes(api: APIRouter, context: Context) -> None:
 
 
 def _add_word_routes(api: APIRouter, context: Context) -> None:
-    store = context.datasets
+    store, misplaced = context.datasets, Remembered[list[int]]()
 
     @api.put("/{dataset_id}/word")
     def name_word(dataset_id: str, wanted: WordRequest) -> JSONResponse:
@@ -112,7 +113,8 @@ def _add_word_routes(api: APIRouter, context: Context) -> None:
         info = store.info(dataset_id)
         if (word, wanted.place) != (info.trigger_word, info.trigger_place) and not wanted.preview:
             info = store.update(dataset_id, trigger_word=word, trigger_place=wanted.place)
-        unlike = find_places(store.index(dataset_id), Wanted(misplaced=(word, wanted.place), among=wanted.among)) if word else []
+        index, asked = store.index(dataset_id), Wanted(misplaced=(word, wanted.place))
+        unlike = misplaced.get(index, (word, wanted.place), lambda: find_places(index, asked)) if word else []
         return answer({"trigger_word": info.trigger_word, "unlike": to_runs(unlike), "count": len(unlike)})
 
     @api.post("/{dataset_id}/word")

@@ -18,14 +18,16 @@ from studio.datasets import captions
 from studio.datasets.history import Cause
 from studio.datasets.index import PictureIndex
 from studio.datasets.places import from_runs, read_runs, to_runs
+from studio.datasets.remembered import Remembered
 from studio.datasets.rows import Picture
 from studio.datasets.search import Wanted, find_places, has_scores
+from studio.datasets.shared_words import CaptionStyle, describe_style
 from studio.datasets.tokens import Counter as Tokens
 from studio.datasets.tokens import load_counter
 from studio.datasets.trigger import Place, with_trigger_word
 from studio.datasets.words import WordCounts
 from studio.web import captions_bulk
-from studio.web.captions_advice import Advisor, describe_advice, describe_trigger
+from studio.web.captions_advice import describe_advice, describe_trigger
 from studio.web.captions_bulk import answer, check_word
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
@@ -152,13 +154,14 @@ def _add_save_routes(api: APIRouter, context: Context, bases: BaseModels) -> Non
 
 
 def _add_advice_routes(api: APIRouter, context: Context, bases: BaseModels) -> None:
-    advisor = Advisor()
+    styles = Remembered[CaptionStyle]()
 
     @api.get("/{dataset_id}/advice")
     def advice(dataset_id: str) -> JSONResponse:
         """What suits the base model, and what nearly all captions share."""
         info = context.datasets.info(dataset_id)
-        style = advisor.style(context.datasets.index(dataset_id), info.trigger_word)
+        index, word = context.datasets.index(dataset_id), info.trigger_word
+        style = styles.get(index, word, lambda: describe_style(index, word))
         return answer(describe_advice(style, bases.name(dataset_id), info.kind))
 
     @api.get("/{dataset_id}/known")

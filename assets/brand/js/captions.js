@@ -17,7 +17,8 @@ import {makeSaver, WRITER} from './captions_save.js';
 import {listenToKeys} from './captions_keys.js';
 import {makeRows, placesOf, runsOf, indexIn} from './rows.js';
 
-const PAUSE = 500;
+const PAUSE = 500,
+  MANY = 2000;
 const dataset = query.get('dataset') || '';
 
 export async function mount(el) {
@@ -48,9 +49,14 @@ function notebook(el, all, words) {
   const fresh = (p) => ({...p, draft: null});
   for (const p of all.pictures) rows.put(fresh(p));
   const here = () => rows.peek(cur);
+  /* What looks at all captions: of many one after the other, once the pictures are there. */
+  let idle = new Promise((done) => setTimeout(done, all.numbers.rows > MANY ? 1500 : 0));
+  const afterwards = (f) => { idle = idle.then(f).catch(() => {}); };
   const faces = makeFaces(dataset, {order: () => grid.shown, load: async (place) => (await rows.load([place]), rows.peek(place))});
   const book = {
     rows,
+    afterwards,
+    many: all.numbers.rows > MANY,
     dataset,
     words,
     limit: all.limit,

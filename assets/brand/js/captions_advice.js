@@ -2,7 +2,6 @@
 import {h, icon, fill, api, href, plural, toast} from './core.js';
 import {placesOf} from './rows.js';
 
-const QUICK = 2000;                                                     // rows of which all may be looked at after every change
 const exactly = (phrase) => `(?<![\\p{L}\\p{N}])${phrase.split(' ').map((w) => w.replace(/[^\p{L}\p{N}]/gu, '\\$&')).join('[^\\p{L}\\p{N},;.:!?]+')}(?![\\p{L}\\p{N}])`;
 
 export function mountAdvice(el, book) {
@@ -23,8 +22,8 @@ export function mountAdvice(el, book) {
     try { book.show(placesOf((await api(`/captions/${book.dataset}/search`, {text: exactly(phrase), expression: true})).places)); } catch (e) { toast(e.message); }
   }
   const later = () => { clearTimeout(waiting); waiting = setTimeout(read, 900); };
-  book.changed.add((some) => (!some || book.order.length <= QUICK) && later());
-  read();
+  book.changed.add((some) => (!some || !book.many) && later());              // of many only after many changed
+  book.afterwards(read);
 }
 
 /* What the base model's tokenizer says of the trigger word, and a look at what it draws: a warning stands under the word's field,

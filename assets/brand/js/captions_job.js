@@ -258,7 +258,7 @@ export function mountJob(book) {
     },
     redraw: () => {
       shared.name = document.querySelector('#captioner input')?.value.split(',')[0] || shared.captioner;
-      if (shared.word !== undefined) nameLater(450);
+      if (shared.word !== undefined) nameLater(book.many ? 2500 : 450);
       draw();
       begin();
     },
@@ -285,7 +285,7 @@ export function mountJob(book) {
     (j) => {
       job = j;
       pulled = true;
-      if (shared.word && !active()) nameLater(0);
+      if (shared.word && !active()) nameLater(book.many ? 2500 : 0);
       draw();
       if (active()) tick();
       begin();

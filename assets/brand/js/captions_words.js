@@ -92,5 +92,5 @@ export function mountWords(el, book) {
   }; // many changes at once, one reading
   book.changed.add(later);
   draw();
-  read();
+  book.afterwards(read);
 }

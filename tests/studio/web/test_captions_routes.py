@@ -159,7 +159,12 @@ def test_a_picture_far_down_is_shown_with_its_neighbours(client, dataset):
 
 @pytest.mark.parametrize(
     ("wanted", "count"),
-    [({"text": "Background"}, 12), ({"text": "^zog on a (red|blue) b", "expression": True}, 2), ({"tokens_min": 6}, 0), ({"by": "person"}, 0)],
+    [
+        ({"text": "Background"}, 12),
+        ({"text": "^zog on a (red|blue) b", "expression": True}, 2),
+        ({"tokens_min": 6}, 0),
+        ({"by": "person"}, 0),
+    ],
 )
 def test_search_counts_what_it_finds_and_says_where(client, dataset, wanted, count):
     found = client.post(f"/api/captions/{dataset}/search", json=wanted).json()
