@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import expect
@@ -85,11 +84,9 @@ def test_search_narrows_what_is_shown_and_the_keys_walk_through_it(page, server,
     found = sum("number 777" in caption(n) for n in range(MANY))
     expect(page.locator(".flt [role=status]")).to_have_text(f"{found} captions of 50,000.")
     page.get_by_label("Expression", exact=True).check()
-    page.get_by_label("Search the captions").fill(r"number 777\b.*wall$")
-    found = [n for n in range(MANY) if re.search(r"number 777\b.*wall$", caption(n))]
-    expect(page.locator(".flt [role=status]")).to_have_text(
-        f"{len(found)} captions of 50,000." if found else "No caption is like this; all are shown."
-    )
+    page.get_by_label("Search the captions").fill(r"number 777\b.*street$")
+    expect(page.locator(".flt [role=status]")).to_have_text("1 caption of 50,000.")
+    expect(page.locator("#cap")).to_have_value(caption(777))
     page.get_by_label("Search the captions").fill("zog(")
     expect(page.locator(".flt .d-err")).to_contain_text("not a regular expression")
     page.get_by_role("button", name="Clear", exact=True).click()
@@ -116,19 +113,6 @@ def test_a_change_of_forty_five_thousand_is_counted_made_and_undone_after_a_relo
     page.get_by_role("button", name=re.compile("^Undo: Find and replace")).first.click()
     page.get_by_text("Put back as it was").wait_for()
     assert not any("iron table" in text for _, text in store.index(dataset).texts())
-
-
-def test_an_edit_among_fifty_thousand_takes_the_server_no_longer_than_a_tenth_of_a_second(page, server, many):
-    store, dataset = many
-    (row,) = store.index(dataset).at([25_000])
-    address, version, times = f"/api/captions/{dataset}/pictures/{row.id}", row.version, []
-    page.goto(server.address)
-    for take in range(10):
-        begun = time.perf_counter()
-        answer = page.request.put(server.address + address, data={"text": f"zog, take {take}", "version": version})
-        times.append(time.perf_counter() - begun)
-        version = answer.json()["version"]
-    assert sorted(times)[5] < 0.1
 
 
 def test_two_windows_edit_the_same_caption_and_both_words_are_kept(page, server, zog):

@@ -8,7 +8,7 @@ export function mountBar(el, book, panels) {
   const name = book.words.text;
   const text = h('input.d-in.q', {type: 'search', maxLength: 500, placeholder: `Search the ${name}s`, aria: {label: `Search the ${name}s`, describedby: 'flt-err'}, autocomplete: 'off'});
   const expression = h('input', {type: 'checkbox'}), who = h('select.d-sel', {aria: {label: 'Written by'}}, WHO.map(([value, words]) => h('option', {value}, words)));
-  const number = (label) => h('input.d-in.nr', {type: 'text', inputMode: 'numeric', maxLength: 5, aria: {label}}), least = number('At least so many tokens'), most = number('At most so many tokens');
+  const number = (label) => h('input.d-in.nr', {type: 'text', inputMode: 'numeric', maxLength: 5, placeholder: 'any', aria: {label}}), least = number('At least so many tokens'), most = number('At most so many tokens');
   const poor = h('button.d-chip', {type: 'button', hidden: true, aria: {pressed: 'false'}, title: `The score says that the ${name} fits its picture poorly: less than 0.5 of 1`, onclick: () => { fits = !fits; later(0); }}, 'Fits poorly');
   let fits = false;
   const said = h('p.d-small', {role: 'status'}), error = h('p.d-err', {id: 'flt-err', role: 'alert', hidden: true}), clear = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => reset()}, icon('x', 's'), ' Clear');

@@ -29,9 +29,10 @@ export function mountHistory(el, book, writer) {
     let newer = null;
     entries.forEach((entry, i) => { if (entry.what !== 'aside') { lines[i].number = newer; newer = entry.number; } });
     if (entries.some((entry) => entry.what !== 'aside')) lines.push({number: newer, text: after, what: 'At first', time: null});
-    fill(list, lines.map((line) => h('li', h('div.bd', h('p.tx', line.text || h('i', 'no words')), h('p.d-small.d-sub', line.what + (line.time ? ', ' + when(line.time) : ''))),
+    const told = lines.filter((line, i) => line.aside || line.text !== lines[i + 1]?.text);                    // typed and taken back says nothing
+    fill(list, told.map((line) => h('li', h('div.bd', h('p.tx', line.text || h('i', 'no words')), h('p.d-small.d-sub', line.what + (line.time ? ', ' + when(line.time) : ''))),
       line.number != null && line.text !== it.text && h('button.d-btn.sm', {type: 'button', aria: {label: `Bring back: ${line.text || 'no words'}`}, onclick: () => restore(it, line.number)}, 'Bring back'))),
-    !lines.length && h('li', h('p.d-small.d-sub', 'It has not been changed yet.')));
+    !told.length && h('li', h('p.d-small.d-sub', 'It has not been changed yet.')));
   }
   async function restore(it, number) {
     try {

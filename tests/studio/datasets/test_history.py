@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 
@@ -120,3 +121,17 @@ def test_words_that_come_as_files_are_in_the_history_too(store, dataset, drop):
     drop("0.png", encode(draw_figure(0, 48)))
     drop("0.txt", b"from a file")
     assert read(store, dataset)[0] == ("file", "")
+
+
+def test_an_edit_costs_no_more_among_twenty_thousand_than_among_twenty(store):
+    """By the processor's time of this thread, so that a busy machine is not a slow one."""
+    costs = []
+    for count in (20, 20_000):
+        dataset = create_many(store, count, f"Of {count}")
+        row, takes = store.index(dataset).at([count // 2])[0], []
+        for take in range(15):
+            begun = time.thread_time()
+            set_caption(store, dataset, row.id, f"zog, take {take}", None)
+            takes.append(time.thread_time() - begun)
+        costs.append(sorted(takes)[7])
+    assert costs[1] < 3 * costs[0] and costs[1] < 0.1
