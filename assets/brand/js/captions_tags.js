@@ -4,7 +4,7 @@ import {line, undo} from './captions_find.js';
 import {placesOf} from './rows.js';
 
 const ACTS = [['add', 'Add'], ['remove', 'Take out'], ['rename', 'Rename'], ['move', 'Move'], ['sort', 'Sort A to Z']];
-const PLACES = [['end', 'last'], ['second', 'second, behind the trigger word'], ['start', 'first']];
+const PLACES = [['end', 'last'], ['second', 'second, behind the first tag'], ['start', 'first']];
 const MOST = 200;
 
 export function mountTags(el, book) {
