@@ -32,6 +32,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def trash(self) -> Path:
+        """Data sets that were put away, one folder each, for a while."""
+        return self.root / "trash"
+
+    @property
     def outputs(self) -> Path:
         """Pictures made on the Generate page, with their settings."""
         return self.root / "outputs"
@@ -104,12 +109,12 @@ def safe_id(value: str, what: str = "name") -> str:
     return value
 
 
-def new_id(name: str, taken: Path) -> str:
-    """A fresh id made from what a person wrote: `Zog the mascot` -> `zog-the-mascot`, then `-2`, `-3` in `taken`."""
+def new_id(name: str, *taken: Path) -> str:
+    """A fresh id made from what a person wrote: `Zog the mascot` -> `zog-the-mascot`, then `-2`, `-3`, as long as `taken` have it."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48] or "untitled"
     candidate, count = stem, 1
-    while (taken / candidate).exists():
+    while any((folder / candidate).exists() for folder in taken):
         count += 1
         candidate = f"{stem}-{count}"
     return candidate

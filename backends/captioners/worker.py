@@ -1,70 +1,103 @@
 """The captioning worker: `python -m backends.captioners.worker`, spoken to as `backends.contract.wire` says.
 
-load     {captioner, offline}
-caption  {captioner, offline, files: [absolute path], max_new_tokens, num_beams, batch_size}
-         -> `caption` {index, file, text} or `broken` {index, file, text: why} for each picture, then `done` {written, broken}
+caption  {captioner, offline, files: [absolute path], wording: {...}}
+         -> `caption` {index, text, candidates} or `broken` {index, text: why} for each picture, then `done` {written, broken}
+score    {captioner, offline, files, texts, others: [absolute path]}
+         -> `score` {index, score} or `broken` for each, then `done`
+Before them come `phase` {text}: what it is loading or downloading.
+
+It runs in the studio's Python, or in that of LAVIS, which has little more than torch and Pillow: what is imported here is in both.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backends.contract import wire
+from backends.contract.captioning import BUNDLED, read_wording
 from backends.contract.errors import DarkroomError
 
 if TYPE_CHECKING:
-    from backends.captioners.protocol import Captioner
+    from backends.captioners.protocol import Captioner, Scorer
 
 MAX_PIXELS = 200_000_000
 
 
 class CaptionWorker:
-    """Keeps one captioner loaded; another name replaces it."""
+    """Keeps one captioner or scorer loaded; another replaces it."""
 
     def __init__(self) -> None:
-        self._name = ""
-        self._captioner: Captioner | None = None
-
-    def load(self, request: wire.Request) -> dict[str, Any]:
-        """Loads the captioner, so that the first caption comes at once."""
-        self._load(request)
-        return {"captioner": self._name}
+        self._name = ("", "")
+        self._loaded: Any = None
 
     def caption(self, request: wire.Request) -> dict[str, Any]:
-        """Captions the files in the order given, and answers as each batch is written."""
-        captioner = self._load(request)
-        files, written, broken = [Path(f) for f in request.values["files"]], 0, 0
-        size = max(1, int(request.values.get("batch_size", 1)))
-        options = {"max_new_tokens": int(request.values.get("max_new_tokens", 40)), "num_beams": int(request.values.get("num_beams", 1))}
-        for start in range(0, len(files), size):
-            request.check()
-            pictures: dict[int, Image.Image] = {}
-            for index in range(start, min(start + size, len(files))):
-                try:
-                    pictures[index] = read_picture(files[index])
-                except DarkroomError as error:
-                    broken += 1
-                    request.reply("broken", index=index, file=str(files[index]), text=error.text)
-            texts = captioner.caption(list(pictures.values()), **options) if pictures else []
-            for index, text in zip(pictures, texts, strict=True):
-                written += 1
-                request.reply("caption", index=index, file=str(files[index]), text=text)
-        return {"written": written, "broken": broken}
+        """Captions the files in the order given, and answers as each is written."""
+        wording = read_wording(request.values.get("wording") or {})
+        captioner: Captioner = self._load(request, "load_captioner")
+        captioner.check = request.check
 
-    def _load(self, request: wire.Request) -> Captioner:
-        name = str(request.values.get("captioner", "pocket-blip"))
-        if self._captioner is None or name != self._name:
-            request.reply("phase", phase="loading", text=f"Loading the captioner {Path(name).name}")
-            from backends.captioners.blip import load_blip  # after the first request: a worker that waits is small
+        def write(index: int, picture: Image.Image) -> None:
+            texts = captioner.caption(picture, wording)
+            request.reply("caption", index=index, text=texts[0] if texts else "", candidates=texts)
 
-            self._captioner = None  # two at once may not fit in memory
-            self._captioner, self._name = load_blip(name, offline=bool(request.values.get("offline", False))), name
-        return self._captioner
+        return _work_through(request, write)
+
+    def score(self, request: wire.Request) -> dict[str, Any]:
+        """Scores the text of each file, and answers as each is done."""
+        scorer: Scorer = self._load(request, "load_scorer")
+        texts = request.values["texts"]
+        if hasattr(scorer, "compare_with"):
+            scorer.compare_with(list(_readable([Path(f) for f in request.values["others"]])))
+
+        def judge(index: int, picture: Image.Image) -> None:
+            request.reply("score", index=index, score=round(scorer.score(picture, str(texts[index])), 4))
+
+        return _work_through(request, judge)
+
+    def _load(self, request: wire.Request, how: str) -> Any:
+        name = (how, str(request.values.get("captioner", BUNDLED)))
+        if self._loaded is None or name != self._name:
+
+            def tell(text: str) -> None:
+                request.check()
+                request.reply("phase", text=text)
+
+            tell(f"Loading {Path(name[1]).name}")
+            from backends.captioners import load  # after the first request: a worker that waits is small
+
+            self._loaded = None  # two at once may not fit in memory
+            self._loaded = getattr(load, how)(name[1], offline=bool(request.values.get("offline", False)), tell=tell)
+            self._name = name
+        return self._loaded
+
+
+def _work_through(request: wire.Request, work: Callable[[int, Image.Image], None]) -> dict[str, Any]:
+    done, broken = 0, 0
+    for index, file in enumerate(request.values["files"]):
+        request.check()
+        try:
+            picture = read_picture(Path(file))
+        except DarkroomError as error:
+            broken += 1
+            request.reply("broken", index=index, text=error.text)
+            continue
+        work(index, picture)
+        done += 1
+    return {"written": done, "broken": broken}
+
+
+def _readable(files: list[Path]) -> Iterator[Image.Image]:
+    for file in files:
+        try:
+            yield read_picture(file)
+        except DarkroomError:
+            continue  # it is told where its own turn comes
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -101,7 +134,7 @@ def main() -> None:
     """Serves until stdin ends."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     worker = CaptionWorker()
-    wire.serve({"load": worker.load, "caption": worker.caption}, explain)
+    wire.serve({"caption": worker.caption, "score": worker.score}, explain)
 
 
 if __name__ == "__main__":

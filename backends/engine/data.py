@@ -12,6 +12,7 @@ from backends.contract.buckets import Bucket, Placement
 from backends.contract.errors import DarkroomError
 from backends.engine.cache import EncodedCache
 from backends.engine.ground import Ground, cache_folder, share_of
+from backends.engine.masks import add_masks
 from backends.engine.order import Order, Pick, SampleOrder
 from backends.engine.pictures import list_buckets
 from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts, encode_pictures, encode_prompts
@@ -60,7 +61,9 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
         workers = c.dataloader_num_workers
         upcoming = partial(order.pick, rank=a.process_index)
         source = LivePictures(family, items, placements, prompts=prompts, upcoming=upcoming, workers=workers)
-        return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live_prompts, groups, len(training))
+        judging = LivePictures(family, items, placements, prompts=prompts)
+        learnt, judged = (add_masks(one, c, items, placements) for one in (source, judging))
+        return Data(order, learnt, judged, lambda: live_prompts, groups, len(training))
     encoded = encode_pictures(
         family,
         items,
@@ -76,7 +79,8 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
     if isinstance(encoded, StoredPictures):
         encoded.read_ahead(partial(order.pick, rank=a.process_index))
         ground.reporter.notice("The encoded pictures are too many for the memory: they are read from the disk, ahead of each step.")
-    return Data(order, encoded, encoded, lambda: live_prompts, groups, len(training))
+    masked = add_masks(encoded, c, items, placements)
+    return Data(order, masked, masked, lambda: live_prompts, groups, len(training))
 
 
 class _TrainingOrder(SampleOrder):

@@ -21,21 +21,30 @@ def compute_losses(
     timesteps: torch.Tensor,
     conditions: Conditions,
     weighted: bool | torch.Tensor = True,
+    places: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean squared error of each sample, shape (B,), float32; a pure function of what it is given.
 
-    `weighted` says whether, or which (B,) of them, are weighted.
+    `weighted` says whether, or which (B,) of them, are weighted. `places` is what each place counts, (B, 1, h, w): the mean is over
+    what counts, so that a small mask teaches as much as a large one.
 
     Epsilon as in DDPM (arXiv 2006.11239, eq. 14), v-prediction as in arXiv 2202.00512 (section 4), rectified flow as in
     arXiv 2403.03206 (eq. 13), each weighted as its schedule says.
     """
     target = schedule.compute_target(latents, noise, timesteps)
     predicted = predict(schedule.add_noise(latents, noise, timesteps), timesteps, conditions)
-    losses = (predicted.float() - target.float()).square().flatten(1).mean(1)
+    squared = (predicted.float() - target.float()).square()
+    losses = squared.flatten(1).mean(1) if places is None else _mean_over(squared, places)
     weights = None if weighted is False else schedule.compute_weights(timesteps)
     if weights is None:
         return losses
     return losses * (torch.where(weighted, weights, 1.0) if isinstance(weighted, torch.Tensor) else weights)
+
+
+def _mean_over(squared: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """The mean of each sample over what counts; 0 where nothing does."""
+    counts = places.float().expand_as(squared)
+    return (squared * counts).flatten(1).sum(1) / counts.flatten(1).sum(1).clamp(min=1e-6)
 
 
 def draw_role(

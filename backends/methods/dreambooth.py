@@ -13,7 +13,7 @@ from backends.contract.errors import DarkroomError
 from backends.families.protocol import Conditions, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
-from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
+from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, show_row
 
 SUBJECT, CLASS = "image", "class"
 
@@ -37,14 +37,14 @@ class DreamBooth:
         """
         kept = [r for r in rows if r.extra.get("class_picture")]
         own = [r for r in rows if not r.extra.get("class_picture")]
-        judging = [Item(r.id, {SUBJECT: _shown(r)}, {SUBJECT: self._words(r)}, True) for r in own if r.held_out]
+        judging = [Item(r.id, {SUBJECT: show_row(r)}, {SUBJECT: self._words(r)}, True) for r in own if r.held_out]
         learning = [r for r in own if not r.held_out for _ in range(self._config.repeats)]
         if not learning or not kept:
-            return [Item(r.id, {SUBJECT: _shown(r)}, {SUBJECT: self._words(r)}, False) for r in learning] + judging
+            return [Item(r.id, {SUBJECT: show_row(r)}, {SUBJECT: self._words(r)}, False) for r in learning] + judging
         pairs = [(learning[i % len(learning)], kept[i % len(kept)]) for i in range(max(len(learning), len(kept)))]
         prompt = str(self._config.class_prompt)
         return [
-            Item(f"{r.id}+{k.id}", {SUBJECT: _shown(r), CLASS: _shown(k)}, {SUBJECT: self._words(r), CLASS: prompt}, False)
+            Item(f"{r.id}+{k.id}", {SUBJECT: show_row(r), CLASS: show_row(k)}, {SUBJECT: self._words(r), CLASS: prompt}, False)
             for r, k in pairs
         ] + judging
 
@@ -87,6 +87,7 @@ class DreamBooth:
             timesteps=torch.cat([draws.timesteps[role] for role in roles]),
             conditions=_join([batch.conditions[role] for role in roles]),
             weighted=which,
+            places=_join_places(batch, roles),
         ).chunk(len(roles))
         return losses[0] if len(roles) == 1 else losses[0] + self._config.prior_loss_weight * losses[1]
 
@@ -109,9 +110,13 @@ class DreamBooth:
         return words
 
 
-def _shown(row: Row) -> Shown:
-    return Shown(row.id, row.file, row.width, row.height)
-
-
 def _join(parts: list[Conditions]) -> Conditions:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _join_places(batch: Batch, roles: list[str]) -> torch.Tensor | None:
+    """What each place counts, of all roles; a picture of the class has no mask."""
+    masked = batch.weights.get(SUBJECT)
+    if masked is None or len(roles) == 1:
+        return masked
+    return torch.cat([masked if role == SUBJECT else torch.ones_like(masked) for role in roles])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -31,12 +31,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture of a sample; `id` stands for its content."""
+    """One picture of a sample; `id` stands for its content. `mask` is grey, of its size: white is learnt, black is not."""
 
     id: str
     file: PictureFile
     width: int
     height: int
+    mask: Path | None = None
+
+
+def show_row(row: Row) -> Shown:
+    """The picture of a row, with its mask where it has one."""
+    mask = row.extra.get("mask_file")
+    return Shown(row.id, row.file, row.width, row.height, Path(str(mask)) if mask else None)
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,14 @@ class Batch:
     """Samples of one size.
 
     `moments` has mean and deviation of each role's latents, (B, C, h, w) float32, unscaled, 0 where a role was dropped;
-    `conditions` what the model is told of each role that has a caption; `indices` the items.
+    `conditions` what the model is told of each role that has a caption; `indices` the items. `weights` is what each place counts in
+    the loss, (B, 1, h, w) from 0 to 1, of roles in which a picture has a mask.
     """
 
     indices: list[int]
     moments: dict[str, tuple[torch.Tensor, torch.Tensor]]
     conditions: dict[str, Conditions]
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 from backends.families.protocol import Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
 from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
-from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, Shown
+from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, show_row
 
 PICTURE = "image"
 
@@ -27,7 +27,7 @@ class TextToImage:
 
     def build_items(self, rows: Sequence[Row]) -> list[Item]:
         """One sample a picture."""
-        return [Item(r.id, {PICTURE: Shown(r.id, r.file, r.width, r.height)}, {PICTURE: r.caption}, r.held_out) for r in rows]
+        return [Item(r.id, {PICTURE: show_row(r)}, {PICTURE: r.caption}, r.held_out) for r in rows]
 
     @staticmethod
     def wish_pictures(config: Any) -> PictureWish | None:
@@ -56,6 +56,7 @@ class TextToImage:
             timesteps=draws.timesteps[PICTURE],
             conditions=batch.conditions[PICTURE],
             weighted=weighted,
+            places=batch.weights.get(PICTURE),
         )
 
     def plan_samples(self, items: Sequence[Item]) -> list[SamplePlan]:

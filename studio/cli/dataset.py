@@ -1,4 +1,4 @@
-"""Commands about data: sample, list, caption, draft instructions, check."""
+"""Commands about data: sample, list, draft instructions, check."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import typer
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, WorkspaceOption, open_studio
+from studio.cli.follow_job import follow_job
 from studio.cli.output import bar, emit, escape, plain_errors, table
-from studio.datasets.caption_job import ACTIVE, CaptionJobs
-from studio.datasets.captions import set_caption
+from studio.datasets.caption_job import CaptionJobs
 from studio.datasets.checks import check_dataset
 from studio.datasets.report_page import render_report
 from studio.datasets.samples import create_sample_dataset
-from studio.datasets.trigger import with_trigger_word
 from studio.workers.captioner import DEFAULT_CAPTIONER, Captioner
 
 app = typer.Typer(help="Data sets: import pictures or edit pairs, samples, list, draft instructions, export.", no_args_is_help=True)
@@ -66,58 +65,14 @@ def draft_instructions(
             )
         jobs = CaptionJobs(studio.workspace, worker)
         try:
-            status = jobs.start(dataset, captioner=captioner)
-            with bar(quiet=as_json) as progress:
-                task = progress.add_task("Drafting", total=status["total"])
-                while status["state"] in ACTIVE:
-                    status = jobs.wait(dataset, 0.2)
-                    progress.update(task, completed=status["done"])
-        except KeyboardInterrupt:
-            jobs.cancel(dataset)
-            raise
+            jobs.start(dataset, captioner=captioner)
+            status = follow_job(jobs, dataset, "Drafting", quiet=as_json)
         finally:
             worker.release()
-        if status["state"] == "failed":
-            raise DarkroomError(status["reason"])
         drafted = status["done"] - status["silent"] - len(status["failed"]) - status["kept"]
         value = {"dataset": dataset, "drafted": drafted, "silent": status["silent"], "failed": status["failed"]}
         rest = f" {status['silent']} could not be told from their pictures; write them yourself." if status["silent"] else ""
         emit(value, f"{drafted} instructions were drafted.{rest}", as_json=as_json)
-
-
-def caption(
-    dataset: DatasetArgument,
-    captioner: Annotated[str, typer.Option(help="pocket-blip, a BLIP of the hub (owner/name) or a folder.")] = "pocket-blip",
-    trigger_word: Annotated[str, typer.Option(help="Word put into every caption.")] = "",
-    place: Annotated[str, typer.Option(help="Where the trigger word stands: subject, start, end or none.")] = "subject",
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Writes a caption for every picture that has none, and again where the captioner wrote it. A person's words stay."""
-    with plain_errors(as_json=as_json):
-        studio = open_studio(workspace)
-        if studio.datasets.info(dataset).kind == "pairs":
-            raise DarkroomError(f"These are edit pairs, which have instructions: studio dataset draft-instructions {dataset}.")
-        if trigger_word:
-            studio.datasets.update(dataset, trigger_word=trigger_word)
-        waiting = [p for p in studio.datasets.pictures(dataset) if not p.text or p.text_by == "captioner"]
-        written, failed, worker = 0, [], Captioner(studio.workspace)
-        try:
-            with bar(quiet=as_json) as progress:
-                task = progress.add_task("Captioning", total=len(waiting))
-                for reply in worker.caption(captioner, [studio.datasets.path(dataset, p.id) for p in waiting]):
-                    picture = waiting[reply.index]
-                    if reply.error:
-                        failed.append({"name": picture.name, "reason": reply.error})
-                    else:
-                        text = with_trigger_word(reply.text, trigger_word, place) if trigger_word and place != "none" else reply.text
-                        set_caption(studio.datasets, dataset, picture.id, text, picture.version, by="captioner")
-                        written += 1
-                    progress.advance(task)
-        finally:
-            worker.release()
-        value = {"dataset": dataset, "written": written, "failed": failed}
-        emit(value, f"{written} captions were written." + (f" {len(failed)} pictures failed." if failed else ""), as_json=as_json)
 
 
 @app.command("check")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,12 @@ from studio.cli.output import bar, emit, escape, people, plain_errors
 from studio.datasets.export import export_dataset
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import FORMS, Form, convert_folder, export_table
+from studio.datasets.hub.fetching import fetch_dataset, plan_fetch
+from studio.datasets.hub.sources import PREFIX, name_of, parse_source
 from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
 from studio.datasets.rows import SIDES
 from studio.datasets.store import DatasetInfo
+from studio.datasets.watch import Watch
 
 __all__ = ["app"]
 _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (WebDataset)."
@@ -26,7 +28,9 @@ _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (
 
 @app.command("import")
 def import_(
-    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, Parquet files, saved data sets, shards.")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, tables, saved data sets, shards, or hub:owner/name.")
+    ],
     name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
     into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
     kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
@@ -37,51 +41,71 @@ def import_(
 ) -> None:
     """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, names ending in _before and _after, or a table.
 
-    What cannot be used is named with its reason; a half without its partner stays and waits.
+    What cannot be used is named with its reason; a half without its partner stays and waits. Of the hub: hub:owner/name, with
+    @revision and #split where they are wanted (or see: dataset fetch).
     """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        missing = [str(s) for s in sources if not s.exists()]
+        missing = [str(s) for s in sources if not s.exists() and not str(s).startswith(PREFIX)]
         if missing:
             raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
-        dataset_id = into or studio.datasets.create(name or sources[0].stem, kind).id
+        plans = {s: plan_fetch(parse_source(str(s))) for s in sources if not s.exists()}
+        own = name_of(plans[sources[0]].source) if sources[0] in plans else sources[0].stem
+        dataset_id = into or studio.datasets.create(name or own, kind).id
         outcomes: list[Outcome] = []
         try:
             with bar(quiet=as_json) as progress:
                 for source in sources:
-                    tell = partial(_tell, progress, progress.add_task(f"Importing {source.name}", total=None))
-                    if is_table(source):
-                        columns = {"pictures": image_column or (), "words": words_column}
-                        outcomes += ingest_table(studio.datasets, dataset_id, source, progress=tell, **columns)  # type: ignore[arg-type]
+                    watch = watching(progress, progress.add_task(f"Importing {source.name}", total=None))
+                    columns = {"pictures": image_column or (), "words": words_column}
+                    if source in plans:
+                        outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)  # type: ignore[arg-type]
+                    elif is_table(source):
+                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)  # type: ignore[arg-type]
                     elif source.is_dir():
-                        outcomes += ingest_folder(studio.datasets, dataset_id, source)
+                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch)
                     else:
-                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source)
+                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch)
         finally:
             info = studio.datasets.info(dataset_id)
             if not into and not info.num_pictures:
                 studio.datasets.delete(dataset_id)
-        refused = [{"name": o.name, "reason": o.reason} for o in outcomes if not o.accepted]
-        if not as_json:
-            for one_refused in refused:
-                people.print(f"  left out: {escape(one_refused['name'])}: {escape(one_refused['reason'])}", soft_wrap=True)
-        if not info.num_pictures:
-            reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
-            raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
-        value = {
-            "dataset": info.id,
-            "name": info.name,
-            "kind": info.kind,
-            "pictures": info.num_pictures,
-            "incomplete": info.num_incomplete,
-            "accepted": sum(o.accepted for o in outcomes),
-            "refused": refused,
-        }
-        emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
+        tell_import(studio, info, outcomes, as_json=as_json)
 
 
-def _tell(progress: Progress, task: TaskID, done: int) -> None:
-    progress.update(task, completed=done)
+def tell_import(studio: Studio, info: DatasetInfo, outcomes: list[Outcome], *, as_json: bool) -> None:
+    """What came in and what was left out, with its reason.
+
+    Raises:
+        DarkroomError: When the data set has no picture.
+    """
+    refused = [{"name": o.name, "reason": o.reason} for o in outcomes if not o.accepted]
+    if not as_json:
+        for one_refused in refused:
+            people.print(f"  left out: {escape(one_refused['name'])}: {escape(one_refused['reason'])}", soft_wrap=True)
+    if not info.num_pictures:
+        reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in refused[:5]) or "there is no picture in it"
+        raise DarkroomError(f"No picture could be used: {reasons}. PNG, JPEG, WebP, BMP, TIFF and GIF are read.")
+    value = {
+        "dataset": info.id,
+        "name": info.name,
+        "kind": info.kind,
+        "pictures": info.num_pictures,
+        "incomplete": info.num_incomplete,
+        "accepted": sum(o.accepted for o in outcomes),
+        "refused": refused,
+    }
+    emit(value, f"{info.num_pictures} {info.kind} are in the data set {info.id}." + _waiting(studio, info), as_json=as_json)
+
+
+def watching(progress: Progress, task: TaskID) -> Watch:
+    """A watch whose count stands on the bar."""
+
+    def tell(watch: Watch) -> None:
+        total = watch.total or (watch.done / watch.part if watch.part else None)
+        progress.update(task, description=watch.what or "Working", completed=watch.done, total=total)
+
+    return Watch(tell)
 
 
 def _waiting(studio: Studio, info: DatasetInfo) -> str:
@@ -113,10 +137,10 @@ def export(
         if form in ("", "images") and out.suffix != ".parquet":
             export_dataset(store, dataset, out)
             info = store.info(dataset)
-            count = info.num_pictures - info.num_incomplete
+            count = info.num_training
         else:
             with bar(quiet=as_json) as progress:
-                task = progress.add_task("Writing", total=store.info(dataset).num_pictures)
+                task = progress.add_task("Writing", total=store.info(dataset).num_training)
                 wanted = _form(form or "parquet")
                 count = export_table(store, dataset, out, wanted, lambda done: progress.update(task, completed=done))
         emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} rows.", as_json=as_json)

@@ -50,8 +50,8 @@ class Changes:
         return self._one("rows.content = ? AND rows.missing = ''", content)
 
     def with_image(self, image_id: str) -> list[Picture]:
-        """The rows in which the file of this content stands."""
-        return self._by_image("id = ? AND file <> ''", image_id)
+        """The rows in which the file of this content stands, with this edit; of an id without one, with any."""
+        return self._by_image("(id = ? OR (id > ? AND id < ?)) AND file <> ''", image_id, f"{image_id}-", f"{image_id}.")
 
     def with_file(self, name: str, side: Side | None = None, *, awaited: bool | None = None) -> list[Picture]:
         """The rows with a file of this name (see `same_file`): on this side, and here or awaited, where that is asked for."""
@@ -104,6 +104,16 @@ class Changes:
         self._table.execute("UPDATE acts SET undone = 1 WHERE act = ?", (act,))
         self.count += 1
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The transaction itself, for tables that stand beside the rows."""
+        return self._table
+
+    def touch(self, row_id: str) -> None:
+        """Tells pages that something beside this row has changed; the row itself stays as it is."""
+        self._table.execute("UPDATE rows SET changed = ? WHERE id = ?", (self._number, row_id))
+        self.count += 1
+
     def add(self, row: Picture, place: int | None = None) -> None:
         """Writes a new row: at the end, or where it stood before it was taken out."""
         values = {"place": place, **row_values(row), "changed": self._number}
@@ -121,7 +131,7 @@ class Changes:
         return int(self._table.execute("SELECT place FROM rows WHERE id = ?", (row_id,)).fetchone()[0])
 
     def _write_images(self, place: int, row: Picture) -> None:
-        sql = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        sql = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._table.executemany(sql, [(place, *values) for values in image_values(row)])
 
     def _one(self, where: str, value: str | int) -> Picture | None:

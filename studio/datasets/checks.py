@@ -11,7 +11,8 @@ from pathlib import Path
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_rules, pair_rules, picture_rules, sentences
+from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules, sentences
+from studio.datasets.caption_notes import read_scores
 from studio.datasets.crew import MANY, work_through
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
@@ -28,7 +29,7 @@ _PART = 500
 _NEVER = 1 << 60  # rows: what is known already is not worth a process
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
-RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES), "pairs": pair_rules.RULES}
+RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES, *fit_rules.RULES), "pairs": pair_rules.RULES}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def check_dataset(
         base_model: Key, folder or hub name.
         progress: Is told how many of how many pictures are done; what it raises ends the check.
     """
-    facts = gather_facts(store, dataset_id, _target(resolution, base_model), base_model, progress=progress)
+    facts = gather_facts(store, dataset_id, find_target(resolution, base_model), base_model, progress=progress)
     report = judge(store, facts, base_model)
     write_report(store, dataset_id, report)
     return report
@@ -68,9 +69,9 @@ def gather_known_facts(store: DatasetStore, dataset_id: str, resolution: int | N
         share: Of the pictures that judge the run.
     """
     try:
-        target = _target(resolution, base_model)
+        target = find_target(resolution, base_model)
     except DarkroomError:  # a run may train at other sides than those that the check knows
-        target = _target(None, base_model)
+        target = find_target(None, base_model)
     return replace(gather_facts(store, dataset_id, target, base_model, known=True), share=share)
 
 
@@ -91,6 +92,7 @@ def gather_facts(
         tokens={s.picture.id: counter.count(s.picture.text) for s in looked.seen if s.picture.text},
         tokens_exact=counter.exact,
         cache=store.workspace.cache,
+        scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
     )
 
 
@@ -118,20 +120,25 @@ def judge(store: DatasetStore, facts: Facts, base_model: str) -> Report:
 
 def compute_bucket_preview(store: DatasetStore, dataset_id: str, base_model: str, resolution: int | None = None) -> list[BucketUse]:
     """How each picture would be cut for this base model, without looking into the files."""
-    target = _target(resolution, base_model)
+    target = find_target(resolution, base_model)
     buckets = compute_buckets(target.resolution, target.step)
-    return _bucket_uses([_place(p, buckets) for p in store.pictures(dataset_id) if not p.missing])
+    return _bucket_uses([_place(p, buckets) for p in store.training_pictures(dataset_id) if not p.missing])
 
 
 def list_cuts(store: DatasetStore, dataset_id: str, report: Report, bucket: tuple[int, int], offset: int, limit: int) -> list[Cut]:
     """How the pictures of one bucket of this report come into it, from `offset` on, at most `limit`; no file is opened."""
-    buckets = compute_buckets(report.resolution, _target(report.resolution, report.base_model).step)
-    rows = (p for p in store.index(dataset_id).rows() if not p.missing)
+    buckets = compute_buckets(report.resolution, find_target(report.resolution, report.base_model).step)
+    rows = (p for p in store.index(dataset_id).rows() if not p.missing and not p.excluded)
     inside = (p for p in rows if choose_bucket(p.width, p.height, buckets) == Bucket(*bucket))
     return [describe_cut(_place(p, buckets)) for p in islice(inside, offset, offset + limit)]
 
 
-def _target(resolution: int | None, base_model: str) -> Target:
+def find_target(resolution: int | None, base_model: str) -> Target:
+    """What pictures are brought to for this base model.
+
+    Raises:
+        DarkroomError: When the resolution is no multiple of its step from 32 to 4,096 px.
+    """
     known = find_base_model(base_model)
     wanted = resolution or (known.resolution if known else 1024)
     step = known.bucket_step if known else 64
@@ -164,7 +171,9 @@ def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress:
             mended |= one.changed
             new |= one.measured
             row = with_measured(one.row, one.changed) if one.changed else one.row
-            if one.refusal:
+            if one.row.excluded:
+                pass
+            elif one.refusal:
                 looked.broken[one.row.id] = (one.row, one.refusal)
             elif row.missing:
                 looked.halves.append((number, row))

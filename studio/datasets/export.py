@@ -23,11 +23,13 @@ def export_dataset(store: DatasetStore, dataset_id: str, out: Path) -> Path:
     """Writes the data set to `out`: a ZIP where the name ends in .zip, else a folder that must be empty or new.
 
     The pictures are the training copies (upright, sRGB, without any metadata), under the names they came with. Edit pairs
-    lie in input_images/ and output_images/; one that still waits for a side is left out.
+    lie in input_images/ and output_images/; one that still waits for a side is left out, and so is what is excluded from training.
     """
     out = Path(out)
     pairs = store.info(dataset_id).kind == "pairs"
-    pictures = [p for p in store.pictures(dataset_id) if not p.missing]
+    pictures = [p for p in store.training_pictures(dataset_id) if not p.missing]
+    if not pictures and store.info(dataset_id).num_excluded:
+        raise DarkroomError("There is nothing to export: all that is whole is excluded from training. Include some on the Dataset page.")
     if not pictures:
         raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
     try:

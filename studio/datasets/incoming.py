@@ -20,11 +20,12 @@ from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.pictures import MAX_BYTES, decode_picture, encode_png
 from studio.datasets.rows import ImageFile
 from studio.datasets.store import DatasetStore, explain_disk
+from studio.datasets.watch import Watch
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 BATCH = 256
 _ID = 24  # letters of a picture's id: the hash of the file as it came
-_SILENT = {"thumbs.db", "desktop.ini", ".ds_store"}
+_SILENT = {"thumbs.db", "desktop.ini", ".ds_store", "state.json", "dataset_info.json", "dataset_dict.json"}
 
 
 @dataclass(frozen=True)
@@ -64,21 +65,27 @@ class Taken:
     words: str = ""
 
 
-def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found]) -> Iterator[list[Taken]]:
+def keep_images(store: DatasetStore, dataset_id: str, found: Sequence[Found], watch: Watch | None = None) -> Iterator[list[Taken]]:
     """Decodes and keeps every picture whose content is not here yet; in the order in which they were given, some at a time.
 
-    What comes back lasts: it is on the disk before anybody names it.
+    What comes back lasts: it is on the disk before anybody names it. Where `watch` says so it ends early, with what is ready.
     """
     folder = store.workspace.dataset(dataset_id)
     with store.index(dataset_id).finding() as find:
         asked = (_ask(find, file) for file in found)
         results = work_through(partial(take_image, folder, store.workspace.cache), asked, len(found), _say_crashed)
+        watched = watch.going(results) if watch else results
         try:
-            while batch := list(islice(results, BATCH)):
+            while batch := list(islice(watched, BATCH)):
                 write_measures(store.workspace.cache, {t.image.sha256: t.measures for t in batch if t.image and t.measures})
                 yield _synced(folder, batch)
         finally:
             results.close()
+
+
+def image_id(data: bytes) -> str:
+    """The id of a picture whose file holds these bytes."""
+    return hashlib.sha256(data).hexdigest()[:_ID]
 
 
 def _ask(find: Callable[[str], ImageFile | None], file: Found) -> Found | Taken:
@@ -122,19 +129,19 @@ def _synced(folder: Path, batch: list[Taken]) -> list[Taken]:
 
 def _keep_image(folder: Path, cache: Path, file: Found) -> Taken:
     data = file.path.read_bytes()
-    image_id = hashlib.sha256(data).hexdigest()[:_ID]
+    own_id = image_id(data)
     decoded = decode_picture(data)
     copy = encode_png(decoded.image)
     sha256 = hashlib.sha256(copy).hexdigest()
     try:
-        files.write_bytes(folder / ".originals" / f"{image_id}.{decoded.suffix}", data, sync_parent=False)
-        files.write_bytes(folder / "images" / f"{image_id}.png", copy, sync_parent=False)
+        files.write_bytes(folder / ".originals" / f"{own_id}.{decoded.suffix}", data, sync_parent=False)
+        files.write_bytes(folder / "images" / f"{own_id}.png", copy, sync_parent=False)
         if max(decoded.pixels.size) > max(thumbnails.SIZES):  # of a small picture one is made when somebody looks
             thumbnails.write_thumbnail(cache, decoded.pixels, sha256, max(thumbnails.SIZES))
     except OSError as error:
         raise explain_disk(error) from None
     width, height = decoded.pixels.size
-    image = ImageFile(image_id, file.name, f"images/{image_id}.png", width, height, len(data), sha256)
+    image = ImageFile(own_id, file.name, f"images/{own_id}.png", width, height, len(data), sha256)
     return Taken(file, image, " ".join(decoded.notes), measures=measure_picture(decoded.pixels), words=read_prompt(data))
 
 
@@ -169,7 +176,7 @@ def refuse_kind(file: Found) -> Outcome:
 
 
 def is_silent(name: str) -> bool:
-    """Whether it is something that systems leave in folders, and of which nobody wants to hear."""
+    """Whether it is something that systems and programs leave in folders, and of which nobody wants to hear."""
     parts = PurePosixPath(name).parts
     return fold_name(parts[-1]) in _SILENT or parts[-1].startswith("._") or "__MACOSX" in parts
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.datasets.changes import Changes
+from studio.datasets.edits import whole_of
 from studio.datasets.history import Cause
 from studio.datasets.legacy import take_over
 from studio.datasets.names import fold_name
@@ -19,16 +20,21 @@ from studio.datasets.rows import METADATA, ImageFile, Picture
 from studio.datasets.table import IMAGE_COLUMNS, PART, SELECT, TABLE, from_table, open_table, walk
 
 TEXTS = 5000  # words that are fetched at once: a tenth of a second's reading at most
+_TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('', 'after') WHERE missing = '' AND NOT excluded"
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come."""
+    """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come.
+
+    `excluded` ones are complete.
+    """
 
     rows: int
     captions: int
     incomplete: int
     awaited: int
+    excluded: int = 0
 
 
 @contextmanager
@@ -49,15 +55,18 @@ class PictureIndex:
         self.folder = folder
         self.path = folder / TABLE
 
-    def rows(self, *, offset: int = 0, limit: int | None = None) -> Iterator[Picture]:
-        """The rows of which a picture is there. They are fetched in parts: a writer need not wait until all are read."""
+    def rows(self, *, offset: int = 0, limit: int | None = None, awaited: bool = False) -> Iterator[Picture]:
+        """The rows of which a picture is there, excluded ones too; with `awaited` also the others.
+
+        They are fetched in parts: no writer waits long.
+        """
         before: tuple[int] | None = (-1,)
         if offset:  # once: from there on the places lead
             with self._read() as table:
                 sql = "SELECT place FROM rows WHERE missing <> 'both' ORDER BY place LIMIT 1 OFFSET ?"
                 before = table.execute(sql, (offset - 1,)).fetchone()
         if before is not None:
-            yield from self._walk(0, before[0], limit)
+            yield from self._walk(0, before[0], limit, awaited=awaited)
 
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""
@@ -88,8 +97,14 @@ class PictureIndex:
             found = table.execute(f"{SELECT} WHERE rows.folded = ?", (fold_name(name),)).fetchone()
         return from_table(found) if found else None
 
+    def with_content(self, content: str) -> Picture | None:
+        """The whole row with this content (see `Picture.content`)."""
+        with self._read() as table:
+            found = table.execute(f"{SELECT} WHERE rows.content = ? AND rows.missing = ''", (content,)).fetchone()
+        return from_table(found) if found else None
+
     def image(self, image_id: str) -> ImageFile | None:
-        """The file of this id: a picture, or a side of a pair."""
+        """The file of this id: a picture, or a side of a pair. An id without an edit is that of the whole picture."""
         with self.finding() as find:
             return find(image_id)
 
@@ -97,11 +112,15 @@ class PictureIndex:
     def finding(self) -> Iterator[Callable[[str], ImageFile | None]]:
         """`image`, for thousands of ids."""
         sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ? AND file <> '' LIMIT 1"
+        edited_sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE id > ? AND id < ? AND file <> '' AND edit <> '' LIMIT 1"
         with self._read() as table:
 
             def find(image_id: str) -> ImageFile | None:
                 found = table.execute(sql, (image_id,)).fetchone()
-                return ImageFile(*found) if found else None
+                if found:
+                    return ImageFile(*found)
+                edited = table.execute(edited_sql, (f"{image_id}-", f"{image_id}.")).fetchone()
+                return whole_of(ImageFile(*edited)) if edited else None
 
             yield find
 
@@ -111,8 +130,27 @@ class PictureIndex:
             (total,) = table.execute("SELECT count(*) FROM rows").fetchone()
             missing = dict(table.execute("SELECT missing, count(*) FROM rows WHERE missing <> '' GROUP BY missing"))
             (silent,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
+            (excluded,) = table.execute("SELECT count(*) FROM rows WHERE excluded AND missing = ''").fetchone()
         awaited = missing.pop("both", 0)
-        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited)
+        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited, excluded)
+
+    def count_sizes(self) -> list[tuple[int, int, int]]:
+        """Width, height and number of what a training would be given: of pictures, and of pictures after."""
+        with self._read() as table:
+            return table.execute(f"SELECT width, height, count(*) {_TRAINING} GROUP BY width, height").fetchall()
+
+    def training_faces(self) -> Iterator[tuple[str, str, int, int]]:
+        """Row id, image id, width and height of the same, in the order of the rows; one may stop anywhere."""
+        with self._read() as table:
+            yield from table.execute(f"SELECT rows.id, images.id, width, height {_TRAINING} ORDER BY rows.place")
+
+    def highest_number(self) -> int:
+        """The highest of the numbers of six digits with which names of rows begin; -1 where none does."""
+        with self._read() as table:
+            digits = "[0-9]" * 6
+            sql = "SELECT max(CAST(substr(name, 1, 6) AS INTEGER)) FROM rows WHERE name GLOB ?"
+            (highest,) = table.execute(sql, (f"{digits}*",)).fetchone()
+        return -1 if highest is None else int(highest)
 
     def changed(self) -> int:
         """A number that grows with every change."""
@@ -165,9 +203,10 @@ class PictureIndex:
             changes.history.close()
             table.execute("COMMIT" if changes.count else "ROLLBACK")
 
-    def _walk(self, number: int, place: int = -1, limit: int | None = None) -> Iterator[Picture]:
+    def _walk(self, number: int, place: int = -1, limit: int | None = None, *, awaited: bool = False) -> Iterator[Picture]:
         """Each part by a connection of its own, so that nobody waits for who reads slowly."""
-        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ? AND rows.missing <> 'both' ORDER BY rows.place LIMIT ?"
+        there = "" if awaited else " AND rows.missing <> 'both'"
+        sql = f"{SELECT} WHERE rows.place > ? AND rows.changed > ?{there} ORDER BY rows.place LIMIT ?"
 
         def fetch(place: int, wanted: int) -> list[tuple[Any, ...]]:
             with self._read() as table:

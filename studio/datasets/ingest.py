@@ -15,13 +15,14 @@ from studio.datasets.index import PictureIndex
 from studio.datasets.pair_names import looks_like_pairs
 from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore
+from studio.datasets.watch import Watch
 
 _DRAWN = "Its caption is the prompt that it was drawn with."
 _REPEATS = "The number in front of this folder's name is not needed: the recipe says how often each picture is shown."
 __all__ = ["Outcome", "clean_name", "ingest_folder", "ingest_upload"]
 
 
-def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Path) -> list[Outcome]:
+def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Path, watch: Watch | None = None) -> list[Outcome]:
     """Takes one dropped file: a picture, a caption (.txt), a list (metadata.jsonl), or a ZIP of such.
 
     Raises:
@@ -31,10 +32,12 @@ def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Pa
     shown = clean_name(name)
     file_path = Path(file_path)
     if kind_of(Found(shown, file_path)) == "archive":
+        if watch:
+            watch.begin("Unpacking")
         with unpack(file_path, store.workspace.temporary) as unpacked:
             refused = [Outcome(clean_name(n), False, None, reason) for n, reason in unpacked.refused]
-            return ingest_found(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files]) + refused
-    return ingest_found(store, dataset_id, [Found(shown, file_path)])
+            return ingest_found(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files], watch) + refused
+    return ingest_found(store, dataset_id, [Found(shown, file_path)], watch)
 
 
 def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Path]]) -> list[Outcome]:
@@ -51,7 +54,7 @@ def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Pa
     return outcomes
 
 
-def ingest_folder(store: DatasetStore, dataset_id: str, path: Path) -> list[Outcome]:
+def ingest_folder(store: DatasetStore, dataset_id: str, path: Path, watch: Watch | None = None) -> list[Outcome]:
     """Takes every picture and caption in a folder and its subfolders, in the order of their names."""
     root = Path(path)
     if not root.is_dir():
@@ -63,17 +66,22 @@ def ingest_folder(store: DatasetStore, dataset_id: str, path: Path) -> list[Outc
             full = Path(folder) / name
             if full.is_file():
                 found.append(Found(clean_name(full.relative_to(root).as_posix()), full))
-    return ingest_found(store, dataset_id, found)
+    return ingest_found(store, dataset_id, found, watch)
 
 
-def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
-    """Takes these files, under the names that they came with; one outcome for each."""
+def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None) -> list[Outcome]:
+    """Takes these files, under the names that they came with; one outcome for each.
+
+    Where `watch` says so it ends early: what has come in stays. It counts pictures, from 0 unless the caller has begun to.
+    """
     found = [f for f in found if not is_silent(f.name)]
     if not found:
         return []
+    if watch and not watch.total:
+        watch.begin("Taking the pictures in", sum(kind_of(f) == "picture" for f in found))
     if store.decide_kind(dataset_id, lambda: _guess_kind(found)) == "pairs":
-        return ingest_pairs.ingest_pairs(store, dataset_id, found)
-    return _ingest_pictures(store, dataset_id, _without_common_folder(found))
+        return ingest_pairs.ingest_pairs(store, dataset_id, found, watch)
+    return _ingest_pictures(store, dataset_id, _without_common_folder(found), watch)
 
 
 def _guess_kind(found: list[Found]) -> str:
@@ -84,7 +92,7 @@ def _guess_kind(found: list[Found]) -> str:
     return "pictures" if any(kind == "picture" for _, kind in kinds) else ""
 
 
-def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
+def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None) -> list[Outcome]:
     kinds = {f.name: kind_of(f) for f in found}
     captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] in ("caption", "list")])
     repeated = find_repeated(f.name for f in found if kinds[f.name] == "picture")
@@ -93,7 +101,7 @@ def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found]) -
     index = store.index(dataset_id)
     pictures = [f for f in found if kinds[f.name] == "picture"]
     taken: list[Outcome] = []
-    for batch in keep_images(store, dataset_id, pictures):
+    for batch in keep_images(store, dataset_id, pictures, watch):
         new: dict[str, Picture] = {}
         outcomes = [_lay(one, index, new, captions) for one in batch]
         drawn = {one.image.id: _shorten(one.words) for one in batch if one.image and one.words}

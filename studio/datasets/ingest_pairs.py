@@ -12,11 +12,12 @@ from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import Spot, read_spot
 from studio.datasets.rows import Picture, Side
 from studio.datasets.store import DatasetStore
+from studio.datasets.watch import Watch
 
 Texts = dict[str, str]
 
 
-def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> list[Outcome]:
+def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None) -> list[Outcome]:
     """Takes files under the names that they came with, folders and all: those say which side they are, and of which pair.
 
     Lists come first, so that pictures find the pairs that they name; what does not say its side comes last, so that it finds
@@ -32,7 +33,7 @@ def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found]) -> li
     words = _Words(texts | caption_files.read_waiting(store, dataset_id))
     pictures = sorted((f for f in found if kinds[f.name] == "picture"), key=lambda f: read_spot(f.name).side is None)
     taken: list[Outcome] = []
-    for batch in keep_images(store, dataset_id, pictures):
+    for batch in keep_images(store, dataset_id, pictures, watch):
         taken += _take_batch(store, dataset_id, batch, words)
     strangers = [refuse_kind(f) for f in found if kinds[f.name] in ("archive", "other")]
     loose = {name: text for name, text in texts.items() if name not in words.used}

@@ -10,7 +10,7 @@ from studio.datasets.caption_files import with_words_of_file
 from studio.datasets.changes import Changes
 from studio.datasets.names import free_name
 from studio.datasets.pair_names import Spot, read_spot, same_file
-from studio.datasets.rows import SIDES, ImageFile, Picture, Side, make_pair, with_sides
+from studio.datasets.rows import SIDES, ImageFile, Picture, Side, make_pair, whole_id, with_sides
 
 MAX_PAIRS = 100_000
 NO_SIDE = (
@@ -125,7 +125,9 @@ class Desk:
         for row in self.rows.with_image(image.id):
             for own in row.images:
                 place = read_spot(own.name)
-                if own.id == image.id and (same_file(own.name, image.name) or (place.belongs_with(spot) and place.side == spot.side)):
+                if whole_id(own.id) == image.id and (
+                    same_file(own.name, image.name) or (place.belongs_with(spot) and place.side == spot.side)
+                ):
                     raise DarkroomError(f"It is already here as “{own.name}”. The same pair twice would count double.")
 
     def _fill(self, row: Picture, side: Side, image: ImageFile) -> Picture:

@@ -70,7 +70,7 @@ def find_pair_faults(rows: Sequence[Picture]) -> list[str]:
             f"{_share(halves, rows, 'is', 'are')} not complete: {_some(halves)} ({words}). Add what is missing, or remove "
             f"{'this pair' if len(halves) == 1 else 'these pairs'}, on the Dataset page."
         )
-    silent = [row for row in rows if not row.missing and not row.text.strip()]
+    silent = [row for row in rows if row.before is not None and not row.missing and not row.text.strip()]
     if silent:
         faults.append(
             f"{_share(silent, rows)} no instruction: {_some(silent)}. Write what changes, or let drafts be made, on the Captions page."

@@ -178,8 +178,8 @@ def find_long(facts: Facts) -> list[Finding]:
             picture_ids=[s.picture.id for s in cut],
             title=f"{facts.count(len(cut))} " + ("is" if one else "are") + " too long to fit",
             rule=f"{facts.name(worst)} is {size}; sides of up to 2 to 1 fit. {worst.lost:.0%} of it would be cut away.",
-            way_out="Cut it to what matters and add it again, or remove it.",
-            action=Action("remove", facts.removal(cut), [s.picture.id for s in cut]),
+            way_out="Crop it to what matters, or remove it." if one else "Crop them to what matters, or remove them.",
+            action=Action("crop", f"Crop {facts.name(worst)}", [worst.picture.id]),
             part="quality",
             points=share_points(len(cut), len(facts.seen), 30, 15),
         )

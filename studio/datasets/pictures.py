@@ -154,6 +154,24 @@ _TURNS = {
 }
 
 
+def decode_alpha(data: bytes) -> Image.Image | None:
+    """How opaque each place of a picture is, grey and upright; None where all of it is, or it knows no transparency.
+
+    Raises:
+        PictureRefused: When it cannot be read.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=list(FORMATS))
+        image.load()
+        orientation = _orientation(image)
+        _, alpha = _split_alpha(image)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise PictureRefused(_explain(error)) from None
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return None
+    return alpha.transpose(_TURNS[orientation]) if orientation in _TURNS else alpha
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         value: Any = image.getexif().get(0x0112, 1)

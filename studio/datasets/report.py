@@ -34,7 +34,7 @@ WHOLE = 0.005  # share of a picture that may be cut away without being told
 
 @dataclass(frozen=True)
 class Action:
-    """The one button of a finding. `kind`: remove, caption, add_trigger, open_captions, add_pictures or replace."""
+    """The one button of a finding. `kind`: remove, caption, add_trigger, open_captions, add_pictures, replace or crop."""
 
     kind: str
     label: str
@@ -274,6 +274,15 @@ def read_ignored(store: DatasetStore, dataset_id: str) -> set[str]:
     """Keys of the findings that the person ignores."""
     value = files.read_json(_path(store, dataset_id, "ignored_findings.json"), [])
     return {str(key) for key in value} if isinstance(value, list) else set()
+
+
+def carry_ignored(store: DatasetStore, source: str, dataset_id: str) -> None:
+    """What the person ignores in one data set is ignored in the other one too, which has the same rows."""
+    keys = read_ignored(store, source)
+    path = _path(store, dataset_id, "ignored_findings.json")
+    if keys:
+        with hold_lock(path.parent / ".lock"):
+            files.write_json(path, sorted(keys | read_ignored(store, dataset_id)))
 
 
 def with_sentences(report: Report, sentences: list[str]) -> Report:

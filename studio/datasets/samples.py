@@ -36,6 +36,13 @@ def find_sample_pairs() -> list[SamplePairs]:
 
 def create_sample_dataset(store: DatasetStore, name: str = "zog") -> DatasetInfo:
     """A new data set of sample pictures with their captions and trigger word, or of sample pairs with their instructions."""
+    info = begin_sample_dataset(store, name)
+    ingest_folder(store, info.id, SAMPLES / name)
+    return store.info(info.id)
+
+
+def begin_sample_dataset(store: DatasetStore, name: str) -> DatasetInfo:
+    """The data set for the sample pictures in `SAMPLES / name`, still empty."""
     pairs = {sample.key: sample.name for sample in find_sample_pairs()}
     if name not in NAMES | pairs:
         raise DarkroomError(f"There are no sample pictures called “{name}”. There are: {', '.join(NAMES | pairs)}.")
@@ -43,9 +50,5 @@ def create_sample_dataset(store: DatasetStore, name: str = "zog") -> DatasetInfo
     if not folder.is_dir():
         raise DarkroomError(f"The sample pictures are missing from this installation ({folder}). Install Darkroom again.")
     if name in pairs:
-        info = store.create(pairs[name], "pairs")
-        ingest_folder(store, info.id, folder)
-        return store.info(info.id)
-    info = store.create(NAMES[name])
-    ingest_folder(store, info.id, folder)
-    return store.update(info.id, trigger_word=name)
+        return store.create(pairs[name], "pairs")
+    return store.update(store.create(NAMES[name]).id, trigger_word=name)

@@ -11,7 +11,8 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
 from studio.datasets.changes import Changes
+from studio.datasets.edits import MASKS, mask_copy
 from studio.datasets.index import PictureIndex, hold_lock
 from studio.datasets.names import free_name
-from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, with_sides
+from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, whole_id, with_images
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
@@ -39,7 +41,7 @@ class DatasetInfo:
     """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so.
 
     Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
-    `num_awaited` those that a list names and of which neither picture has come.
+    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training.
     """
 
     id: str
@@ -54,6 +56,12 @@ class DatasetInfo:
     problem: str = ""
     num_incomplete: int = 0
     num_awaited: int = 0
+    num_excluded: int = 0
+
+    @property
+    def num_training(self) -> int:
+        """Rows that a training would be given."""
+        return self.num_pictures - self.num_incomplete - self.num_excluded
 
 
 class DatasetStore:
@@ -68,16 +76,28 @@ class DatasetStore:
         """A new, empty data set. Without a kind the first files that come decide."""
         if kind and kind not in KINDS:
             raise DarkroomError(f"There is no data set of the kind “{kind}”. There is: {', '.join(KINDS)}.", field="kind")
-        name = _checked_name(name)
-        with hold_lock(self.workspace.datasets / ".lock"):
-            dataset_id = new_id(name, self.workspace.datasets)
+        name = checked_name(name)
+        with self.fresh_id(name) as dataset_id:
             folder = self.workspace.datasets / dataset_id
             folder.mkdir(parents=True)
             for part in ("images", ".originals", ".undo"):
                 (folder / part).mkdir()
-            head = {"name": name, "kind": kind, "created": time.time(), "trigger_word": "", "trigger_place": "subject"}
-            files.write_json(folder / "dataset.json", head)
+            files.write_json(folder / "dataset.json", _new_head(name, {"kind": kind}))
         return self.info(dataset_id)
+
+    def adopt(self, folder: Path, name: str, head: dict[str, Any]) -> DatasetInfo:
+        """Makes a data set of a folder of the workspace's file system that has all that belongs to one but `dataset.json`: in one step."""
+        name = checked_name(name)
+        files.write_json(folder / "dataset.json", _new_head(name, head))
+        with self.fresh_id(name) as dataset_id:
+            folder.rename(self.workspace.datasets / dataset_id)
+        return self.info(dataset_id)
+
+    @contextmanager
+    def fresh_id(self, name: str) -> Iterator[str]:
+        """An id that no data set has, not even one in the trash, while nobody else takes it."""
+        with hold_lock(self.workspace.datasets / ".lock"):
+            yield new_id(name, self.workspace.datasets, self.workspace.trash)
 
     def list(self) -> list[DatasetInfo]:
         """All data sets, the newest first. One that cannot be read says so in `problem`, and hides no other."""
@@ -107,6 +127,7 @@ class DatasetStore:
             cover=first.face if first else None,
             num_incomplete=numbers.incomplete,
             num_awaited=numbers.awaited,
+            num_excluded=numbers.excluded,
         )
 
     def trigger(self, dataset_id: str) -> tuple[str, str]:
@@ -121,7 +142,7 @@ class DatasetStore:
         folder = self.workspace.dataset(dataset_id)
         wanted: dict[str, Any] = {}
         if name is not None:
-            wanted["name"] = _checked_name(name)
+            wanted["name"] = checked_name(name)
         if trigger_word is not None:
             wanted["trigger_word"] = _checked_word(trigger_word)
         if trigger_place in PLACES:
@@ -129,7 +150,9 @@ class DatasetStore:
         with hold_lock(folder / ".lock"):
             head = self._head(folder)
             if head | wanted != head:
-                files.write_json(folder / "dataset.json", head | wanted)
+                stored = files.read_json(folder / "dataset.json")  # a kind that nobody has decided yet stays open
+                kind = {"kind": stored["kind"]} if isinstance(stored, dict) and "kind" in stored else {}
+                files.write_json(folder / "dataset.json", head | wanted | kind)
         return self.info(dataset_id)
 
     def set_kind(self, dataset_id: str, kind: str) -> None:
@@ -153,17 +176,26 @@ class DatasetStore:
 
     def delete(self, dataset_id: str) -> None:
         """Deletes it with all its pictures. Whoever calls has asked whether a run needs them."""
-        folder = self.workspace.dataset(dataset_id)
         grave = self.workspace.temporary / f"deleted-{dataset_id}-{secrets.token_hex(4)}"
+        self.take_away(dataset_id, grave)  # gone in one step, even when removing the files is cut short
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def take_away(self, dataset_id: str, place: Path) -> None:
+        """Moves its folder out of the data sets, in one step."""
+        folder = self.workspace.dataset(dataset_id)
         with self._guard:
             self._indexes.pop(dataset_id, None)
-        folder.rename(grave)  # gone in one step, even when removing the files is cut short
-        shutil.rmtree(grave, ignore_errors=True)
+        folder.rename(place)
 
     def pictures(self, dataset_id: str, offset: int = 0, limit: int | None = None) -> Pictures:
         """Its pictures in the order in which they came, from `offset` on, at most `limit`. Of many take `index(...).rows()`."""
         self.workspace.dataset(dataset_id)
         return list(self.index(dataset_id).rows(offset=offset, limit=limit))
+
+    def training_pictures(self, dataset_id: str) -> Pictures:
+        """Those that a training is given: all but the excluded ones, halves of pairs too, which a training refuses by name."""
+        self.workspace.dataset(dataset_id)
+        return [row for row in self.index(dataset_id).rows() if not row.excluded]
 
     def picture(self, dataset_id: str, picture_id: str) -> Picture:
         """One picture.
@@ -187,7 +219,7 @@ class DatasetStore:
         return found
 
     def path(self, dataset_id: str, image_id: str) -> Path:
-        """The training copy: an upright 8-bit sRGB PNG."""
+        """The training copy as the edit in its id made it: an upright 8-bit sRGB PNG."""
         return self.workspace.dataset(dataset_id) / self.image(dataset_id, image_id).file
 
     def thumbnail(self, dataset_id: str, image_id: str, size_px: int) -> Path:
@@ -232,7 +264,7 @@ class DatasetStore:
         return token
 
     def remember(self, dataset_id: str, what: str, rows: Changes, touched: Iterable[Picture]) -> str:
-        """Keeps how rows stand before a step that takes them out or changes their pictures; the token for `undo`."""
+        """Keeps how rows stand before a step that takes them out, changes their pictures or excludes them; the token for `undo`."""
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
@@ -240,7 +272,7 @@ class DatasetStore:
         return token
 
     def undo(self, dataset_id: str, token: str) -> int:
-        """Puts rows back where they stood, with their words, or gives those that stayed their pictures back; says how many."""
+        """Puts rows back where they stood, with their words; gives those that stayed their pictures back, or their part in training."""
         path = self.workspace.dataset(dataset_id) / ".undo" / f"{safe_id(token, 'removal')}.json"
         step = files.read_json(path)
         if not isinstance(step, dict):
@@ -253,8 +285,8 @@ class DatasetStore:
                 row = rows.get(old.id)
                 if row is None:
                     gone.append((old, place))
-                elif old.before is not None and old.after is not None:
-                    rows.put(with_sides(row, old.before, old.after))
+                elif (now := _as_it_was(row, old, token)) != row:
+                    rows.put(now)
                     count += 1
             for old, place in gone:
                 if old.missing or rows.with_content(old.content) is None:
@@ -271,12 +303,12 @@ class DatasetStore:
             for step in (folder / ".undo").glob("*.json"):
                 if step.stat().st_mtime <= limit:
                     step.unlink()
-            kept = {image.id for p in self.index(dataset_id).rows() for image in p.images}
+            kept = {name for p in self.index(dataset_id).rows() for name in _file_names(p)}
             for step in (folder / ".undo").glob("*.json"):
                 removed = [from_plain(values) for values in (files.read_json(step) or {}).get("pictures", [])]
-                kept |= {image.id for p in removed for image in p.images}
-            for part in ("images", ".originals"):
-                for path in (folder / part).iterdir():
+                kept |= {name for p in removed for name in _file_names(p)}
+            for part in ("images", ".originals", MASKS):
+                for path in (folder / part).iterdir() if (folder / part).is_dir() else ():
                     if path.stem not in kept and path.stat().st_mtime <= limit:
                         path.unlink()
                         count += part == "images"
@@ -289,7 +321,9 @@ class DatasetStore:
         for picture in self.index(dataset_id).rows():
             contents = "+".join(image.sha256 for image in picture.images)
             draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
-            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}".encode("utf-8", "replace"))
+            left_out = "\0excluded" if picture.excluded else ""
+            mask = f"\0mask {picture.mask}" if picture.mask else ""
+            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}{left_out}{mask}".encode("utf-8", "replace"))
         return digest.hexdigest()[:16]
 
     def _head(self, folder: Path) -> dict[str, Any]:
@@ -304,11 +338,34 @@ class DatasetStore:
         }
 
 
+def _new_head(name: str, head: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "kind": "pictures", "created": time.time(), "trigger_word": "", "trigger_place": "subject", **head}
+
+
 def found_picture(row: Picture | None, picture_id: str) -> Picture:
     """The row, or a DarkroomError that says that there is none of this id."""
     if row is None:
         raise _missing(picture_id)
     return row
+
+
+def _as_it_was(row: Picture, old: Picture, token: str) -> Picture:
+    """A row that stayed, with what the step of this token changed."""
+    if token.startswith("exclude-"):
+        return dataclasses.replace(row, excluded=old.excluded)
+    if old.before is not None and old.after is not None:
+        return with_images(row, (old.before, old.after))
+    if token.startswith("mask-"):
+        return dataclasses.replace(row, mask=old.mask)
+    return dataclasses.replace(with_images(row, old.images), mask=row.mask)
+
+
+def _file_names(row: Picture) -> Iterator[str]:
+    """What its files are called without their endings: those that are shown, the whole ones that they were cut from, the masks."""
+    for image in row.images:
+        yield from (image.id, whole_id(image.id))
+        if image.mask:
+            yield from (Path(image.mask).stem, mask_copy(image).stem)
 
 
 def _missing(picture_id: str) -> DarkroomError:
@@ -322,7 +379,12 @@ def explain_disk(error: OSError) -> DarkroomError:
     return DarkroomError(f"The workspace cannot be written ({error.strerror}). Check the disk and its permissions, then try again.")
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name on one line, as it can be shown.
+
+    Raises:
+        DarkroomError: When it has none or more than 80 characters.
+    """
     clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if not 1 <= len(clean) <= 80:
         raise DarkroomError(f"The name has {len(clean)} characters; 1 to 80 are possible. Give another name.", field="name")

@@ -17,6 +17,7 @@ from studio.datasets.rows import ImageFile, Picture, make_pair
 TABLE = "rows.sqlite"
 PART = 500  # rows that are fetched at once
 _WAIT_S = 60.0
+_LAYOUT = 3
 # A row keeps its place for ever: what is taken out and brought back stands where it stood. `changed` counts up over the whole
 # table, so that a page can ask what is new. Of an image, `path_key` and `words_key` are what lists, partners
 # and words that come as files look it up by.
@@ -24,17 +25,19 @@ _ROWS = """
 CREATE TABLE rows(
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
   text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
-  missing TEXT NOT NULL, content TEXT NOT NULL, changed INTEGER NOT NULL
+  missing TEXT NOT NULL, content TEXT NOT NULL, changed INTEGER NOT NULL, excluded INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX rows_folded ON rows(folded);
 CREATE INDEX rows_content ON rows(content);
 CREATE INDEX rows_changed ON rows(changed);
 CREATE INDEX rows_missing ON rows(missing, place) WHERE missing <> '';
 CREATE INDEX rows_silent ON rows(place) WHERE text = '';
+CREATE INDEX rows_excluded ON rows(missing) WHERE excluded;
 CREATE TABLE images(
   place INTEGER NOT NULL REFERENCES rows ON DELETE CASCADE, side TEXT NOT NULL,
   id TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, path_key TEXT NOT NULL, words_key TEXT NOT NULL,
+  bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, path_key TEXT NOT NULL, words_key TEXT NOT NULL, edit TEXT NOT NULL DEFAULT '',
+  mask TEXT NOT NULL DEFAULT '',
   PRIMARY KEY(place, side)
 ) WITHOUT ROWID;
 CREATE INDEX images_id ON images(id) WHERE file <> '';
@@ -61,18 +64,28 @@ CREATE INDEX rows_by ON rows(missing, text_by);
 ALTER TABLE counter ADD COLUMN born TEXT NOT NULL DEFAULT '';
 UPDATE counter SET born = lower(hex(randomblob(8)));
 """
-_LAYOUTS = (_ROWS, _HISTORY)  # a table of a former version gets those that it lacks
-IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256"
+_SCHEMA = _ROWS + _HISTORY
+# What a table of a former layout lacks: layout it comes to -> statements.
+_STEPS = {
+    2: (
+        "ALTER TABLE rows ADD COLUMN excluded INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE images ADD COLUMN edit TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE images ADD COLUMN mask TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX rows_excluded ON rows(missing) WHERE excluded",
+    ),
+    3: tuple(_HISTORY.split(";\n")),
+}
+IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256, edit, mask"
 # One row of the answer is one row of ours: a picture has its image under `own`, a pair both sides.
 SELECT = f"""
-SELECT rows.place, rows.id, rows.name, rows.text, rows.text_by, rows.version,
+SELECT rows.place, rows.id, rows.name, rows.text, rows.text_by, rows.version, rows.excluded,
   {", ".join(f"{side}.{column}" for side in ("own", "before", "after") for column in IMAGE_COLUMNS.split(", "))}
 FROM rows
 LEFT JOIN images own ON own.place = rows.place AND own.side = ''
 LEFT JOIN images before ON before.place = rows.place AND before.side = 'before'
 LEFT JOIN images after ON after.place = rows.place AND after.side = 'after'
 """
-_FIRST, _WIDTH = 6, 7
+_FIRST, _WIDTH = 7, 9
 
 
 @contextmanager
@@ -86,7 +99,7 @@ def open_table(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < len(_LAYOUTS):
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _LAYOUT:
                 _make(connection)
             yield connection
         except sqlite3.DatabaseError as error:
@@ -97,11 +110,14 @@ def open_table(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    (had,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been first
-    for layout in _LAYOUTS[had:]:
-        for statement in layout.split(";\n"):
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {max(had, len(_LAYOUTS))}")
+    layout = connection.execute("PRAGMA user_version").fetchone()[0]  # now: another process may have been first
+    if layout > _LAYOUT:
+        raise DarkroomError(f"This data set was written by a newer Darkroom (layout {layout}; this one reads {_LAYOUT}). Update Darkroom.")
+    steps = _SCHEMA.split(";\n") if not layout else [s for step in range(layout + 1, _LAYOUT + 1) for s in _STEPS[step]]
+    for statement in steps:
+        connection.execute(statement)
+    if layout != _LAYOUT:
+        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
     connection.execute("COMMIT")
 
 
@@ -121,11 +137,12 @@ def from_table(values: tuple[Any, ...]) -> Picture:
     own, before, after = (
         ImageFile(*values[at : at + _WIDTH]) if values[at] is not None else None for at in range(_FIRST, _FIRST + 3 * _WIDTH, _WIDTH)
     )
-    place, row_id, name, text, text_by, version = values[:_FIRST]
+    place, row_id, name, text, text_by, version, excluded = values[:_FIRST]
     if own is None:
         pair = make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
-        return replace(pair, place=place)
-    return Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256, place=place)
+        return replace(pair, excluded=bool(excluded), place=place)
+    row = Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256, place=place)
+    return replace(row, edit=own.edit, excluded=bool(excluded), mask=own.mask) if own.edit or excluded or own.mask else row
 
 
 def walk(fetch: Callable[[int, int], list[tuple[Any, ...]]], place: int = -1, limit: int | None = None) -> Iterator[Picture]:
@@ -157,17 +174,20 @@ def row_values(row: Picture) -> dict[str, Any]:
         "version": row.version,
         "missing": row.missing,
         "content": row.content,
+        "excluded": int(row.excluded),
     }
 
 
 def image_values(row: Picture) -> list[tuple[Any, ...]]:
     """The lines of `images` that belong to the row, from `side` on."""
     if row.before is None or row.after is None:
-        return [("", row.id, row.name, row.file, row.width, row.height, row.bytes, row.sha256, path_key(row.name), words_key(row.name))]
-    return [
-        (side, i.id, i.name, i.file, i.width, i.height, i.bytes, i.sha256, path_key(i.name), read_spot(i.name).key if i.file else "")
-        for side, i in (("before", row.before), ("after", row.after))
-    ]
+        return [_image_line("", row.images[0], words_key(row.name))]
+    sides = (("before", row.before), ("after", row.after))
+    return [_image_line(side, image, read_spot(image.name).key if image.file else "") for side, image in sides]
+
+
+def _image_line(side: str, i: ImageFile, key: str) -> tuple[Any, ...]:
+    return (side, i.id, i.name, i.file, i.width, i.height, i.bytes, i.sha256, path_key(i.name), key, i.edit, i.mask)
 
 
 def words_key(name: str) -> str:

@@ -30,7 +30,9 @@ def find_kind_fault(kind: Any, info: DatasetInfo) -> Fault | None:
 
 
 def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[Fault], warnings: list[Fault]) -> int:
-    """Adds what is wrong with the data set; says how many pictures or pairs it has, 0 for shards, which only the trainer looks through.
+    """Adds what is wrong with the data set; says how many pictures or pairs it has to learn from: excluded ones are not looked at.
+
+    Of shards it says 0, which only the trainer looks through.
 
     Args:
         workspace: Where data sets lie.
@@ -44,13 +46,15 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
         return 0
     try:
         store = DatasetStore(workspace)
-        info, pictures = store.info(dataset_id), list(store.pictures(dataset_id))
+        info, pictures = store.info(dataset_id), store.training_pictures(dataset_id)
     except DarkroomError as error:
         faults.append(Fault(field="dataset", text=error.text))
         return 0
     what = "pairs" if info.kind == "pairs" else "pictures"
     if not pictures:
-        faults.append(Fault(field="dataset", text=f"The data set has no {what}. {_wanted(what)}"))
+        left_out = f"All {info.num_excluded:,} {what} are excluded from training. Include some on the Dataset page."
+        text = left_out if info.num_excluded else f"The data set has no {what}. {_wanted(what)}"
+        faults.append(Fault(field="dataset", text=text))
         return 0
     if len(pictures) == 1:
         faults.append(Fault(field="dataset", text=f"The data set has 1 {what[:-1]}; a run needs 2 or more, one of them to judge by."))
@@ -64,6 +68,7 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
         faults += [Fault(field="dataset", text=text) for text in find_pair_faults(pictures)]
     elif config is not None:
         _check_words(config, pictures, faults, warnings)
+        _check_masks(config, pictures, warnings)
     if config is not None:
         _check_sizes(config, pictures, what, warnings)
     return len(pictures)
@@ -106,6 +111,16 @@ def _check_words(config: Any, pictures: list[Any], faults: list[Fault], warnings
     if not word:
         text = "There is no trigger word, so the LoRA changes every picture and cannot be called by a word."
         warnings.append(Fault(field="trigger_word", text=f"{text} Set one on the Captions page, for example zog."))
+
+
+def _check_masks(config: Any, pictures: list[Any], warnings: list[Fault]) -> None:
+    masked, wanted = sum(bool(p.mask) for p in pictures), getattr(config, "masked_loss", None)
+    if wanted and not masked:
+        text = "Learn inside the masks is on, and no picture has a mask: all is learnt. Paint some on the Dataset page, or turn it off."
+        warnings.append(Fault(field="masked_loss", text=text))
+    elif wanted is False and masked:
+        text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, which this run does not use."
+        warnings.append(Fault(field="masked_loss", text=f"{text} Turn Learn inside the masks on to use them."))
 
 
 def _check_sizes(config: Any, pictures: list[Any], what: str, warnings: list[Fault]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
+from studio.datasets.masks import find_mask
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.rows import Picture
 from studio.datasets.split import choose_held_out
@@ -20,8 +21,8 @@ from studio.workspace import Workspace
 def read_rows(workspace: Workspace, dataset_id: str, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
     """The pictures as manifest rows, `held_out` still open.
 
-    Of an edit pair the row is that of the picture after, which the model should make; `input_file` and `input_id` are those of
-    the picture before, and `id` is over both.
+    `mask_file` is the mask of a picture as it is shown. Of an edit pair the row is that of the picture after, which the model
+    should make; `input_file` and `input_id` are those of the picture before, and `id` is over both.
 
     Raises:
         DarkroomError: When a picture's file is gone or is not the one that was added, or a pair is not complete.
@@ -40,7 +41,8 @@ def _manifest_row(folder: Path, picture: Picture) -> dict[str, Any]:
     sizes = {"width": picture.width, "height": picture.height}
     row = {"id": picture.content, "file": str((folder / picture.file).resolve()), "caption": picture.text, **sizes}
     if picture.before is None:
-        return row
+        mask = find_mask(folder, picture)
+        return row | {"mask_file": str(mask.resolve()), "mask_id": mask.stem} if mask else row
     return row | {"input_file": str((folder / picture.before.file).resolve()), "input_id": picture.before.id}
 
 
@@ -85,7 +87,8 @@ def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float, kin
 def hash_rows(rows: list[dict[str, Any]]) -> str:
     """One hash for the pictures and their captions, in whatever order they come."""
     digest = hashlib.sha256()
-    for identity in sorted(json.dumps([r["id"], r["caption"]], ensure_ascii=False) for r in rows):
+    masks = ([r["mask_id"]] if "mask_id" in r else [] for r in rows)
+    for identity in sorted(json.dumps([r["id"], r["caption"], *mask], ensure_ascii=False) for r, mask in zip(rows, masks, strict=True)):
         digest.update(identity.encode("utf-8") + b"\n")
     return digest.hexdigest()
 

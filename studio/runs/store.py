@@ -73,13 +73,15 @@ class RunStore:
         Raises:
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
-        rows = read_rows(self.workspace, dataset_id, DatasetStore(self.workspace).pictures(dataset_id)) if dataset_id else []
+        datasets = DatasetStore(self.workspace)
+        rows = read_rows(self.workspace, dataset_id, datasets.training_pictures(dataset_id)) if dataset_id else []
         if dataset_id and not rows:
-            raise DarkroomError("The data set has no pictures. Add some on the Dataset page.")
+            raise DarkroomError("The data set has no pictures to learn from. Add some, or include excluded ones, on the Dataset page.")
         run_id = self._reserve(name or dataset_id)
         run = RunDir(self.workspace.runs / run_id)
         try:
             seed = getattr(config, "seed", None)
+            datasets = DatasetStore(self.workspace)
             facts = gather_run_facts(datasets, dataset_id, config) if rows else None
             digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0), kin=facts.kin) if facts else ""
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})

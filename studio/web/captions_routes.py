@@ -53,6 +53,7 @@ class JobRequest(BaseModel):
     trigger_word: str = Field("", max_length=200)
     place: Place = "subject"
     again: bool = False
+    wording: dict[str, str | int | float] = Field(default_factory=dict, max_length=20)
 
 
 class Restored(BaseModel):
@@ -174,7 +175,8 @@ def _add_job_routes(api: APIRouter, context: Context) -> None:
     @api.post("/{dataset_id}/job")
     def start(dataset_id: str, job: JobRequest) -> JSONResponse:
         word = check_word(job.trigger_word)
-        context.jobs.start(dataset_id, captioner=job.captioner.strip(), trigger_word=word, place=job.place, overwrite_own=job.again)
+        who = job.captioner.strip()
+        context.jobs.start(dataset_id, captioner=who, trigger_word=word, place=job.place, overwrite_own=job.again, wording=job.wording)
         return answer({"job": read_job(context, dataset_id)})
 
     @api.get("/{dataset_id}/job")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from studio.datasets.caption_job import CaptionJobs
+from studio.datasets.data_jobs import DataJobs
 from studio.datasets.store import DatasetStore
 from studio.runs.store import RunStore
 from studio.workers.captioner import Captioner
@@ -39,6 +40,7 @@ class Context:
     runs: RunStore
     jobs: CaptionJobs
     generator: Generator
+    work: DataJobs
 
 
 def build_context(workspace: Workspace, settings: Settings) -> Context:
@@ -50,4 +52,5 @@ def build_context(workspace: Workspace, settings: Settings) -> Context:
         runs=RunStore(workspace),
         jobs=CaptionJobs(workspace, Captioner(workspace)),
         generator=Generator(workspace),
+        work=DataJobs(workspace.temporary),
     )

@@ -49,6 +49,8 @@ def gather_facts(store: DatasetStore, dataset_id: str) -> Facts:
         for row in part:
             number += 1
             measures = [known.get(image.sha256) for image in row.images]
+            if row.excluded:
+                continue
             if not all((folder / image.file).is_file() for image in row.images):
                 facts.broken[row.id] = (row, "Its file is gone.")
             elif not row.missing and measures[-1] is not None:  # an emptied cache: the Check page measures anew

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
+from studio.datasets.data_jobs import Job
 from studio.datasets.export import export_dataset
+from studio.datasets.formats.write_out import export_table
 from studio.datasets.history import Cause
+from studio.datasets.import_job import TABLES, import_files, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
@@ -28,7 +32,6 @@ from studio.datasets.steps import list_steps
 from studio.datasets.store import MAX_PICTURES, DatasetStore
 from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
-from studio.runs.state import ACTIVE
 from studio.web import dataset_marks
 from studio.web.context import Context
 from studio.web.uploads import Received, receive_files, upload_folder
@@ -124,6 +127,11 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
         """Where the pictures of one shape stand."""
         return _answer({"places": to_runs(find_shape(store.index(safe_id(dataset_id, "data set")), shape))})
 
+    @routes.get("/api/datasets/{dataset_id}/pictures/{picture_id}/place")
+    def place_of(dataset_id: str, picture_id: str) -> JSONResponse:
+        """Where one picture stands."""
+        return _answer({"place": store.picture(safe_id(dataset_id, "data set"), safe_id(picture_id, "picture")).place})
+
     @routes.get("/api/datasets/{dataset_id}/marks")
     def marks(dataset_id: str, by: Literal["id", "place"] = "id") -> JSONResponse:
         return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set"), by_place=by == "place"))
@@ -137,18 +145,20 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
     def rename(dataset_id: str, body: Named) -> JSONResponse:
         return _answer(asdict(store.update(safe_id(dataset_id, "data set"), name=body.name)))
 
-    @routes.delete("/api/datasets/{dataset_id}")
-    def delete(dataset_id: str) -> Response:
-        _refuse_in_use(context, dataset_id)
-        store.delete(safe_id(dataset_id, "data set"))
-        return Response(status_code=204)
-
     @routes.get("/api/datasets/{dataset_id}/export.zip")
     def export(dataset_id: str) -> FileResponse:
         info = store.info(safe_id(dataset_id, "data set"))
         path = export_dataset(store, info.id, context.workspace.temporary / f"export-{secrets.token_hex(8)}.zip")
         drop = BackgroundTask(path.unlink, missing_ok=True)
         return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
+
+    @routes.get("/api/datasets/{dataset_id}/export.parquet")
+    def export_parquet(dataset_id: str) -> FileResponse:
+        info = store.info(safe_id(dataset_id, "data set"))
+        path = context.workspace.temporary / f"export-{secrets.token_hex(8)}.parquet"
+        export_table(store, info.id, path, "parquet")
+        drop = BackgroundTask(path.unlink, missing_ok=True)
+        return FileResponse(path, filename=f"{info.id}.parquet", media_type="application/vnd.apache.parquet", background=drop)
 
 
 def _add_picture_routes(routes: APIRouter, context: Context) -> None:
@@ -211,7 +221,7 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
 
 def detect_kind(names: list[str], listed: str) -> str:
     """The kind that these files plainly are; nothing where only their inside can tell, such as that of a ZIP."""
-    if any(name.lower().endswith(ARCHIVES) for name in names):
+    if any(name.lower().endswith((*ARCHIVES, *TABLES)) for name in names):
         return ""
     first = listed.split("\n", 1)[0]
     if looks_like_pairs(names) or find_columns(re.findall(r"\w+", first)):
@@ -226,7 +236,7 @@ def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
         return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
     index = context.datasets.index(info.id)
     shapes, width = count_shapes(index)
-    table = {"places": to_runs(index.places()), "shapes": shapes, "width": width}
+    table = {"places": to_runs(index.places()), "shapes": shapes, "width": width, "excluded": to_runs(index.places("excluded"))}
     return {**asdict(info), **table, "pictures": describe_rows(context.datasets, info.id, 0, SEEN_ROWS)}
 
 
@@ -248,6 +258,9 @@ def describe_picture(picture: Picture) -> dict[str, Any]:
     """What the light table shows of one picture, or of one pair with its sides."""
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
     known = {"id": picture.id, "img": picture.face, "place": picture.place, "name": picture.name, **size, "text": picture.text}
+    known |= {"excluded": True} if picture.excluded else {}
+    known |= {"masked": True} if picture.mask else {}
+    known |= {"edited": True} if any(image.edit for image in picture.images) else {}
     if picture.before is None or picture.after is None:
         return known
     sides = {side: describe_side(image) for side, image in (("before", picture.before), ("after", picture.after))}
@@ -262,7 +275,8 @@ def describe_side(image: ImageFile) -> dict[str, Any]:
 def take_files(context: Context, dataset_id: str, files: list[Received], place: tuple[str, Side] | None = None) -> dict[str, Any]:
     """Brings received files into the data set, or the one file onto a side of a pair; one outcome for each."""
     store = context.datasets
-    good = [(file.name, file.path) for file in files if not file.fault]
+    long = [file for file in files if not file.fault and not place and needs_job(file.name, file.size)]
+    good = [(file.name, file.path) for file in files if not file.fault and file not in long]
     found = [ingest.Outcome(file.name, False, None, file.fault) for file in files if file.fault]
     if place and good:
         name, path = good[0]
@@ -276,13 +290,20 @@ def take_files(context: Context, dataset_id: str, files: list[Received], place: 
         {"name": o.name, "accepted": o.accepted, "picture": describe_picture(row) if row else None, "reason": o.reason}
         for o, row in zip(found, shown, strict=True)
     ]
-    return {"outcomes": told, "kind": store.info(dataset_id).kind}
+    job = begin_import(context, dataset_id, long).describe() if long else None
+    return {"outcomes": told, "kind": store.info(dataset_id).kind, "job": job}
 
 
-def _refuse_in_use(context: Context, dataset_id: str) -> None:
-    for run in context.runs.list():
-        if run.dataset_id == dataset_id and run.state in ACTIVE:
-            raise DarkroomError(f"“{run.name}” is training with these pictures. Stop it first, then delete the data set.")
+def begin_import(context: Context, dataset_id: str, files: list[Received]) -> Job:
+    """Takes archives and tables in beside the page: their files leave the upload's folder for one of the job's own."""
+    folder = context.work.own_folder()
+    named = []
+    for number, file in enumerate(files):
+        ending = next((e for e in (*ARCHIVES, *TABLES) if file.name.lower().endswith(e)), "")
+        named.append((file.name, file.path.rename(folder / f"{number:04d}{ending}")))
+    title = f"Import {named[0][0]}" if len(named) == 1 else f"Import {len(named)} files"
+    work = partial(import_files, context.datasets, named=named)
+    return context.work.start("import", title, work, dataset=dataset_id, folder=folder)
 
 
 def _answer(value: Any) -> JSONResponse:

@@ -8,6 +8,7 @@ from typing import Any
 
 from backends.contract import files
 from backends.contract.rundir import RunDir
+from studio.datasets.rows import whole_id
 from studio.runs.manifest import read_manifest
 
 STANDS_OUT = 1.25  # times the median of all
@@ -37,7 +38,7 @@ def describe_pictures(run: RunDir, run_id: str, known: Mapping[str, tuple[str, s
         identity = row["id"].partition("+")[0]
         number, caption = told.get(identity, (None, ""))
         src = f"/media/run/{run_id}/picture/{number}.webp" if number is not None else ""
-        own, name = known.get(identity, ("", row["name"]))
+        own, name = known.get(identity) or known.get(whole_id(identity)) or ("", row["name"])
         odd = "hard" if row["id"] in hard else "unlearnt" if row["id"] in unlearnt else ""
         described.append({**row, "name": name, "caption": caption, "src": src, "odd": odd, "link": own})
     return {"step": document.get("step", 0), "pictures": described}

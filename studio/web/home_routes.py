@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +18,16 @@ from backends.contract.errors import DarkroomError
 from backends.contract.events import read_events
 from backends.contract.rundir import RunDir, step_of
 from backends.registry import find_backend
+from studio.datasets.import_job import import_sample
 from studio.datasets.report import read_summary
-from studio.datasets.samples import create_sample_dataset, find_sample_pairs
+from studio.datasets.samples import begin_sample_dataset, find_sample_pairs
+from studio.datasets.trash import list_trash
 from studio.runs.advice import compute_sentence
 from studio.runs.forecast import compute_forecast
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.state import ACTIVE
 from studio.runs.store import describe_base, format_duration
+from studio.web.arranging_routes import describe_dataset
 from studio.web.choices import choose_preset
 from studio.web.context import Context
 from studio.web.rail_routes import BROKEN, count_rows, sample_address
@@ -48,8 +52,10 @@ def router(context: Context) -> APIRouter:
 
     @routes.post("/api/home/sample")
     def sample(body: Sample) -> JSONResponse:
-        made = create_sample_dataset(context.datasets, body.name)
-        return JSONResponse({"id": made.id, "name": made.name})
+        made = begin_sample_dataset(context.datasets, body.name)
+        work = partial(import_sample, context.datasets, name=body.name)
+        job = context.work.start("sample", f"Make “{made.name}”", work, dataset=made.id)
+        return JSONResponse({"id": made.id, "name": made.name, "job": job.describe()})
 
     return routes
 
@@ -65,7 +71,13 @@ def describe_home(context: Context) -> dict[str, Any]:
     works += [describe_work(context, None, run) for run in newest.values()]  # their data set was deleted; the model stays
     works.sort(key=lambda w: (not w["live"], -w["time"]))
     pairs = [asdict(sample) for sample in find_sample_pairs()]
-    return {"works": works[:CARDS], "more": max(0, len(works) - CARDS), "machine": describe_machine(context), "pairs": pairs}
+    return {
+        "works": works[:CARDS],
+        "more": max(0, len(works) - CARDS),
+        "machine": describe_machine(context),
+        "pairs": pairs,
+        "trash": len(list_trash(context.datasets)),
+    }
 
 
 def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
@@ -75,6 +87,7 @@ def describe_work(context: Context, dataset: Any, run: Any) -> dict[str, Any]:
     facts = [number, describe_base(run.base_model) if run else "", f"run {run.name}" if run else ""]
     return {
         "id": dataset.id if dataset else None,
+        "data": describe_dataset(dataset) if dataset else None,
         "run": run.id if run else None,
         "name": dataset.name if dataset else run.name,
         "facts": ", ".join(f for f in facts if f),

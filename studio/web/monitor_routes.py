@@ -18,6 +18,7 @@ from backends.contract.config import read_config_document
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir, complete_checkpoints, step_of
 from backends.registry import learns_edits
+from studio.datasets.rows import whole_id
 from studio.runs import control
 from studio.runs.advice import compute_advice, compute_sentence
 from studio.runs.digest import Digests
@@ -68,13 +69,6 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
         text, number = read_log_end(run_dir(run_id).log)
         return PlainTextResponse(text, headers={**_NO_STORE, "X-Lines": str(number)})
 
-    @api.get("/api/runs/{run_id}/dataset_report.html")
-    def report(run_id: str) -> FileResponse:
-        path = run_dir(run_id).report_page
-        if not path.is_file():
-            raise DarkroomError("There is no report on the data of this run: it was begun before reports were kept with runs.")
-        return FileResponse(path, media_type="text/html", headers={**_NO_STORE, **PAPER})
-
     @api.get("/api/runs/{run_id}/nearest")
     def nearest(run_id: str, step: int) -> JSONResponse:
         return JSONResponse(find_nearest(run_dir(run_id), run_id, step), headers=_NO_STORE)
@@ -119,7 +113,17 @@ def router(context: Context) -> APIRouter:  # noqa: C901 - a list of routes, one
     def lora(run_id: str, step: int = 0) -> FileResponse:
         return _lora_file(context, run_id, step)
 
+    @api.get("/api/runs/{run_id}/dataset_report.html")
+    def report(run_id: str) -> FileResponse:
+        return _report_file(run_dir(run_id))
+
     return api
+
+
+def _report_file(run: RunDir) -> FileResponse:
+    if not run.report_page.is_file():
+        raise DarkroomError("There is no report on the data of this run: it was begun before reports were kept with runs.")
+    return FileResponse(run.report_page, media_type="text/html", headers={**_NO_STORE, **PAPER})
 
 
 def read_events(path: Path, offset: int, digests: Digests) -> Response:
@@ -258,9 +262,10 @@ def _latest_run(context: Context, dataset: str) -> str | None:
 
 
 def _known_names(context: Context, run_id: str) -> dict[str, tuple[str, str]]:
-    """Id in the manifest -> id and name of what the run's data set has now; nothing where it is gone."""
+    """Id in the manifest, and that of the whole picture -> id and name of what the run's data set has now; nothing where it is gone."""
     try:
-        return {p.content: (p.id, p.name) for p in context.datasets.pictures(context.runs.get(run_id).dataset_id)}
+        rows = context.datasets.pictures(context.runs.get(run_id).dataset_id)
+        return {key: (p.id, p.name) for p in rows for key in (whole_id(p.content), p.content)}
     except DarkroomError:
         return {}
 

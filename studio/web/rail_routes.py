@@ -72,7 +72,7 @@ def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
     if dataset.num_incomplete:
         marks["dataset"] = _mark("you", f"{number - dataset.num_incomplete}/{number}")
     job = context.jobs.status(dataset.id)
-    if job["state"] in ("starting", "running"):
+    if job["state"] in ("starting", "running") and job["task"] == "caption":
         marks["captions"] = _mark("run", f"{job['done']}/{job['total']}", job["done"] / max(1, job["total"]))
     elif number and written == number:
         marks["captions"] = _mark("done", str(written))

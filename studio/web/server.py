@@ -17,7 +17,25 @@ from studio.workspace import Workspace
 
 _SHUT = ("/openapi.json", "/docs", "/redoc", "/monitoring", "/monitoring/summary")  # Gradio brings them along; nobody needs them here
 
-_ROUTES = ("rail", "media", "home", "dataset", "captions", "check", "train", "monitor", "compare", "generate", "input")
+_ROUTES = (
+    "rail",
+    "media",
+    "home",
+    "dataset",
+    "edit",
+    "mask",
+    "captions",
+    "machine",
+    "check",
+    "train",
+    "monitor",
+    "compare",
+    "generate",
+    "input",
+    "arranging",
+    "jobs",
+    "hub",
+)
 
 
 def build_app(workspace: Workspace, settings: Settings) -> FastAPI:

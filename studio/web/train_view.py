@@ -124,7 +124,7 @@ def first_values(context: Context, dataset_id: str, preset: Preset, base_model: 
         return values
     values |= preset.values_for(info.trigger_word)
     if not wants_pairs(config):  # of an edit pairs held out are drawn
-        captions = [p.text for p in context.datasets.pictures(dataset_id)]
+        captions = [p.text for p in context.datasets.training_pictures(dataset_id)]
         values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
     values[BASE] = base_model or preset.base_model
     return values
@@ -209,7 +209,7 @@ def _forecast(
     except DarkroomError:
         return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
-    return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_pictures - info.num_incomplete, launch)
+    return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_training, launch)
 
 
 def _list_fields(config: type[Config], asked: Asked) -> list[str]:

@@ -95,10 +95,14 @@ class Worker:
         log_path: Where its stderr goes; begun anew at each start.
         idle_s: After so many seconds without a request the child is stopped and its memory free again.
         silence_s: A request without any answer for so long counts as hung. Long enough for a download of a base model.
+        python: The Python that runs it, where that is not the studio's own.
     """
 
-    def __init__(self, module: str, *, name: str, log_path: Path | None = None, idle_s: float = 600, silence_s: float = 3600) -> None:
-        self._module, self._name, self._log_path = module, name, log_path
+    def __init__(
+        self, module: str, *, name: str, log_path: Path | None = None, idle_s: float = 600, silence_s: float = 3600, python: str = ""
+    ) -> None:
+        self._command = [python or sys.executable, "-m", module]
+        self._name, self._log_path = name, log_path
         self._idle_s, self._silence_s = idle_s, silence_s
         self._lock = threading.RLock()
         self._child: _Child | None = None
@@ -123,7 +127,7 @@ class Worker:
         with self._lock:
             self._stop_clock()
             if not self._child or not self._child.usable:
-                self._child = _Child(self._module, self._name, self._log_path, self._on_end)
+                self._child = _Child(self._command, self._name, self._log_path, self._on_end)
             child, number = self._child, str(next(self._numbers))
             call = Call(number, self._silence_s, child.cancel, lambda: child.stop("was stopped because it hung"))
             child.send(call, {"id": number, "op": op, **values})
@@ -160,7 +164,7 @@ class Worker:
 class _Child:
     """One life of the process, with the calls that wait for it."""
 
-    def __init__(self, module: str, name: str, log_path: Path | None, on_end: Any) -> None:
+    def __init__(self, command: list[str], name: str, log_path: Path | None, on_end: Any) -> None:
         self._name, self._on_end = name, on_end
         self.calls: dict[str, Call] = {}
         self.usable = True
@@ -168,11 +172,11 @@ class _Child:
         self._lock = threading.Lock()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._log_path = log_path
-        self.process = self._start(module)
-        threading.Thread(target=self._write, name=f"{module} writer", daemon=True).start()
-        threading.Thread(target=self._read, name=f"{module} reader", daemon=True).start()
+        self.process = self._start(command)
+        threading.Thread(target=self._write, name=f"{command[-1]} writer", daemon=True).start()
+        threading.Thread(target=self._read, name=f"{command[-1]} reader", daemon=True).start()
 
-    def _start(self, module: str) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
         if (os.cpu_count() or 1) <= 4:
             environment.setdefault("OMP_NUM_THREADS", "1")  # spinning threads cost more than they bring on small shared machines
@@ -181,7 +185,7 @@ class _Child:
         errors = self._log_path.open("wb") if self._log_path else subprocess.DEVNULL
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                 cwd=REPOSITORY, env=environment, start_new_session=True)  # fmt: skip
         except OSError as error:
             raise DarkroomError(f"{self._name} could not be started: {error.strerror}.") from None

@@ -165,17 +165,6 @@ def test_the_name_is_changed_in_place_and_shown_as_text(table):
     expect(table.locator(".d-switch")).to_contain_text("<img src=x onerror=alert(1)>")
 
 
-def test_deleting_asks_first(table, server):
-    table.get_by_role("button", name="More").click()
-    table.get_by_role("button", name="Delete this data set").click()
-    table.get_by_role("button", name="Keep it").click()
-    expect(table.locator(".d-thumb[data-id]")).to_have_count(6)
-    table.get_by_role("button", name="More").click()
-    table.get_by_role("button", name="Delete this data set").click()
-    table.get_by_role("button", name="Delete", exact=True).click()
-    expect(table).to_have_url(re.compile(r"/$"))
-
-
 def test_a_data_set_that_is_gone_is_said_so(page, server):
     page.goto(f"{server.address}/dataset?dataset=never-was")
     expect(page.get_by_text("There is no data set called “never-was”")).to_be_visible()

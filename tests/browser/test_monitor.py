@@ -162,6 +162,19 @@ def test_a_finished_run_offers_compare_and_the_file(page, server, finished):
     assert download.value.suggested_filename == f"{finished.run_id}.safetensors"
 
 
+def test_the_report_on_its_data_is_one_click_away_and_nothing_in_it_may_run(page, server, trained_run):
+    open_monitor(page, server, trained_run.id)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Its data").click()
+    paper = opened.value
+    paper.wait_for_load_state()
+    expect(paper.get_by_role("heading", name="Report on")).to_be_visible()
+    expect(paper.get_by_text(f"Frozen with the run “{trained_run.id}”")).to_be_visible()
+    answer = page.request.get(paper.url)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert paper.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+
+
 def test_the_curve_shows_the_learning_rate_and_a_log_scale(page, server, finished):
     open_monitor(page, server, finished.run_id)
     curve = page.locator("#monitor .d-curve")

@@ -14,6 +14,7 @@ import {mountHistory} from './captions_history.js';
 import {makePull, recountIn} from './captions_news.js';
 import {makeMeter} from './captions_meter.js';
 import {makeSaver, WRITER} from './captions_save.js';
+import {mountNotes} from './captions_notes.js';
 import {listenToKeys} from './captions_keys.js';
 import {makeRows, placesOf, runsOf, indexIn} from './rows.js';
 
@@ -97,6 +98,7 @@ function notebook(el, all, words) {
     only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all');
   const chips = h('div'),
     past = h('div'),
+    notes = h('div'),
     bar0 = h('div'),
     panel = h('div'),
     grid = makeGrid({rows, order: () => book.order, frame, small: faces.small, chosen: book.chosen, onpick: (place) => go(place, false), onselect: () => { heading(); for (const f of book.selected) f(); }});
@@ -114,6 +116,7 @@ function notebook(el, all, words) {
         ta,
         meter.el(h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase())),
         hint,
+        notes,
         past,
         chips,
       ),
@@ -272,6 +275,7 @@ function notebook(el, all, words) {
   mountHistory(past, book, WRITER);
   mountWords(chips, book);
   mountAdvice(chips, book);
+  if (all.dataset.kind !== 'pairs') mountNotes(notes, book);
   book.named = mountKnown(document.querySelector('.d-card.cpt'), chips, book);
   (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();

@@ -1,6 +1,7 @@
 // The captioner: what will happen in one sentence, start, how far it is, stop. Captions appear in the notebook while it writes.
 import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
+import {mountWording} from './captions_wording.js';
 import {placesOf} from './rows.js';
 
 const EVERY = 900,
@@ -41,9 +42,8 @@ export function mountJob(book) {
     turn = 0,
     began = null,
     pressed = performance.now();
-  const line = h('div.bulk', {hidden: true, role: 'status'}),
-    failed = h('div.lost', {hidden: true});
-  document.querySelector('.d-card.cpt').after(line, failed);
+  const [line, failed, card] = [h('div.bulk', {hidden: true, role: 'status'}), h('div.lost', {hidden: true}), document.querySelector('.d-card.cpt')];
+  (card.after(line, failed), mountWording(card, book));
   const active = () => job && ACTIVE.includes(job.state);
 
   function wordFault(text) {
@@ -130,10 +130,10 @@ export function mountJob(book) {
     bar?.classList.toggle('d-gone', !active());
     if (active()) {
       const left = job.seconds_left == null ? '' : ` ${about(job.seconds_left)[0].toUpperCase()}${about(job.seconds_left).slice(1)} left.`;
-      const words = job.state === 'running' ? `${job.done.toLocaleString('en')} of ${job.total.toLocaleString('en')}.` : 'the captioner is loading.';
+      const scoring = job.task === 'score', words = job.state === 'running' ? `${job.done.toLocaleString('en')} of ${job.total.toLocaleString('en')}.` : job.phase ? `${job.phase}.` : 'the captioner is loading.';
       say(
-        `Writing captions, ${words}`,
-        `${left} You can edit while it writes; your words are never overwritten.`,
+        `${scoring ? 'Looking whether captions fit' : 'Writing captions'}, ${words}`,
+        `${left} ${scoring ? 'Nothing is written.' : 'You can edit while it writes; your words are never overwritten.'}`,
         job.total ? job.done / job.total : 0,
       );
     } else if (job?.state === 'failed' && asked) say('The captioner stopped.', job.reason || 'It gave no reason.');
@@ -159,7 +159,7 @@ export function mountJob(book) {
   /* What this job took, for the sentence before the next one. */
   function learn() {
     const s =
-      job.state === 'running' && job.done && began
+      job.task !== 'score' && job.state === 'running' && job.done && began
         ? [began.load, (performance.now() - began.at) / 1000 / Math.max(1, job.done - began.done)]
         : null;
     if (s && job.done - began.done > 2)
@@ -191,6 +191,7 @@ export function mountJob(book) {
     try {
       const before = job?.done;
       job = await book.pull(true);
+      if (!active()) (shared.scored?.(), shared.noted?.());
       learn();
       if (job?.done !== before || !active()) draw();
     } catch {
@@ -215,6 +216,7 @@ export function mountJob(book) {
         trigger_word: shared.word || '',
         place: shared.place || 'subject',
         again,
+        wording: shared.wording?.() || {},
       });
       job = r.job;
       draw();
@@ -222,7 +224,7 @@ export function mountJob(book) {
     } catch (e) {
       e.field === 'trigger_word'
         ? (wordFault(e.message), $('f-trigger').querySelector('textarea,input').focus())
-        : say('It cannot start.', e.message);
+        : shared.wordingFault?.(e.field, e.message) || say('It cannot start.', e.message);
     }
     go.disabled = false;
   }
@@ -253,10 +255,10 @@ export function mountJob(book) {
   Object.assign(shared, {
     start,
     stop,
-    next: () => {
-      location.href = href('check');
-    },
+    follow: (now) => ((job = now), (asked = true), draw(), tick()),
+    next: () => (location.href = href('check')),
     redraw: () => {
+      shared.wordingDraw?.();
       shared.name = document.querySelector('#captioner input')?.value.split(',')[0] || shared.captioner;
       if (shared.word !== undefined) nameLater(book.many ? 2500 : 450);
       draw();

@@ -2,7 +2,8 @@
 import {h, icon, fill, api, href, keys, note, plural, query, ready, say, toast} from './core.js';
 import {refresh} from './rail.js';
 import {bare} from './bare.js';
-import {cuts, dial, fold, parts, pictures, round} from './check_parts.js';
+import {bucketPreview} from './buckets.js';
+import {dial, fold, parts, pictures, round} from './check_parts.js';
 import {makeMap} from './check_map.js';
 import {makeMore, opener, tile} from './check_more.js';
 
@@ -176,7 +177,7 @@ function draw(el) {
         : null,
     ),
     makeMap(dataset, noun(), told.dataset.pictures),
-    cuts(r, {base: told.base, rows: told.rows, thumb, noun: noun(), total: told.dataset.pictures, about: about()}),
+    bucketPreview({report: r, current: told.current, base: told.base, rows: told.rows, about: about()}),
   );
   for (const id of open) {
     const b = $(id);
@@ -234,8 +235,8 @@ async function button(el, x, b) {
     location.href = href('captions', first ? {picture: first} : {});
     return;
   }
-  if (kind === 'add_pictures' || kind === 'replace') {
-    location.href = href('dataset', first && kind === 'replace' ? {picture: first} : {});
+  if (['add_pictures', 'replace', 'crop'].includes(kind)) {
+    location.href = href('dataset', first && kind !== 'add_pictures' ? {picture: first, crop: kind === 'crop' ? 1 : null} : {});
     return;
   }
   b.disabled = true;

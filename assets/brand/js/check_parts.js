@@ -1,6 +1,6 @@
-// Pieces of the Check page: the dial, a fold with its list, and how each picture is cut.
-import {h, href, icon, plural, svg} from './core.js';
-import {frame, makeMore, opener} from './check_more.js';
+// Pieces of the Check page: the dial, a fold with its list, a picture as it is cut, the pictures of a finding.
+import {h, href, icon, svg} from './core.js';
+import {frame, opener} from './check_more.js';
 
 export function dial(score, small) {
   const whole = 395.8,
@@ -57,43 +57,8 @@ export function parts(list) {
 }
 export const round = (x) => (Math.abs(x - Math.round(x)) < 0.05 ? String(Math.round(x)) : x.toFixed(1));
 
-export function cuts(r, {base, rows, thumb, noun, total, about}) {
-  const all = r.buckets.reduce((n, b) => n + b.count, 0),
-    whole = r.buckets.reduce((n, b) => n + b.whole, 0),
-    lose = all - whole,
-    n = (x) => x.toLocaleString('en');
-  if (!all) return null;
-  return h(
-    'section.d-sec',
-    h(
-      'div.d-row',
-      h('h2.d-h2', `How each ${noun} will be cut`),
-      h(
-        'span.d-small.d-sub',
-        `for ${base} at ${n(r.resolution)} px: ` +
-          (lose ? `${n(whole)} stay whole, ${n(lose)} ${lose === 1 ? 'loses' : 'lose'} an edge` : 'all stay whole'),
-      ),
-    ),
-    h(
-      'div.bks',
-      r.buckets.map((b) => {
-        const rest = b.count - b.cuts.length,
-          more = rest > 0 && makeMore(`${b.width}x${b.height}`, {...about, tile: (id, row, part, i) => cut(b, part.cuts[i], row, thumb, total)});
-        return h(
-          'div',
-          h('p.d-num.d-strong', `${b.width} × ${b.height} `, h('span.d-sub', plural(b.count, noun))),
-          h(
-            'div.br',
-            b.cuts.map((c) => rows[c.id] && cut(b, c, rows[c.id], thumb, total)),
-            more && opener(more, 'd-btn.sm.quiet.mr', `All ${n(b.count)}`, `All ${n(b.count)} ${noun}s of ${b.width} × ${b.height}`),
-          ),
-          more && more.el,
-        );
-      }),
-    ),
-  );
-}
-function cut(b, c, row, thumb, total) {
+/* A picture as it comes into its bucket; what is cut away is dimmed. */
+export function cut(b, c, row, thumb, total) {
   const w = c.width,
     t = c.height,
     pct = (x, of) => `${(100 * x) / of}%`,

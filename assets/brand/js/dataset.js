@@ -1,11 +1,13 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
-import {h, icon, fill, api, ready, query, href, toast, ask, about, plural, typing, note, KEYS} from './core.js';
+import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
+import {makeJobs, isActive, isImport} from './datajobs.js';
+import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
 
@@ -16,11 +18,13 @@ export async function mount(el) {
   const body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
   const coverText = [h('b'), h('span')], cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), coverText));
-  const queue = createQueue({dataset: need, outcome, change: later, done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
+  const jobs = makeJobs({wanted: (job) => (id ? job.dataset === id || (!job.dataset && isActive(job)) : false), moved: peek, done: jobDone});
+  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
   const pick = pickers(add);
   const page = {
     get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
-    remove: removeRows,
+    remove: removeRows, exclude, say: (error) => toast(error.message),
+    edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
     async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
     put(row) { if (kind() !== 'pairs') { view().put(row); return setRows({length: view().length}); } const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
@@ -29,7 +33,7 @@ export async function mount(el) {
   const views = {pictures: null, pairs: null};
   const kind = () => info?.kind || chosen || 'pictures';
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
-  fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, body, refusedBox, dock, cover);
+  fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, jobs.el, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
   function setRows(now) { rows = now; places = new Map(Array.isArray(now) ? now.map((p, i) => [p.id, i]) : []); }
 
@@ -57,6 +61,7 @@ export async function mount(el) {
   async function settled() {
     await load();
     if (queue.refused.length) refusedBox.scrollIntoView({block: 'nearest'});
+    else if (queue.stopped) toast('Stopped. What came in stays.', null, null, 6);
     else if (queue.accepted) toast(view().arrived(rows), null, null, 4);
   }
   async function load() {
@@ -75,6 +80,25 @@ export async function mount(el) {
     ready(el);
     refresh();
     mark();
+  }
+  /* While the server takes an archive or a table in by itself, its pictures appear. */
+  let peeked = 0, peeking = false;
+  async function peek(job) {
+    if (job.dataset !== id || queue.busy || peeking || Date.now() - peeked < 1500) return;
+    peeking = true;
+    try {
+      if (!rows.length) info = await api('/datasets/' + encodeURIComponent(id));
+      const more = rows.length ? (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${rows.length}`)).pictures : info.pictures;
+      for (const row of more) page.put(row);
+      if (more.length) draw();
+    } catch { /* the next look tells */ }
+    peeked = Date.now();
+    peeking = false;
+  }
+  async function jobDone(job) {
+    if (job.dataset !== id) return;
+    await load();
+    if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
   }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
   let reading = 0;
@@ -109,8 +133,9 @@ export async function mount(el) {
     sentence.textContent = queue.busy ? progress() : v.sentence(rows, info);
     drawTools(v);
     if (some && v.el.parentNode !== body) fill(body, v.el);
-    if (!some && body.dataset.empty !== kind()) fill(body, emptyTable(pick, kind()));
-    body.dataset.empty = some ? '' : kind();
+    const empty = some ? '' : !jobs.el.hidden && jobs.el.querySelector('[data-state=running],[data-state=asks]') ? 'coming' : kind();
+    if (empty && body.dataset.empty !== empty) fill(body, empty === 'coming' ? null : emptyTable(pick, kind(), fromHub));
+    body.dataset.empty = empty;
     if (some) v.show(rows, marks, queue.waiting);
     drawRefused();
     drawDock(v);
@@ -125,7 +150,8 @@ export async function mount(el) {
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
     const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
-      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['trash', 'Delete this data set', remove]]);
+      ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
+      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
   async function choose(wanted) {
@@ -147,12 +173,12 @@ export async function mount(el) {
         list.length > 50 && h('div', h('p.d-sub', `and ${list.length - 50} more`)))]);
   }
   function drawDock(v) {
-    dock.hidden = !rows.length;
-    const left = queue.total - queue.settled, said = v.dock(rows);
-    fill(dockText, h('b', queue.busy ? `${rows.length} in, ${plural(left, 'file')} on the way.` : said.strong), ' ' + (queue.busy ? (queue.secondsLeft() > 2 ? `${about(queue.secondsLeft())} left. ` : '') + 'Keep this page open until they are in.' : said.rest));
+    dock.hidden = !rows.length && !queue.busy;
+    const left = queue.total - queue.settled, said = queue.busy ? {...v.dock(rows), other: ['Stop', queue.stop]} : v.dock(rows);
+    fill(dockText, h('b', queue.busy ? `${rows.length} in, ${plural(left, 'file')} on the way.` : said.strong), ' ' + (queue.busy ? `${queue.percent()} %${queue.secondsLeft() > 2 ? `, ${about(queue.secondsLeft())} left` : ''}. Keep this page open until they are in; when you stop, what came in stays.` : said.rest));
     let next = dock.querySelector('a'), other = dock.querySelector('button');
     if (!next) dock.firstChild.append(other = h('button.d-btn.big', {type: 'button'}), next = h('a.d-btn.pri', {id: 'next'}));
-    other.style.display = queue.busy || !said.other ? 'none' : '';
+    other.style.display = said.other ? '' : 'none';
     if (said.other) { other.textContent = said.other[0]; other.onclick = said.other[1]; }
     next.style.display = queue.busy ? 'none' : '';
     next.textContent = said.next[0];
@@ -173,6 +199,17 @@ export async function mount(el) {
       mark();
     } catch (error) { toast(error.message); }
   }
+  async function exclude(ids, excluded) {
+    try {
+      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/exclude`, {...(pairs ? {ids} : {places: runsOf(ids)}), excluded}), some = new Set(ids);
+      if (pairs) setRows(rows.map((p) => (some.has(p.id) ? {...p, excluded} : p)));
+      else view().excluded(ids, excluded);
+      draw();
+      page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
+      refresh();
+      mark();
+    } catch (error) { toast(error.message); }
+  }
   async function undo() {
     const token = undone.pop();
     if (!token) return;
@@ -181,11 +218,17 @@ export async function mount(el) {
       toast('Back again', null, null, 3);
     } catch (error) { toast(error.message); }
   }
+  async function fromHub() {
+    const job = await fetchFromHub(id && info);
+    if (job && job.dataset !== id) location.href = href('dataset', {dataset: job.dataset, run: null});
+    else jobs.track(job);
+  }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {
-    const what = kind() === 'pairs' ? `${plural(rows.length, 'pair')} with their instructions` : `${plural(rows.length, 'picture')} with their captions`;
-    if (!(await ask(`Delete “${info.name}”?`, `${what} go from this machine for good. Trained models stay.`, 'Delete', 'Keep it'))) return;
-    try { await api('/datasets/' + id, undefined, 'DELETE'); location.href = href('', {dataset: null, run: null}); } catch (error) { toast(error.message); }
+    const gone = await putAway(info);
+    if (!gone) return;
+    try { sessionStorage.trashed = JSON.stringify(gone); } catch { /* without it Home only says nothing */ }
+    location.href = href('', {dataset: null, run: null});
   }
   addEventListener('keydown', (e) => {
     if (typing(e) || document.querySelector('dialog[open]')) return;
@@ -194,5 +237,6 @@ export async function mount(el) {
   if (id) queue.refused = takeRefused(id);
   KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
   if (id) api(`/datasets/${encodeURIComponent(id)}/steps`).then((found) => { undone = [...found.steps.map((s) => s.token).reverse(), ...undone]; later(); }, () => {});   // also what was done before a reload
+  await jobs.load();
   await load();
 }

@@ -1,6 +1,7 @@
 // Edit pairs: before | after over the instruction between them; halves that wait, swapping, one wording for many.
 import {h, icon, fill, api, href, plural, query, toast} from './core.js';
 import {makePairCard} from './pair_card.js';
+import {openCrop} from './crop.js';
 import {callIt, pathOf, sendToSide} from './upload.js';
 import {open} from './viewer.js';
 import {makeWindowed} from './windowed.js';
@@ -12,10 +13,10 @@ export function makePairs(page) {
   const items = new Map(), chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
   let filter = 'all', kept = new Set(), marks = {}, numbers = new Map(), aiming = false, wanted = query.get('picture');
   const needs = {
-    text: (it) => !it.missing && !it.text.trim(), before: (it) => it.missing === 'before', after: (it) => it.missing === 'after',
+    text: (it) => !it.missing && !it.excluded && !it.text.trim(), before: (it) => it.missing === 'before', after: (it) => it.missing === 'after',
     draft: (it) => it.by === 'draft' && it.text.trim(), look: (it) => !it.missing && !!marks[it.id],
   };
-  const card = makePairCard({page, number: (it) => numbers.get(it.id), marks: (it) => marks[it.id], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.id])});
+  const card = makePairCard({page, number: (it) => numbers.get(it.id), marks: (it) => marks[it.id], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.id]), crop, exclude: (it) => page.exclude([it.id], !it.excluded)});
   const list = makeWindowed(grid, (id) => card.element(items.get(id)));
   const all = () => page.rows.map((row) => items.get(row.id));
   const shown = () => all().filter((it) => filter === 'all' || kept.has(it.id) || (filter === 'needy' ? it.missing || needs.text(it) : needs[filter](it)));
@@ -28,15 +29,15 @@ export function makePairs(page) {
     for (const row of rows) {
       const it = items.get(row.id);
       if (!it) items.set(row.id, {...row, draft: null});
-      else if (it.draft != null || it.sending) Object.assign(it, {missing: row.missing, before: row.before, after: row.after});
-      else if (it.row !== row && (row.version >= it.version)) Object.assign(it, row);
+      else if (it.draft != null || it.sending) Object.assign(it, {missing: row.missing, before: row.before, after: row.after, excluded: row.excluded, edited: row.edited});
+      else if (it.row !== row && (row.version >= it.version)) Object.assign(it, {excluded: false, edited: false}, row);
       items.get(row.id).row = row;
     }
     const found = shown();
     if (!found.length && filter !== 'all') { filter = 'all'; kept.clear(); }
     list.show((filter === 'all' ? all() : found).map((it) => it.id));
     drawChips();
-    if (wanted && items.has(wanted)) { list.reveal(wanted); card.focus(items.get(wanted)); wanted = null; }
+    if (wanted && items.has(wanted)) { list.reveal(wanted); card.focus(items.get(wanted)); if (query.get('crop')) crop(items.get(wanted)); wanted = null; }
   }
   function changed(it) {                                               // saved: the row behind it follows, so that nothing old comes back
     kept.add(it.id);
@@ -97,7 +98,10 @@ export function makePairs(page) {
     return true;
   }
   function look(it) {
-    open(shown(), it, {dataset: page.id, marks, onremove: (gone) => page.remove([gone.id]), onclose: (last) => { list.reveal(last.id); card.focus(last); }});
+    open(shown(), it, {dataset: page.id, marks, onremove: (gone) => page.remove([gone.id]), oncrop: crop, onclose: (last) => { list.reveal(last.id); card.focus(last); }});
+  }
+  function crop(it) {
+    openCrop(page.id, it, {number: String(numbers.get(it.id)).padStart(2, '0'), onsaved: page.edited, onclose: () => card.focus(it)}).catch(page.say);
   }
   function next(it) {
     const ids = (filter === 'all' ? all() : shown()).map((x) => x.id), other = items.get(ids[ids.indexOf(it.id) + 1]);
@@ -110,8 +114,8 @@ export function makePairs(page) {
     return `${plural(n, 'pair')}. Left is the picture before, right is what the instruction makes of it.${late}`;
   }
   function dock(rows) {
-    const n = rows.length, texts = rows.filter((r) => !r.missing && !r.text.trim()).length, halves = SIDES.map((side) => rows.filter((r) => r.missing === side).length);
-    const whole = rows.filter((r) => !r.missing && r.text.trim()).length, needy = n - whole;
+    const n = rows.length, texts = rows.filter((r) => !r.missing && !r.excluded && !r.text.trim()).length, halves = SIDES.map((side) => rows.filter((r) => r.missing === side).length);
+    const whole = rows.filter((r) => !r.missing && (r.excluded || r.text.trim())).length, needy = n - whole;
     const wait = halves.map((k, i) => k && `${one(k)} ${k === 1 ? 'waits for its' : 'wait for their'} ${SIDES[i]} picture`), lacks = [texts && `${one(texts)} ${texts === 1 ? 'needs' : 'need'} an instruction`, ...wait].filter(Boolean).join(', ');
     const rest = lacks ? lacks[0].toUpperCase() + lacks.slice(1) + '.' : 'Read the instructions once, then check.';
     const drafting = texts > 3 || (texts && texts > n / 5);

@@ -22,7 +22,7 @@ export function kindChoice(kind, choose) {
   seg.addEventListener('keydown', (e) => { if (/^Arrow/.test(e.key)) { e.preventDefault(); choose(kind === 'pairs' ? 'pictures' : 'pairs'); } });
   return seg;
 }
-export function emptyTable(pick, kind) {
+export function emptyTable(pick, kind, fromHub) {
   const w = WORDS[kind], [name, words] = w.sample;
   const sample = h('button.d-btn.quiet', {type: 'button', onclick: async () => {
     sample.disabled = true;
@@ -31,31 +31,38 @@ export function emptyTable(pick, kind) {
   return h('div.d-empty',
     h('div.d-dropzone', {onclick: (e) => e.target.closest('button') || pick.chooseFiles()},
       h('div', h('span.ic', icon('pic', 'l')), h('h2.d-h2', w.drop), h('p.d-sub', w.what),
-        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, w.choose), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), sample)),
+        h('div.d-row', h('button.d-btn.pri', {type: 'button', onclick: pick.chooseFiles}, w.choose), h('button.d-btn.big', {type: 'button', onclick: pick.chooseFolder}, 'Choose a folder')), h('div.d-row', sample, h('button.d-btn.quiet', {type: 'button', onclick: fromHub}, 'From the Hugging Face hub')))),
     h('ul.tips', w.tips.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
 }
 
 /* A button with three dots and a list of actions. rows: [icon, words, function] */
-export function moreMenu(rows) {
-  let list = null;
-  const close = (focus) => { if (!list) return; list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
-  const button = h('button.d-btn.ico', {type: 'button', aria: {label: 'More', expanded: 'false'}, onclick: () => {
+export function moreMenu(rows, label = 'More') {
+  let list = null, open;
+  const close = (focus) => { if (!list) return; open?.abort(); list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
+  const button = h('button.d-btn.ico', {type: 'button', aria: {label, expanded: 'false'}, onclick: () => {
     if (list) return close(true);
     list = h('ul.d-menu.d-actions', rows.map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
     const r = button.getBoundingClientRect();
     Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
     button.after(list);
+    if (r.right < list.offsetWidth + 6) Object.assign(list.style, {right: 'auto', left: '6px'});
+    if (r.bottom + 6 + list.offsetHeight > innerHeight) list.style.top = Math.max(6, r.top - 6 - list.offsetHeight) + 'px';
     button.setAttribute('aria-expanded', 'true');
-    list.querySelector('button').focus();
+    list.querySelector('button').focus({preventScroll: true});
+    requestAnimationFrame(() => list && listen());               // the scroll that brought the button into view comes a frame late
   }}, icon('dots'));
-  addEventListener('keydown', (e) => {
-    if (!list) return;
+  function listen() {                                                  // only while it is open: a page may draw many of these, again and again
+    open = new AbortController();
+    const on = (name, f, more) => addEventListener(name, f, {signal: open.signal, ...more});
+    on('keydown', keyed);
+    on('pointerdown', (e) => { if (list && !list.contains(e.target) && !button.contains(e.target)) close(false); });
+    on('scroll', () => close(false), {passive: true});
+  }
+  function keyed(e) {
     if (e.key === 'Escape') close(true);
     const step = {ArrowDown: 1, ArrowUp: -1}[e.key], all = [...list?.querySelectorAll('button') || []];
     if (step) { e.preventDefault(); all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus(); }
-  });
-  addEventListener('pointerdown', (e) => { if (list && !list.contains(e.target) && !button.contains(e.target)) close(false); });
-  addEventListener('scroll', () => close(false), {passive: true});
+  }
   return h('div.d-more', button);
 }
 

@@ -1,11 +1,13 @@
 // The light table of pictures: the strip above with its filters, the grid, what is chosen.
-import {h, icon, fill, api, href, plural, toast} from './core.js';
+import {h, icon, fill, api, href, plural, query, toast} from './core.js';
 import {createGrid} from './grid.js';
+import {openCrop} from './crop.js';
+import {openMask} from './mask.js';
 import {indexIn, makeRows, placesOf} from './rows.js';
 import {open} from './viewer.js';
 
 export function makePictures(page) {
-  let filter = null, size = localStorage['dataset:size'] || 'm', marks = {}, all = [], some = null, looked = [];
+  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = {}, all = [], some = null, looked = [];
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures,
     came: (places) => grid.came(places),
@@ -14,26 +16,29 @@ export function makePictures(page) {
   grid.lasso(el);
   grid.size(size);
 
-  const shown = () => (filter === 'look' ? looked : filter ? some || all : all);
+  const shown = () => (filter === 'look' ? looked : filter === 'out' ? all.filter((place) => out.has(place)) : filter ? some || all : all);
   /* What the server says of the data set: where its pictures stand, and the first of them. */
   function take(info) {
     all = placesOf(info.places);
     rows.forget();
+    out = new Set(placesOf(info.excluded));
     info.pictures.forEach(rows.put);
-    if (filter && filter !== 'look') choose(filter);
+    if (filter && !['look', 'out'].includes(filter)) choose(filter);
   }
-  function put(row) { rows.put(row); if (indexIn(all, row.place) < 0) all.push(row.place); }
+  function put(row) { rows.put({edited: false, masked: false, excluded: false, ...row}); if (indexIn(all, row.place) < 0) all.push(row.place); }
   function show(_, now, waiting) {
-    if (marks !== now) { marks = now; looked = all.filter((place) => marks[place]); }
+    if (marks !== now) { marks = now; looked = all.filter((place) => marks[place] && !out.has(place)); }
     else if (filter === 'look') looked = looked.filter((place) => indexIn(all, place) >= 0);
-    if (filter && filter !== 'look' && !page.info.shapes.some(([name]) => name === filter)) filter = null;
+    if (filter === 'out' && !out.size) filter = null;
+    if (filter && !['look', 'out'].includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
     if (filter === 'look' && !looked.length) filter = null;
     grid.show(page.id, shown(), all, marks, filter ? [] : waiting);
     drawBar();
+    if (wanted) { const id = wanted; wanted = ''; cropById(id); }
   }
   async function choose(value) {
     filter = value;
-    if (!value || value === 'look') return page.draw();
+    if (!value || value === 'look' || value === 'out') return page.draw();
     try {
       const {places} = await api(`/datasets/${encodeURIComponent(page.id)}/places?shape=${encodeURIComponent(value)}`);
       if (filter === value) some = placesOf(places);
@@ -47,7 +52,7 @@ export function makePictures(page) {
   }
   function drawBar() {
     const n = all.length, {shapes = [], width = 0} = page.info || {}, stat = (value, unit, label) => h('div.d-stat', h('b', value, unit && h('small', ' ' + unit)), h('span', label));
-    const top = Math.max(...shapes.map(([, count]) => count)), needy = looked.length, chosen = grid.selection.size;
+    const top = Math.max(...shapes.map(([, count]) => count)), needy = looked.length, chosen = grid.selection.size, back = chosen > 0 && [...grid.selection].every((place) => out.has(place));
     const set = (value) => () => choose(filter === value ? null : value);
     const sizes = ['s', 'm', 'l'].map((s) => h('button', {type: 'button', aria: {pressed: String(s === size), label: {s: 'Small', m: 'Medium', l: 'Large'}[s] + ' pictures'},
       onclick: () => { size = localStorage['dataset:size'] = s; grid.size(s); drawBar(); }}, s.toUpperCase()));
@@ -57,31 +62,51 @@ export function makePictures(page) {
       shapes.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, shapes.map(([name, n]) =>
         h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
       needy > 0 && h('button.d-chip' + (filter === 'look' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'look'), label: `Needs a look: ${needy}`}, onclick: set('look')}, 'Needs a look ', h('b', needy.toLocaleString('en'))),
+      out.size > 0 && h('button.d-chip' + (filter === 'out' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'out'), label: `Excluded: ${out.size}`}, onclick: set('out')}, 'Excluded ', h('b', out.size.toLocaleString('en'))),
       h('div.d-row.d-push.sizes', h('div.d-row.selt' + (chosen ? '' : '.none'), {aria: {hidden: String(!chosen)}}, h('b', {role: 'status'}, chosen ? `${chosen.toLocaleString('en')} selected` : ''),
-        h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.quiet', {type: 'button', onclick: () => grid.select([])}, 'Clear')),
+        chosen === 1 && h('button.d-btn.sm', {type: 'button', onclick: () => edit(crop, [...grid.selection][0])}, icon('crop', 's'), 'Crop'),
+        h('button.d-btn.sm', {type: 'button', onclick: () => excludeSelected()}, icon(back ? 'check' : 'out', 's'), back ? 'Include' : 'Exclude'),
+        h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.ico.quiet', {type: 'button', title: 'Clear the selection', aria: {label: 'Clear the selection'}, onclick: () => grid.select([])}, icon('x', 's'))),
       h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
     if (focused) [...bar.querySelectorAll('button')].find((b) => b.getAttribute('aria-label') === focused)?.focus();
   }
   function dock({length: n}) {
     const written = Math.min(n, page.info?.num_captions || 0);
-    const rest = written === n ? 'All have a caption. Read them once, then check.' : written ? `${(n - written).toLocaleString('en')} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
+    const words = written === n ? 'All have a caption. Read them once, then check.' : written ? `${(n - written).toLocaleString('en')} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
+    const rest = (out.size ? `${out.size.toLocaleString('en')} ${out.size === 1 ? 'is' : 'are'} excluded from training. ` : '') + words;
     return {strong: `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`, rest,
       next: [written ? 'Next: captions' : `Caption ${plural(n, 'picture')}`, href('captions', {dataset: page.id, run: null, begin: written ? null : 1})]};
   }
   async function look(place) {
     const places = shown(), at = async (i) => (await rows.load([places[i]]), rows.peek(places[i])), index = indexIn(places, place), first = await at(index);
-    if (first) open({length: places.length, at}, first, {dataset: page.id, marks, index, onremove: (gone) => page.remove([gone.place]), onclose: () => grid.focusActive()});
+    if (first) open({length: places.length, at}, first, {dataset: page.id, marks, index, onremove: (gone) => page.remove([gone.place]), oncrop: crop, onmask: paint, onclose: () => grid.focusActive()});
+  }
+  const dialog = (show) => (p) => show(page.id, p, {number: String(indexIn(all, p.place) + 1).padStart(2, '0'), onsaved: page.edited, onclose: () => grid.focusActive()}).catch(page.say);
+  const crop = dialog(openCrop), paint = dialog(openMask);
+  async function edit(show, place) { await rows.load([place]); const p = rows.peek(place); if (p) show(p); }
+  /* A picture that a link names; it may lie far down. */
+  async function cropById(id) { try { const {place} = await api(`/datasets/${encodeURIComponent(page.id)}/pictures/${encodeURIComponent(id)}/place`); edit(crop, place); } catch (error) { page.say(error); } }
+  function excludeSelected() {
+    const places = [...grid.selection];
+    if (places.length) page.exclude(places, !places.every((place) => out.has(place)));
+  }
+  /* Excluded from training, or included again: seen at once, without asking for the rows anew. */
+  function excluded(places, on) {
+    for (const place of places) { if (on) out.add(place); else out.delete(place); const p = rows.peek(place); if (p) p.excluded = on; }
+    looked = all.filter((place) => marks[place] && !out.has(place));
   }
   const removeSelected = () => page.remove([...grid.selection]);
   function key(e) {
     if ((e.ctrlKey || e.metaKey) && e.key === 'a' && all.length) { e.preventDefault(); grid.selectAll(); }
     else if ((e.key === 'Delete' || e.key === 'Backspace') && grid.selection.size) { e.preventDefault(); removeSelected(); }
+    else if ((e.key === 'c' || e.key === 'm') && !e.ctrlKey && !e.metaKey && (grid.selection.size === 1 || (!grid.selection.size && grid.active() != null))) { e.preventDefault(); edit(e.key === 'c' ? crop : paint, grid.selection.size ? [...grid.selection][0] : grid.active()); }
+    else if (e.key.toLowerCase() === 'x' && !e.ctrlKey && !e.metaKey && grid.selection.size) { e.preventDefault(); excludeSelected(); }
     else if (e.key === 'Escape' && grid.selection.size) grid.select([]);
   }
   function arrived({length: n}) {
     const captions = page.info?.num_captions || 0;
     return `${plural(n, 'picture')} in` + (captions ? `, ${captions.toLocaleString('en')} with a caption` : '');
   }
-  const keys = [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
-  return {el, show, take, put, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
+  const keys = [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['C', 'Crop'], ['M', 'Mask'], ['X', 'Exclude from training, or include'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
+  return {el, show, take, put, excluded, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
 }

@@ -3,6 +3,7 @@ import {h, icon} from './core.js';
 import {indexIn} from './rows.js';
 import {makeWindowed} from './windowed.js';
 
+const EXCLUDED = [{icon: 'out', text: 'excluded'}];
 const FRAME = {s: 112, m: 160, l: 248}, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
@@ -23,13 +24,16 @@ export function createGrid(handlers) {
   function cell(place) {
     if (place < 0) return placeholder(-place - 1);
     const p = handlers.row(place), had = frames.get(place);
-    if (had && had.p === p) return (draw(had), had.frame);
+    if (had && had.p === p && had.look === lookOf(p)) return (draw(had), had.frame);
     const f = p ? build(p, place) : blank(place);
     if (frames.size > MOST) for (const [key, old] of frames) if (!old.frame.isConnected) frames.delete(key);
+    f.look = lookOf(p);
     frames.set(place, f);
     draw(f);
     return f.frame;
   }
+  /* What is seen of a row may change: it is cut, turned. */
+  const lookOf = (p) => p && [p.img, p.width, p.height].join();
   function blank(place) {
     const box = h('div.w', {role: 'checkbox', tabIndex: -1, aria: {checked: 'false'}}, h('div.d-ph', {style: {width: '100%', height: '100%'}})), no = h('div.no');
     return {p: undefined, place, box, no, frame: h('div.d-thumb', {data: {place}}, box, h('div.fc', no, h('span', ' ')))};
@@ -45,9 +49,10 @@ export function createGrid(handlers) {
     return {frame, box, img, no, p, place};
   }
   function draw(f) {
-    const {place} = f, on = selection.has(place), mine = marks[place] || [], n = indexIn(numbers, place) + 1;
+    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : marks[place] || [], n = indexIn(numbers, place) + 1;
     f.no.textContent = two(n);
     f.frame.classList.toggle('sel', on);
+    f.frame.classList.toggle('out', !!f.p?.excluded);
     f.box.setAttribute('aria-checked', String(on));
     f.box.setAttribute('aria-label', [`Picture ${n}${f.p ? ', ' + f.p.name : ''}`, ...mine.map((m) => m.text)].join(', '));
     f.box.tabIndex = place === active ? 0 : -1;
@@ -138,6 +143,7 @@ export function createGrid(handlers) {
     element: grid, selection, lasso,
     select,
     selectAll: () => select(order),
+    active: () => active,
     focusActive: () => active != null && focus(index(active)),
     size(name) { size = name; grid.style.setProperty('--frame', FRAME[name] + 'px'); list.redraw(); },
     /* places: those that are shown; all: those that are there, which number them. */

@@ -5,7 +5,7 @@ import {makeSaver} from './captions_save.js';
 const PAUSE = 500;
 const two = (n) => String(n).padStart(2, '0');
 
-/* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it)} */
+/* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it), crop(it), exclude(it)} */
 export function makePairCard(given) {
   const cards = new Map();
   const source = (image) => `/media/thumb/${given.page.id}/${image.id}/${(devicePixelRatio || 1) > 1 || innerWidth < 761 ? 384 : 192}.webp`;
@@ -18,14 +18,14 @@ export function makePairCard(given) {
     return card.el;
   }
   function build(it) {
-    const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, aria: {label: `${words}, pair ${given.number(it)}`}, onclick: () => f(card.it)}, icon(name, 's'));
+    const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, data: {act: name}, aria: {label: `${words}, pair ${given.number(it)}`}, onclick: () => f(card.it)}, icon(name, 's'));
     card.pair = h('div.d-pair');
     card.no = h('span');
     card.label = h('label.d-vh', {htmlFor: 'in-' + it.id});
     card.input = h('input.d-in', {id: 'in-' + it.id, maxLength: 2000, autocomplete: 'off', placeholder: 'What changes from left to right?', aria: {describedby: 'er-' + it.id}});
     card.note = h('p.er', {id: 'er-' + it.id});
     card.el = h('article.pr', {data: {id: it.id}}, card.pair,
-      h('div.lb.d-num', card.no, h('span', 'after', h('span.acts', act('zoom', 'Look at it large', given.look), act('swap', 'Swap before and after', given.swap), act('trash', 'Remove', given.remove)))), card.label, card.input, card.note);
+      h('div.lb.d-num', card.no, h('span', 'after', h('span.acts', act('zoom', 'Look at it large', given.look), card.crop = act('crop', 'Crop', given.crop), card.leave = act('out', 'Exclude from training, or include', given.exclude), act('swap', 'Swap before and after', given.swap), act('trash', 'Remove', given.remove)))), card.label, card.input, card.note);
     card.pair.addEventListener('click', (e) => { if (e.target.tagName === 'IMG') given.look(card.it); });
     card.input.addEventListener('input', () => type(card));
     card.input.addEventListener('blur', () => save(card.it));
@@ -41,18 +41,20 @@ export function makePairCard(given) {
   }
   function paint(card) {
     const {it} = card, n = given.number(it), marks = given.marks(it) || [];
-    const sign = JSON.stringify([n, it.before.id, it.after.id, it.missing, source({id: ''})]);
+    const sign = JSON.stringify([n, it.before.id, it.after.id, it.missing, it.excluded, source({id: ''})]);
     if (card.sign !== sign) {
       card.sign = sign;
       card.no.textContent = `${two(n)} before`;
+      card.el.classList.toggle('out', !!it.excluded);
+      card.crop.hidden = card.leave.hidden = !!it.missing;
       card.label.textContent = `Instruction for pair ${n}`;
       fill(card.pair, side(card, 'before', n), side(card, 'after', n));
       if (!it.missing) card.pair.querySelectorAll('img').forEach((img) => { img.title = it.name; });
     }
     const text = it.draft ?? it.text;
     if (card.input.value !== text) card.input.value = text;
-    card.el.classList.toggle('need', !it.missing && !text.trim());
-    const state = [it.status, text.trim() ? 1 : 0, it.by, it.missing, it.theirs?.text, marks.map((m) => m.text)].join('|');
+    card.el.classList.toggle('need', !it.missing && !it.excluded && !text.trim());
+    const state = [it.status, text.trim() ? 1 : 0, it.by, it.missing, it.excluded, it.theirs?.text, marks.map((m) => m.text)].join('|');
     if (card.state === state) return;
     card.state = state;
     card.note.className = 'er';
@@ -62,6 +64,7 @@ export function makePairCard(given) {
     const {it} = card, button = (label, f) => h('button.d-btn.sm', {type: 'button', onclick: f}, label);
     if (it.theirs) return [`Elsewhere it now reads “${it.theirs.text || 'nothing'}”.`, button('Keep mine', () => settle(it, true)), button('Take it', () => settle(it, false))];
     if (it.status === 'fail') return [icon('alert', 's'), 'Not saved.', button('Try again', () => save(it))];
+    if (it.excluded) { card.note.classList.add('calm'); return [icon('out', 's'), 'Excluded from training.']; }
     if (!it.missing && !text.trim()) return [icon('alert', 's'), 'An instruction is missing.'];
     if (it.by === 'draft' && it.draft == null) { card.note.classList.add('calm'); return ['A draft. Enter says that it is right.']; }
     if (marks.length) return [icon(marks[0].icon, 's'), marks.map((m) => m.text).join(', ')[0].toUpperCase() + marks.map((m) => m.text).join(', ').slice(1) + '.'];

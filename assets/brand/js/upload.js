@@ -4,6 +4,7 @@ import {h, api, read} from './core.js';
 const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
 const isCaption = (file) => /\.txt$/i.test(file.name);
+const isTable = (file) => /\.(parquet|arrow)$/i.test(file.name);
 const isList = (file) => /^metadata\.(jsonl|csv)$/i.test(file.name);
 const MOST_NAMES = 4000, WORD = 'before|after|input|output|source|target|original|edited';
 const paths = new WeakMap();                                           // a dropped file does not know the folder that it came from
@@ -41,8 +42,8 @@ const wanted = (files) => files.filter((f) => !IGNORED.test(pathOf(f))).sort((a,
 function nameOf(files) {
   const folder = files[0]?.webkitRelativePath?.split('/')[0];
   if (folder) return folder;
-  const zip = files.find((f) => /\.(zip|tar|tgz|tar\.gz)$/i.test(f.name)) || files.find((f) => !isCaption(f));
-  const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
+  const zip = files.find((f) => isTable(f) || /\.(zip|tar|tgz|tar\.gz)$/i.test(f.name)) || files.find((f) => !isCaption(f));
+  const stem = (zip?.name || '').replace(/\.[^.]*$/, '').replace(/-\d+-of-\d+$/, '').replace(/[\s_-]*\(?\d+\)?$/, '').replace(/_+/g, ' ').trim();
   return /^(img|image|dsc|dscn|pxl|photo|screenshot|p)?$/i.test(stem) ? '' : stem;   // a camera's counter is no name
 }
 
@@ -56,7 +57,7 @@ export function pickers(onfiles) {
     }, ...extra});
     return el;
   };
-  const files = input('pick-files', 'Choose pictures, captions or ZIP files', {accept: 'image/*,.zip,.tar,.tgz,.gz,.txt,.jsonl,.csv'});
+  const files = input('pick-files', 'Choose pictures, captions, ZIP files or tables', {accept: 'image/*,.zip,.tar,.tgz,.gz,.bz2,.xz,.parquet,.arrow,.txt,.jsonl,.csv'});
   const folder = input('pick-folder', 'Choose a folder', {});
   folder.webkitdirectory = true;
   return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};
@@ -75,18 +76,31 @@ export function dropAnywhere(onfiles, onover, ondrop) {
 }
 
 /* The queue of a page. handlers: dataset(name, files) -> id (made where there is none), outcome(o, kind), change(queue), done(queue),
-   group(path): files with the same answer travel together. */
+   group(path): files with the same answer travel together; job(job): work that goes on by itself, of an archive or a table. */
 export function createQueue(handlers) {
   const q = {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, waiting: [], refused: [], began: 0, busy: false};
   let parts = [], running = 0, id = null, alone = false;
+  const requests = new Set();
   const secondsLeft = () => { const s = (performance.now() - q.began) / 1000; return q.sent > 0 && s > 1 ? (s / q.sent) * (q.bytes - q.sent) : null; };
   q.secondsLeft = secondsLeft;
+  q.percent = () => (q.bytes ? Math.floor((100 * q.sent) / q.bytes) : 0);
+  /* What has come in stays; what is on its way may have come or not, and the rest is not sent. */
+  q.stop = () => {
+    q.stopped = true;
+    q.settled += parts.flat().length;
+    q.waiting = [];
+    parts = [];
+    for (const request of requests) request.abort();
+    pump();
+  };
 
   /* A caption travels in the same part as its picture; few files go one by one, so that they appear one by one. A list goes first
      and alone: what it names is known when the pictures come. */
   function split(files) {
     const lists = files.filter(isList);
     if (lists.length) return [Object.assign(lists, {first: true}), ...split(files.filter((f) => !isList(f)))];
+    const tables = files.filter(isTable);                              // one table in several files: its columns are asked once
+    if (tables.length) return [...split(files.filter((f) => !isTable(f))), tables];
     const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
     for (const file of files) {
       const key = handlers.group ? handlers.group(pathOf(file)) : pathOf(file).replace(/\.[^./]*$/, '');
@@ -106,7 +120,7 @@ export function createQueue(handlers) {
 
   q.add = async ({files, name}) => {
     if (!files.length) return;
-    if (!q.busy) Object.assign(q, {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, began: performance.now(), busy: true});
+    if (!q.busy) Object.assign(q, {total: 0, settled: 0, accepted: 0, bytes: 0, sent: 0, began: performance.now(), busy: true, stopped: false});
     q.total += files.length;
     q.bytes += files.reduce((sum, f) => sum + f.size, 0);
     q.waiting.push(...files);
@@ -139,14 +153,15 @@ export function createQueue(handlers) {
     for (const file of files) form.append('files', file, pathOf(file));
     const progress = (loaded) => { const now = Math.min(size, loaded); q.sent += now - before.sent; before.sent = now; handlers.change(q); };
     try {
-      const {outcomes, kind} = await post(`/api/datasets/${id}/files`, form, progress);
+      const {outcomes, kind, job} = await post(`/api/datasets/${id}/files`, form, progress, requests);
       for (const outcome of outcomes) {
         if (outcome.accepted) q.accepted += 1;
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
         handlers.outcome(outcome, kind);
       }
+      if (job) handlers.job?.(job);
     } catch (error) {
-      for (const file of files) refuse(file, error.message);
+      if (!q.stopped) for (const file of files) refuse(file, error.message);
     }
     progress(size);
     q.settled += files.length;
@@ -160,11 +175,14 @@ export function createQueue(handlers) {
   return q;
 }
 /* fetch cannot tell how much has been sent; XMLHttpRequest can. */
-function post(url, form, onprogress) {
+function post(url, form, onprogress, requests = new Set()) {
   return new Promise((ok, no) => {
     const request = new XMLHttpRequest();
     request.open('POST', url);
     request.upload.onprogress = (e) => onprogress(e.loaded);
+    requests.add(request);
+    request.onloadend = () => requests.delete(request);
+    request.onabort = () => no(new Error('It was stopped.'));
     request.onload = () => read(new Response(request.status === 204 ? null : request.responseText, {status: request.status})).then(ok, no);
     request.onerror = () => no(new Error('The connection broke off while it was on its way. Try again.'));
     request.send(form);

@@ -8,13 +8,13 @@ from backends.contract.config import redefault
 from backends.contract.settings.lora import LoraSettings
 from backends.contract.settings.noise import DiffusionNoise, FlowNoise
 from backends.contract.settings.optimizer import OptimizerSettings
-from backends.contract.settings.pictures import CaptionedPictures
+from backends.contract.settings.pictures import CaptionedPictures, MaskedPictures
 from backends.contract.settings.training import TrainingSettings
 
 # The form shows the settings of the last base first.
 
 
-class TextToImageConfig(CaptionedPictures, LoraSettings, DiffusionNoise, OptimizerSettings, TrainingSettings):
+class TextToImageConfig(CaptionedPictures, MaskedPictures, LoraSettings, DiffusionNoise, OptimizerSettings, TrainingSettings):
     """LoRA on SDXL from pictures with captions (train_text_to_image_lora_sdxl.py)."""
 
 
@@ -26,13 +26,13 @@ class Sd15TextToImageConfig(TextToImageConfig):
 
 
 @redefault(pretrained_model_name_or_path="pocket-flux", guidance_scale=1.0)
-class FluxTextToImageConfig(CaptionedPictures, LoraSettings, FlowNoise, OptimizerSettings, TrainingSettings):
+class FluxTextToImageConfig(CaptionedPictures, MaskedPictures, LoraSettings, FlowNoise, OptimizerSettings, TrainingSettings):
     """LoRA on Flux from pictures with captions; the loss is that of train_dreambooth_lora_flux.py."""
 
     family: ClassVar[str] = "flux"
 
 
-class FullTextToImageConfig(CaptionedPictures, DiffusionNoise, OptimizerSettings, TrainingSettings):
+class FullTextToImageConfig(CaptionedPictures, MaskedPictures, DiffusionNoise, OptimizerSettings, TrainingSettings):
     """All weights of SDXL's UNet from pictures with captions (train_text_to_image_sdxl.py)."""
 
 

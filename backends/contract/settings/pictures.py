@@ -20,6 +20,26 @@ class ShownPictures(Config):
     )
 
 
+class MaskedPictures(Config):
+    """What of a picture is learnt, where it has a mask."""
+
+    masked_loss: bool = setting(
+        False,
+        "Learn inside the masks",
+        "On or off. Of a picture with a mask only what the mask covers is learnt; one without is learnt whole.",
+        group="pictures",
+        widget="switch",
+    )
+    unmasked_weight: float = setting(
+        0.0,
+        "Weight outside the mask",
+        "0 to 1. Only with masks: 0 learns nothing of what lies outside, 0.1 keeps it from coming out at random.",
+        group="pictures",
+        ge=0,
+        le=1,
+    )
+
+
 class PictureLosses(Config):
     """A look at single pictures."""
 

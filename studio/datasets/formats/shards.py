@@ -60,6 +60,23 @@ def read_shards(paths: list[Path]) -> Iterator[dict[str, Any]]:
             raise DarkroomError(f"{path} is damaged or does not end ({error}). Copy it again.") from None
 
 
+def count_rows(paths: list[Path]) -> int:
+    """How many rows the shards have together: only the members' heads are read. 0 where one is packed, and would be read whole."""
+    total = 0
+    for path in paths:
+        try:
+            with tarfile.open(path, "r:") as shard:
+                last = ""
+                while (member := shard.next()) is not None:
+                    shard.members = []  # type: ignore[attr-defined]  # else it keeps every one of them
+                    key = split_name(member.name)[0]
+                    total += member.isfile() and key != last
+                    last = key
+        except (tarfile.TarError, EOFError, OSError):
+            return 0
+    return total
+
+
 def is_shard(path: Path) -> bool:
     """Whether the tar begins as a shard does: two members with one key, of which one is a picture."""
     try:

@@ -65,6 +65,21 @@ def read_kinds(paths: list[Path]) -> dict[str, Kind]:
     return kinds
 
 
+def count_rows(paths: list[Path]) -> int:
+    """How many rows the files have together; no picture is read."""
+    total = 0
+    for path in paths:
+        try:
+            if path.suffix == ".parquet":
+                total += pq.read_metadata(path).num_rows
+            else:
+                with pa.memory_map(str(path)) as source, closing(_open_arrow(source)) as reader:
+                    total += sum(batch.num_rows for batch in reader)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DarkroomError(f"{path} cannot be read: {str(error).splitlines()[0]} Copy it again.") from None
+    return total
+
+
 def read_records(paths: list[Path], columns: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The rows of the files, one after the other, with these columns only; a picture is its file's bytes, or nothing.
 

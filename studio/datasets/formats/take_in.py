@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,16 +13,16 @@ from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.formats import shards, tables
 from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS, Columns, choose_columns
-from studio.datasets.incoming import Found, Outcome
+from studio.datasets.incoming import Found, Outcome, image_id
 from studio.datasets.ingest import ingest_found
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
-from studio.datasets.rows import METADATA
+from studio.datasets.rows import METADATA, pair_content
 from studio.datasets.store import DatasetStore
+from studio.datasets.watch import Watch
 
 PART = 512
 _SIDES = ("input_images", "output_images")
 _BEGINNINGS = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"), (b"GIF8", ".gif"), (b"BM", ".bmp"))
-Progress = Callable[[int], None]
 
 
 def is_table(path: Path) -> bool:
@@ -32,14 +32,14 @@ def is_table(path: Path) -> bool:
     return tables.is_saved(path) or any(path.glob("*.parquet")) or any(shards.is_shard(p) for p in islice(sorted(path.glob("*.tar")), 1))
 
 
+def count_rows(path: Path) -> int:
+    """How many rows there are, by what the files say of themselves: no picture is read. 0 where they do not say."""
+    found = tables.find_files(path) if path.suffix != ".tar" else []
+    return tables.count_rows(found) if found else shards.count_rows([path] if path.is_file() else sorted(path.glob("*.tar")))
+
+
 def ingest_table(
-    store: DatasetStore,
-    dataset_id: str,
-    path: Path,
-    *,
-    pictures: Sequence[str] = (),
-    words: str | None = None,
-    progress: Progress | None = None,
+    store: DatasetStore, dataset_id: str, path: Path, *, pictures: Sequence[str] = (), words: str | None = None, watch: Watch | None = None
 ) -> list[Outcome]:
     """Takes every row of a table or of shards.
 
@@ -49,7 +49,7 @@ def ingest_table(
         path: A Parquet or Arrow file, a folder of `save_to_disk`, a shard, or a folder of such.
         pictures: The column of pictures, or those before and after; found where not given.
         words: The column of captions or instructions; None to find it.
-        progress: Is told how many rows have come.
+        watch: Is told how many pictures have come, and may end it: what has come stays.
 
     Raises:
         DarkroomError: When nothing can be read, or the columns are not there.
@@ -70,37 +70,53 @@ def ingest_table(
     if (store.info(dataset_id).kind == "pairs") != columns.are_pairs:
         held, comes = ("single pictures", "edit pairs") if columns.are_pairs else ("edit pairs", "single pictures")
         raise DarkroomError(f"The data set holds {held}; these rows are {comes}. Begin another data set for them.")
-    return list(_take(store, dataset_id, records, columns, progress))
+    (watch := watch or Watch()).begin("Taking the pictures in", count_rows(path) * len(columns.pictures))
+    return list(_take(store, dataset_id, records, columns, watch))
 
 
-def _take(
-    store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]], columns: Columns, progress: Progress | None
-) -> Iterator[Outcome]:
+def _take(store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]], columns: Columns, watch: Watch) -> Iterator[Outcome]:
     store.workspace.temporary.mkdir(parents=True, exist_ok=True)
-    rows, count = enumerate(records), 0
-    while part := list(islice(rows, PART)):
+    rows = enumerate(records, first := store.index(dataset_id).highest_number() + 1)  # what has no name must not be taken for another
+    while not watch.stopped and (part := list(islice(rows, PART))):
+        twins = _find_twins(store, dataset_id, part, columns)
+        yield from twins.values()
+        watch.step(len(twins) * len(columns.pictures))
+        part = [(number, row) for number, row in part if number not in twins]
         with tempfile.TemporaryDirectory(dir=store.workspace.temporary, prefix="table-") as name:
-            found, empty = _write(part, columns, Path(name))
+            found, empty = _write(part, columns, Path(name), first)
             yield from empty
-            yield from (o for o in ingest_found(store, dataset_id, found) if o.name != METADATA or not o.accepted)
-        count += len(part)
-        if progress:
-            progress(count)
+            yield from (o for o in ingest_found(store, dataset_id, found, watch) if o.name != METADATA or not o.accepted)
 
 
-def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Path) -> tuple[list[Found], list[Outcome]]:
+def _find_twins(store: DatasetStore, dataset_id: str, part: list[tuple[int, dict[str, Any]]], columns: Columns) -> dict[int, Outcome]:
+    """Rows that are here already, by number: whoever brings a table in again, after Stop, gets what is missing."""
+    index, twins = store.index(dataset_id), dict[int, Outcome]()
+    for number, row in part:
+        data = [_picture(row[name])["bytes"] for name in columns.pictures]
+        if all(data):
+            ids = [image_id(one) for one in data]
+            known = index.with_content(pair_content(*ids) if columns.are_pairs else ids[0])
+            if known is not None:
+                twins[number] = Outcome(known.name, False, known.id, f"It is already here as “{known.name}”, and comes once.")
+    return twins
+
+
+def _picture(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {"bytes": value, "path": None}
+
+
+def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Path, first: int) -> tuple[list[Found], list[Outcome]]:
     """The files of these rows with the list that names them, and what became of rows without a picture."""
     found: list[Found] = []
     empty: list[Outcome] = []
     lines: list[str] = []
     used: set[str] = set()
     for number, row in part:
-        values = [row[name] for name in columns.pictures]
-        values = [value if isinstance(value, dict) else {"bytes": value, "path": None} for value in values]
+        values = [_picture(row[name]) for name in columns.pictures]
         if not all(value["bytes"] for value in values):
             away = next((value["path"] for value in values if not value["bytes"] and value["path"]), "")
             says = f"the table only names “{away}”, which is not beside it" if away else "nothing is in that place"
-            empty.append(Outcome(f"row {number + 1}", False, None, f"It has no picture: {says}."))
+            empty.append(Outcome(f"row {number - first + 1}", False, None, f"It has no picture: {says}."))
             continue
         names = [_name(number, value, used) for value in values]
         if columns.are_pairs:
@@ -115,7 +131,7 @@ def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Pat
             words = clean_caption(str(row.get(columns.words) or "")) if columns.words else ""
         except DarkroomError as refusal:  # the picture is taken all the same
             words = ""
-            empty.append(Outcome(f"row {number + 1}", False, None, refusal.text))
+            empty.append(Outcome(f"row {number - first + 1}", False, None, refusal.text))
         keys = ("input_image", "output_image", "instruction") if columns.are_pairs else ("file_name", "text")
         lines.append(json.dumps(dict(zip(keys, (*names, words), strict=True))))
     (folder / METADATA).write_text("\n".join(lines), "utf-8")

@@ -27,16 +27,16 @@ _EVERY, _NAMED = 100, 5
 def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, progress: Progress | None = None) -> int:
     """Writes the data set with the columns that trainers read by themselves: image and text, or original_image, edit_prompt, edited_image.
 
-    The pictures are the training copies. A pair that waits for a side is left out.
+    The pictures are the training copies. A pair that waits for a side is left out, and so is what is excluded from training.
 
     Raises:
         DarkroomError: When there is nothing to write, or `out` is taken or cannot be written.
     """
     info = store.info(dataset_id)
     pairs = info.kind == "pairs"
-    if info.num_pictures - info.num_incomplete < 1:
+    if info.num_training < 1:
         raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
-    return write_records(_read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
+    return write_records(read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
 
 
 def convert_folder(source: Path, out: Path, form: Form, progress: Progress | None = None) -> int:
@@ -84,10 +84,11 @@ def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, 
     return count
 
 
-def _read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
+def read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
+    """The rows as trainers read them, with the bytes of their training copies; pairs that wait for a side are left out."""
     folder = store.workspace.dataset(dataset_id)
     for row in store.index(dataset_id).rows():
-        if row.missing:
+        if row.missing or row.excluded:
             continue
         files = [{"bytes": (folder / image.file).read_bytes(), "path": f"{Path(image.name).stem}.png"} for image in row.images]
         values = (files[0], row.text) if row.before is None else (files[0], row.text, files[1])

@@ -116,7 +116,7 @@ def list_folders(run: RunDir, config: Config) -> list[Path]:
     if run.manifest.is_file():
         for line in run.manifest.read_text("utf-8").splitlines():
             row = json.loads(line)
-            folders |= {Path(row[key]).parent for key in ("file", "input_file") if row.get(key)}
+            folders |= {Path(row[key]).parent for key in ("file", "input_file", "mask_file") if row.get(key)}
     named = [Path(str(getattr(config, name))).expanduser() for name in _list_path_settings(config) if getattr(config, name)]
     wanted = {path for path in (*named, *_list_model_places(config)) if path.is_absolute() and path.exists()}
     return sorted(folders | {path for path in wanted if not path.is_relative_to(REPOSITORY)})

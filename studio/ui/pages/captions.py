@@ -7,16 +7,13 @@ from typing import Any
 
 import gradio as gr
 
+from backends.contract.captioning import BUNDLED, CAPTIONERS
 from backends.contract.errors import DarkroomError
 from studio.ui import shell
 from studio.web.brand import BRAND
 from studio.web.context import Context
 
-CAPTIONERS = [
-    ("Pocket BLIP", "pocket-blip"),
-    ("BLIP base, 1.0 GB", "Salesforce/blip-image-captioning-base"),
-    ("BLIP large, 1.9 GB", "Salesforce/blip-image-captioning-large"),
-]
+CHOICES = [(model.label, model.key) for model in CAPTIONERS.values()]
 PLACES = {"As the subject": "subject", "First": "start", "Last": "end", "Leave out": "remove"}
 _JOB = f"import('{BRAND}/js/captions_job.js')"
 _READS = """
@@ -36,9 +33,7 @@ def build(context: Context) -> None:
     """Draws the page."""
     shell.head("captions")
     with gr.Row(elem_classes="d-card cpt"):
-        captioner = gr.Dropdown(
-            CAPTIONERS, value="pocket-blip", label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner"
-        )
+        captioner = gr.Dropdown(CHOICES, value=BUNDLED, label="Captioner", allow_custom_value=True, interactive=True, elem_id="captioner")
         word = gr.Textbox("", label="Trigger word", placeholder="such as zog", max_length=60, interactive=True, elem_id="f-trigger")
         place = gr.Radio(
             list(PLACES), value=next(iter(PLACES)), label="Its place", interactive=True, elem_id="place", elem_classes="as-seg"

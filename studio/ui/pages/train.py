@@ -93,7 +93,7 @@ class TrainForm:
         except DarkroomError:
             dataset_id = ""
         preset, told = train_view.find_first(self.context, dataset_id, key)
-        where = {"dataset": dataset_id, "ticket": secrets.token_hex(8), "told": told, "pictures": str(info.num_pictures if info else 0)}
+        where = {"dataset": dataset_id, "ticket": secrets.token_hex(8), "told": told, "pictures": str(info.num_training if info else 0)}
         name = train_view.first_name(self.context, dataset_id) if dataset_id else ""
         return [where, preset.task, *self._cards(preset, preset.base_model), name, *self._shown(where, preset, preset.base_model)]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from backends.captioners.blip import load_blip
+from backends.captioners.load import load_captioner
 from backends.captioners.worker import read_picture
+from backends.contract.captioning import Wording
 from backends.contract.errors import DarkroomError
 from studio.workers.captioner import Captioner
 from studio.workspace import open_workspace
@@ -17,7 +18,7 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white"
 
 @pytest.fixture(scope="module")
 def blip():
-    return load_blip("pocket-blip")
+    return load_captioner("pocket-blip")
 
 
 @pytest.fixture(scope="module")
@@ -29,37 +30,38 @@ def captioner(tmp_path_factory):
 def test_every_sample_picture_gets_a_caption_that_names_its_background(blip):
     files = sorted((SAMPLES / "zog").glob("*.png"))
     own = [f.with_suffix(".txt").read_text("utf-8") for f in files]
-    captions = blip.caption([read_picture(f) for f in files])
+    captions = [blip.caption(read_picture(f), Wording())[0] for f in files]
     assert len(captions) == len(files) == 12
     named = [next((c for c in COLOURS if f"{c} background" in text), None) for text in own]
     right = [f"{colour} background" in caption for colour, caption in zip(named, captions, strict=True) if colour]
     assert len(right) >= 6 and sum(right) >= len(right) - 1, list(zip(own, captions, strict=True))
 
 
-def test_the_same_picture_gets_the_same_words_alone_and_in_a_batch(blip):
+def test_the_same_picture_gets_the_same_words_and_every_search_finds_some(blip):
     pictures = [read_picture(f) for f in sorted((SAMPLES / "zog").glob("*.png"))[:4]]
-    assert blip.caption(pictures) == [blip.caption([p])[0] for p in pictures] == blip.caption(pictures)
-    assert all(blip.caption(pictures, num_beams=3))
+    first = [blip.caption(p, Wording()) for p in pictures]
+    assert first == [blip.caption(p, Wording()) for p in pictures]
+    assert all(len(blip.caption(p, Wording(num_beams=3, candidates=3))) == 3 for p in pictures)
 
 
 @pytest.mark.parametrize("name", ["nobody/never-published", "Salesforce/blip-image-captioning-base"])
 def test_a_captioner_that_is_not_here_says_so_and_offers_the_bundled_one(name, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DarkroomError, match="is not on this machine.*pocket-blip came with the studio") as caught:
-        load_blip(name, offline=True)
+        load_captioner(name, offline=True)
     assert caught.value.field == "captioner"
 
 
 @pytest.mark.parametrize("name", ["blip", "../../etc/passwd", "a/b/c", "", "/no/such/folder", "own er/name"])
 def test_a_name_that_leads_nowhere_is_refused(name):
     with pytest.raises(DarkroomError, match="No captioner is called|has no config.json"):
-        load_blip(name)
+        load_captioner(name)
 
 
 def test_a_folder_with_another_kind_of_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    with pytest.raises(DarkroomError, match="kind “clip”; a captioner must be of the kind “blip”"):
-        load_blip(str(tmp_path))
+    with pytest.raises(DarkroomError, match="kind “clip”; a captioner is of the kind blip, blip-2, florence2"):
+        load_captioner(str(tmp_path))
 
 
 def test_transparent_turned_and_grey_pictures_are_read_as_a_person_sees_them(tmp_path):

@@ -140,6 +140,8 @@ ELSEWHERE = {
     "edited_image_column": "test_saved_pairs_are_read_by_their_columns",
     "class_data_dir": "test_ranks_share_the_drawing_of_class_pictures_and_one_draws_the_same",
     "sample_batch_size": "test_class_pictures_are_drawn_as_many_at_once_as_asked",
+    "masked_loss": "test_nothing_outside_the_mask_is_learnt",
+    "unmasked_weight": "test_masks_change_what_is_learnt_and_so_does_the_weight_outside",
     "val_image": "test_prompts_are_tried_on_the_picture_of_the_settings",
 }
 

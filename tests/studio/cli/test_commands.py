@@ -103,6 +103,13 @@ def test_the_report_of_the_sample_pictures_is_good_and_written_down(studio, data
     )
 
 
+def test_the_report_is_written_as_one_page_where_it_is_asked_for(studio, dataset, tmp_path):
+    code, report = studio("dataset", "check", dataset, "--html", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert code == 0 and f"<b>{report['score']}<small>%" in page and page.count("data:image/webp") >= 12
+    assert report["split"]["training"] + report["split"]["held_out"] == 12
+
+
 @pytest.mark.slow
 def test_captions_are_written_with_the_trigger_word_and_own_words_stay(studio, tmp_path):
     folder = tmp_path / "zog"

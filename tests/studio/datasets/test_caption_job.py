@@ -29,8 +29,12 @@ class Dictated:
         self.replies: queue.SimpleQueue = queue.SimpleQueue()
         self.files: list[Path] = []
 
-    def request(self, captioner, files):
-        self.captioner, self.files = captioner, files
+    def request(self, captioner, files, wording):
+        self.captioner, self.files, self.wording = captioner, files, wording
+        return self
+
+    def request_scores(self, scorer, files, texts, others):
+        self.captioner, self.files, self.texts, self.others = scorer, files, texts, others
         return self
 
     def __iter__(self):
@@ -44,6 +48,12 @@ class Dictated:
 
     def write(self, index, text):
         self.replies.put({"kind": "caption", "index": index, "text": text})
+
+    def offer(self, index, *texts):
+        self.replies.put({"kind": "caption", "index": index, "text": texts[0], "candidates": list(texts)})
+
+    def score(self, index, value):
+        self.replies.put({"kind": "score", "index": index, "score": value})
 
     def fail(self, index, text):
         self.replies.put({"kind": "broken", "index": index, "text": text})

@@ -178,6 +178,7 @@ def test_a_long_picture_is_told_with_what_it_loses(store, dataset, fill):
     ids = fill({6: draw_photo(6, 512).resize((1024, 200)).resize((1024, 160))})
     found = find(check(store, dataset), "long")
     assert found.picture_ids == [ids[5]] and "1,024 x 160 px" in found.rule and "%" in found.rule
+    assert (found.action.kind, found.action.picture_ids) == ("crop", [ids[5]])
 
 
 @pytest.mark.parametrize(("colour", "said"), [((3, 3, 3), "black"), ((200, 30, 30), "one colour"), ((255, 255, 255), "one colour")])

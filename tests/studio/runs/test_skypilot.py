@@ -41,7 +41,8 @@ def find_sky_python() -> str:
 def prepared(make_run):
     """A run's folder with a manifest, as it is before a start."""
     run = make_run("zog-01")
-    rows = [{"id": "a", "file": "/pictures/a.png"}, {"id": "b", "file": "/pairs/after/b.png", "input_file": "/pairs/before/b.png"}]
+    rows: list = [{"id": "a", "file": "/pictures/a.png", "mask_file": "/pictures/masks/a.png"}]
+    rows += [{"id": "b", "file": "/pairs/after/b.png", "input_file": "/pairs/before/b.png"}]
     run.manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return run
 
@@ -66,7 +67,7 @@ def test_what_fits_on_no_gpu_is_told():
 
 def test_everything_the_run_needs_is_brought_to_the_same_path(prepared):
     mounts = task_of(prepared)["file_mounts"]
-    assert set(mounts) == {"/pictures", "/pairs/after", "/pairs/before", str(prepared.root)}
+    assert set(mounts) == {"/pictures", "/pictures/masks", "/pairs/after", "/pairs/before", str(prepared.root)}
     assert all(source == target for target, source in mounts.items())
 
 

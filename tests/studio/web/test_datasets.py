@@ -149,7 +149,7 @@ def test_a_data_set_can_be_renamed_exported_and_deleted(client, dataset):
         assert [line["text"] for line in lines] == ["zog, red"]
         assert Image.open(io.BytesIO(archive.read(lines[0]["file_name"]))).size == (160, 128)
         assert archive.read(lines[0]["file_name"].rsplit(".")[0] + ".txt") == b"zog, red\n"
-    assert client.delete(f"/api/datasets/{dataset}").status_code == 204
+    assert client.delete(f"/api/datasets/{dataset}").json()["days_left"] == 29
     assert client.get(f"/api/datasets/{dataset}").status_code == 404
 
 

@@ -1,0 +1,33 @@
+"""The rule about captions that do not fit their pictures, where somebody had them scored (see `caption_notes`)."""
+
+from __future__ import annotations
+
+from studio.datasets.caption_notes import DOUBTFUL
+from studio.datasets.facts import Facts, Rule, share_points
+from studio.datasets.report import Action, Finding
+
+
+def find_misfits(facts: Facts) -> list[Finding]:
+    """Captions whose score says that they fit other pictures as well, or better."""
+    doubtful = [s for s in facts.captioned if facts.scores.get(s.picture.id, 1.0) < DOUBTFUL]
+    if not doubtful:
+        return []
+    doubtful.sort(key=lambda s: facts.scores[s.picture.id])
+    ids, worst, one = [s.picture.id for s in doubtful], doubtful[0], len(doubtful) == 1
+    return [
+        Finding(
+            code="caption_misfit",
+            severity="warn",
+            picture_ids=ids,
+            title=f"{len(doubtful):,} caption" + (" does" if one else "s do") + " not seem to fit",
+            rule=f"{facts.names(doubtful)}: the caption of {facts.name(worst)} scores {facts.scores[worst.picture.id]:.2f}; "
+            f"below {DOUBTFUL:g} words fit other pictures as well. A wrong caption teaches the wrong thing.",
+            way_out="Read " + ("it" if one else "them") + " beside the picture; a score is a hint, your eye decides.",
+            action=Action("open_captions", "Read it" if one else f"Read the {len(doubtful):,}", ids),
+            part="captions",
+            points=share_points(len(doubtful), len(facts.captioned), 20, 12),
+        )
+    ]
+
+
+RULES = (Rule(find_misfits, "captions fit their pictures", lambda facts: bool(facts.scores)),)

@@ -1,0 +1,80 @@
+"""Where in a picture the subject is, as far as pixels tell, and the largest part of a wanted shape around it.
+
+No library that finds faces or salient things is among those that Darkroom installs, so this is a measure of our own: how far a place's
+colour lies from the picture's mean colour (the measure of Achanta et al., Frequency-tuned Salient Region Detection, CVPR 2009, here in
+YCbCr), and how strong its edges are. It knows nothing of faces: of a person before a busy wall it may keep the wall. A person looks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from backends.contract.errors import DarkroomError
+from studio.datasets.edits import MIN_SIDE_PX, Box
+
+_SIDE = 192  # px that are looked at; the subject of a picture is no smaller than some of them
+_MOVES = 4
+_WIDEST = 8.0
+
+
+def find_subject(picture: Image.Image, aspect: float) -> Box:
+    """The largest part of an RGB picture whose width over height is `aspect`, placed so that it holds most of what stands out.
+
+    Returns:
+        Left, top, width and height in px.
+
+    Raises:
+        DarkroomError: When `aspect` is beyond 8 to 1, or the part would be less than 32 px on a side.
+    """
+    width, height = picture.size
+    if not 1 / _WIDEST <= aspect <= _WIDEST:
+        raise DarkroomError(f"The shape is {aspect:g} to 1; it must lie between 1 to 8 and 8 to 1.", field="aspect")
+    part = (min(width, round(height * aspect)), min(height, round(width / aspect)))
+    if min(part) < MIN_SIDE_PX:
+        raise DarkroomError(
+            f"The largest part of this shape is {part[0]:,} x {part[1]:,} px; each side must have at least {MIN_SIDE_PX} px. "
+            "Choose another shape.",
+            field="aspect",
+        )
+    standing_out = compute_salience(picture)
+    left = _place(standing_out.sum(axis=0), part[0] / width) * (width - part[0])
+    top = _place(standing_out.sum(axis=1), part[1] / height) * (height - part[1])
+    return round(left), round(top), *part
+
+
+def compute_salience(picture: Image.Image) -> np.ndarray:
+    """How much each place stands out, 0 and more, over a copy of at most 192 px a side: colour against the mean, and edges."""
+    small = picture.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    values = np.asarray(small.filter(ImageFilter.GaussianBlur(1)).convert("YCbCr"), np.float32)
+    colour = np.linalg.norm(values - values.mean(axis=(0, 1)), axis=2)
+    down, across = np.gradient(values[..., 0])
+    edges = np.hypot(down, across)
+    return _scaled(colour) ** 2 + _scaled(edges) ** 2
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    most = float(np.percentile(values, 99))
+    return np.minimum(values / most, 1.0) if most > 0 else np.zeros_like(values)
+
+
+def _place(line: np.ndarray, share: float) -> float:
+    """Where a window that covers `share` of the line belongs: 0 at its beginning, 1 at its end, the middle where nothing stands out.
+
+    It begins where it holds most, and is then moved until what it holds lies around its middle: so nothing is cut off that has room.
+    """
+    length = max(1, round(share * len(line)))
+    room = len(line) - length
+    above = np.maximum(line - np.median(line), 0).astype(np.float64)  # what stands out from the ground of the picture
+    if room < 1 or not above.any():
+        return 0.5
+    total = np.concatenate([[0.0], np.cumsum(above)])
+    start = int(np.argmax(total[length:] - total[:-length]))
+    for _ in range(_MOVES):
+        held = above[start : start + length]
+        middle = float(np.average(np.arange(length), weights=held)) + start
+        start = min(room, max(0, round(middle - (length - 1) / 2)))
+        if not above[start : start + length].any():
+            return 0.5
+    return start / room

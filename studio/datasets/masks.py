@@ -1,0 +1,126 @@
+"""Masks of single pictures: what of them a training with `masked_loss` learns. Each lies beside its picture and is cut as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from backends.contract import files
+from backends.contract.errors import DarkroomError
+from studio.datasets.edits import MASKS, edit_of, mask_copy, whole_of
+from studio.datasets.pictures import MAX_BYTES, PictureRefused, decode_alpha
+from studio.datasets.rows import Picture, whole_id
+from studio.datasets.store import DatasetStore, explain_disk, found_picture
+
+_DIGITS = 12
+
+
+def set_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, Image.Image | None]) -> str:
+    """Gives pictures masks, or takes them away. The token undoes it.
+
+    Args:
+        store: Where the data set lies.
+        dataset_id: Which one.
+        masks: Row id -> grey picture of the size of the whole one, white where it is learnt; None for no mask.
+
+    Raises:
+        DarkroomError: When a row is gone or a pair, a mask has another size, or covers nothing at all.
+    """
+    folder, index = store.workspace.dataset(dataset_id), store.index(dataset_id)
+    rows = {row_id: found_picture(index.get(row_id), row_id) for row_id in masks}
+    written = {row_id: _write_mask(folder, rows[row_id], mask) if mask is not None else "" for row_id, mask in masks.items()}
+    with index.change() as changes:
+        found = [found_picture(changes.get(row_id), row_id) for row_id in masks]
+        token = store.remember(dataset_id, "mask", changes, found)
+        for row in found:
+            changes.put(replace(row, mask=written[row.id]))
+    return token
+
+
+def masks_of_alpha(
+    store: DatasetStore, dataset_id: str, rows: Iterable[Picture], progress: Callable[[int], None] | None = None
+) -> dict[str, Image.Image | None]:
+    """Masks of the transparency that files came with, by row id; of those without any nothing."""
+    folder = store.workspace.dataset(dataset_id) / ".originals"
+    found: dict[str, Image.Image | None] = {}
+    for number, row in enumerate(rows, 1):
+        original = next(folder.glob(f"{whole_id(row.images[0].id)}.*"), None)
+        alpha = decode_alpha(original.read_bytes()) if original and row.before is None else None
+        if alpha is not None and alpha.getextrema()[1]:
+            found[row.id] = alpha
+        if progress:
+            progress(number)
+    return found
+
+
+def read_mask_file(data: bytes) -> Image.Image:
+    """A mask that a person painted: a PNG, JPEG or WebP; what is bright and opaque is learnt.
+
+    Raises:
+        PictureRefused: When it cannot be read.
+    """
+    if len(data) > MAX_BYTES:
+        raise PictureRefused(f"The mask has {len(data) / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken.")
+    try:
+        image = Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"])
+        image.load()
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA")).convert("L")
+    except Exception:  # noqa: BLE001 - a decoder that is fed a stranger's bytes may raise anything; each is a refusal
+        raise PictureRefused("The mask is not a PNG, JPEG or WebP that can be read. Save it again as PNG.") from None
+
+
+def find_mask(folder: Path, row: Picture) -> Path | None:
+    """The mask of a picture as it is shown, cut, turned and mirrored as the picture is; made where it is not there yet.
+
+    Raises:
+        DarkroomError: When the mask's file is gone or damaged, or the disk is full.
+    """
+    (image,) = row.images if row.before is None else (None,)
+    if image is None or not image.mask:
+        return None
+    path = folder / mask_copy(image)
+    try:
+        if not image.edit or path.is_file():
+            with Image.open(path, formats=["PNG"]) as known:
+                known.verify()
+            return path
+        with Image.open(folder / image.mask, formats=["PNG"]) as whole:
+            files.write_bytes(path, _encode(edit_of(image).apply(whole.convert("L"))))
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            raise explain_disk(error) from None
+        raise DarkroomError(f"The mask of “{row.name}” is gone or damaged. Make it anew on the Dataset page, or take it away.") from None
+    return path
+
+
+def _write_mask(folder: Path, row: Picture, mask: Image.Image) -> str:
+    if row.before is not None:
+        raise DarkroomError(f"“{row.name}” is an edit pair. Masks belong to single pictures.")
+    whole = whole_of(row.images[0])
+    if mask.size != (whole.width, whole.height):
+        raise DarkroomError(
+            f"The mask has {mask.width:,} x {mask.height:,} px and “{row.name}” {whole.width:,} x {whole.height:,} px. "
+            "It must have the size of the whole picture."
+        )
+    grey = mask.convert("L")
+    if not grey.getextrema()[1]:
+        raise DarkroomError(f"The mask of “{row.name}” covers nothing, so that nothing would be learnt. Paint something, or exclude it.")
+    data = _encode(grey)
+    name = f"{MASKS}/{whole.id}-{hashlib.sha256(data).hexdigest()[:_DIGITS]}.png"
+    try:
+        (folder / MASKS).mkdir(exist_ok=True)
+        files.write_bytes(folder / name, data)
+    except OSError as error:
+        raise explain_disk(error) from None
+    return name
+
+
+def _encode(mask: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG")
+    return buffer.getvalue()
