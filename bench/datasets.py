@@ -148,7 +148,7 @@ STEPS: dict[str, Callable[[DatasetStore, str, Path], object]] = {
     "one edit": lambda store, dataset_id, _: captions.set_caption(
         store, dataset_id, store.pictures(dataset_id, store.info(dataset_id).num_pictures // 2, 1)[0].id, "make it night", None
     ),
-    "search": lambda store, dataset_id, _: captions.preview_replace(store, dataset_id, "night", "day"),
+    "search": lambda store, dataset_id, _: list(captions.preview_replace(store, dataset_id, "night", "day")),
     "first check": lambda store, dataset_id, _: check_dataset(store, dataset_id),
     "next check": lambda store, dataset_id, _: check_dataset(store, dataset_id),
     "convert": lambda store, dataset_id, source: convert_folder(source, source.parent / "converted.parquet", "parquet"),

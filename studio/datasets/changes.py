@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator
 
+from studio.datasets.history import Cause, History
 from studio.datasets.pair_names import path_key
-from studio.datasets.rows import Picture, Side
+from studio.datasets.rows import Picture, Side, TextBy
 from studio.datasets.table import SELECT, from_table, image_values, row_values, walk
 
 
@@ -16,10 +17,12 @@ class Changes:
     Args:
         table: A connection inside a transaction.
         number: What `changed` becomes for every row that is touched.
+        cause: What changes them; stands in the history of each caption that reads otherwise afterwards.
     """
 
-    def __init__(self, table: sqlite3.Connection, number: int) -> None:
+    def __init__(self, table: sqlite3.Connection, number: int, cause: Cause | None = None) -> None:
         self._table, self._number = table, number
+        self.history = History(table, cause or Cause())
         self.count = 0
 
     def __len__(self) -> int:
@@ -37,6 +40,10 @@ class Changes:
     def get(self, row_id: str) -> Picture | None:
         """The row of this id."""
         return self._one("rows.id = ?", row_id)
+
+    def at(self, place: int) -> Picture | None:
+        """The row that stands here."""
+        return self._one("rows.place = ?", place)
 
     def with_content(self, content: str) -> Picture | None:
         """The whole row with this content (see `Picture.content`)."""
@@ -69,10 +76,32 @@ class Changes:
 
     def put(self, row: Picture) -> None:
         """Writes a row that is there as it is now."""
+        place, text, text_by = self._table.execute("SELECT place, text, text_by FROM rows WHERE id = ?", (row.id,)).fetchone()
+        if (text, text_by) != (row.text, row.text_by):
+            self.history.note(place, text, text_by, row.version)
         values = {**row_values(row), "changed": self._number}
         sets = ", ".join(f"{column} = :{column}" for column in values)
         self._table.execute(f"UPDATE rows SET {sets} WHERE id = :id", values)
-        self._write_images(self.place(row.id), row)
+        self._write_images(place, row)
+        self.count += 1
+
+    def say(self, row: Picture, text: str, text_by: TextBy) -> int:
+        """Gives a row other words, and nothing else; their version."""
+        version = row.version + 1
+        self.history.note(row.place, row.text, row.text_by, version)
+        sql = "UPDATE rows SET text = ?, text_by = ?, version = ?, changed = ? WHERE id = ?"
+        self._table.execute(sql, (text, text_by, version, self._number, row.id))
+        self.count += 1
+        return version
+
+    def set_aside(self, row: Picture, text: str) -> None:
+        """Keeps words that were refused because others stood there already, in the history of the row."""
+        self.history.note_aside(row.place, text, row.version)
+        self.count += 1
+
+    def mark_undone(self, act: int) -> None:
+        """Notes that a change of many was taken back."""
+        self._table.execute("UPDATE acts SET undone = 1 WHERE act = ?", (act,))
         self.count += 1
 
     @property
@@ -105,7 +134,7 @@ class Changes:
         sql = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._table.executemany(sql, [(place, *values) for values in image_values(row)])
 
-    def _one(self, where: str, value: str) -> Picture | None:
+    def _one(self, where: str, value: str | int) -> Picture | None:
         found = self._table.execute(f"{SELECT} WHERE {where} LIMIT 1", (value,)).fetchone()
         return from_table(found) if found else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 TextBy = Literal["", "file", "captioner", "draft", "person"]
@@ -41,7 +41,7 @@ class Picture:
     `id` of a picture comes from the content of the file as it was dropped; `name` is what it was called then; `file` is the
     training copy, relative to the data set's folder; `bytes` the size as dropped; `sha256` that of the training copy; `edit` and
     `mask` are those of the file (see `ImageFile`); `version` grows with every change of `text`. `excluded` rows are kept and shown,
-    and nothing is trained on them.
+    and nothing is trained on them. `place` is where it stands in the table, which it keeps for ever (0: not in it yet).
 
     A pair (see `make_pair`) has both sides; what a model should make, the picture after, stands in the common fields too.
     """
@@ -61,6 +61,7 @@ class Picture:
     edit: str = ""
     excluded: bool = False
     mask: str = ""
+    place: int = field(default=0, compare=False)
 
     @property
     def missing(self) -> Literal["", "before", "after", "both"]:
@@ -151,7 +152,7 @@ def to_plain(row: Picture) -> dict[str, Any]:
     """
     values = _values(row)
     file, text = values.pop("file"), values.pop("text")
-    del values["before"], values["after"]
+    del values["before"], values["after"], values["place"]
     _drop_usual(values)
     if row.before is None or row.after is None:
         return {"file_name": file, "text": text} | values

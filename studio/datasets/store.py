@@ -130,6 +130,11 @@ class DatasetStore:
             num_excluded=numbers.excluded,
         )
 
+    def trigger(self, dataset_id: str) -> tuple[str, str]:
+        """Its trigger word and where that stands."""
+        head = self._head(self.workspace.dataset(dataset_id))
+        return head["trigger_word"], head["trigger_place"]
+
     def update(
         self, dataset_id: str, *, name: str | None = None, trigger_word: str | None = None, trigger_place: str | None = None
     ) -> DatasetInfo:

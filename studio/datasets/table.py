@@ -17,11 +17,11 @@ from studio.datasets.rows import ImageFile, Picture, make_pair
 TABLE = "rows.sqlite"
 PART = 500  # rows that are fetched at once
 _WAIT_S = 60.0
-_LAYOUT = 2
+_LAYOUT = 3
 # A row keeps its place for ever: what is taken out and brought back stands where it stood. `changed` counts up over the whole
 # table, so that a page can ask what is new. Of an image, `path_key` and `words_key` are what lists, partners
 # and words that come as files look it up by.
-_SCHEMA = """
+_ROWS = """
 CREATE TABLE rows(
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
   text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
@@ -46,6 +46,25 @@ CREATE INDEX images_words_key ON images(words_key);
 CREATE TABLE counter(changed INTEGER NOT NULL);
 INSERT INTO counter VALUES (0);
 """
+# What captions read before they were changed. `act` is that change of many which can be undone as one; 0 for a change of one.
+# `born` tells this table from another one that stands in its place one day.
+_HISTORY = """
+CREATE TABLE history(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, place INTEGER NOT NULL, act INTEGER NOT NULL, time REAL NOT NULL,
+  what TEXT NOT NULL, writer TEXT NOT NULL, text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
+  total INTEGER NOT NULL
+);
+CREATE INDEX history_place ON history(place, number);
+CREATE INDEX history_act ON history(act) WHERE act > 0;
+CREATE TABLE acts(
+  act INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL,
+  count INTEGER NOT NULL, first INTEGER NOT NULL, head TEXT NOT NULL, undone INTEGER NOT NULL
+);
+CREATE INDEX rows_by ON rows(missing, text_by);
+ALTER TABLE counter ADD COLUMN born TEXT NOT NULL DEFAULT '';
+UPDATE counter SET born = lower(hex(randomblob(8)));
+"""
+_SCHEMA = _ROWS + _HISTORY
 # What a table of a former layout lacks: layout it comes to -> statements.
 _STEPS = {
     2: (
@@ -53,7 +72,8 @@ _STEPS = {
         "ALTER TABLE images ADD COLUMN edit TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE images ADD COLUMN mask TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX rows_excluded ON rows(missing) WHERE excluded",
-    )
+    ),
+    3: tuple(_HISTORY.split(";\n")),
 }
 IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256, edit, mask"
 # One row of the answer is one row of ours: a picture has its image under `own`, a pair both sides.
@@ -117,11 +137,11 @@ def from_table(values: tuple[Any, ...]) -> Picture:
     own, before, after = (
         ImageFile(*values[at : at + _WIDTH]) if values[at] is not None else None for at in range(_FIRST, _FIRST + 3 * _WIDTH, _WIDTH)
     )
-    _, row_id, name, text, text_by, version, excluded = values[:_FIRST]
+    place, row_id, name, text, text_by, version, excluded = values[:_FIRST]
     if own is None:
         pair = make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
-        return replace(pair, excluded=True) if excluded else pair
-    row = Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256)
+        return replace(pair, excluded=bool(excluded), place=place)
+    row = Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256, place=place)
     return replace(row, edit=own.edit, excluded=bool(excluded), mask=own.mask) if own.edit or excluded or own.mask else row
 
 

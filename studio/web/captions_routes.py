@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from heapq import nsmallest
+from itertools import islice
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from backends.contract.config import parse_config
-from backends.contract.methods.text_to_image import TextToImageConfig
 from studio.datasets import captions
+from studio.datasets.history import Cause
+from studio.datasets.index import PictureIndex
+from studio.datasets.places import from_runs, read_runs, to_runs
+from studio.datasets.remembered import Remembered
 from studio.datasets.rows import Picture
-from studio.datasets.tokens import Counter, load_counter
-from studio.datasets.trigger import Place
+from studio.datasets.search import Wanted, find_places, has_scores
+from studio.datasets.shared_words import CaptionStyle, describe_style
+from studio.datasets.tokens import Counter as Tokens
+from studio.datasets.tokens import load_counter
+from studio.datasets.trigger import Place, with_trigger_word
+from studio.datasets.words import WordCounts
+from studio.web import captions_bulk
+from studio.web.captions_advice import describe_advice, describe_trigger
+from studio.web.captions_bulk import answer, check_word
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
 
 Text = Annotated[str, Field(max_length=2000)]
-_NO_STORE = {"Cache-Control": "no-store"}
+Writer = Annotated[str, Field(max_length=40, pattern=r"^[\w-]*$")]
+MOST_ROWS = 200  # rows in one answer: a screen shows fewer
+WHOLE = "missing = ''"  # half a pair has nothing to say yet
 
 
 class SavedCaption(BaseModel):
@@ -27,6 +43,7 @@ class SavedCaption(BaseModel):
 
     text: Text
     version: int
+    writer: Writer = ""
 
 
 class JobRequest(BaseModel):
@@ -39,76 +56,122 @@ class JobRequest(BaseModel):
     wording: dict[str, str | int | float] = Field(default_factory=dict, max_length=20)
 
 
-class Replacement(BaseModel):
-    """What is looked for in the captions, and what comes in its place."""
+class Restored(BaseModel):
+    """Which older caption comes back (its number in the history), and in which page a person wants it."""
 
-    find: str = Field(max_length=500)
-    replace: str = Field("", max_length=500)
-    regex: bool = False
-    match_case: bool = False
-
-
-class WordRequest(BaseModel):
-    """The trigger word of the data set, and where it stands in the captions."""
-
-    word: str = Field("", max_length=200)
-    place: Place = "subject"
-    pictures: list[str] | None = Field(None, max_length=100_000)
-    preview: bool = False
-
-
-class Confirmed(BaseModel):
-    """Drafts that a person has read and found right; none means all."""
-
-    pictures: list[str] | None = Field(None, max_length=100_000)
-
-
-class Undo(BaseModel):
-    """The token that a change of many captions gave."""
-
-    token: str = Field(max_length=200)
+    number: int
+    writer: Writer = ""
 
 
 def router(context: Context) -> APIRouter:
     """The Captions page's routes."""
     api = APIRouter(prefix="/api/captions")
     bases = BaseModels(context)
+    _add_row_routes(api, context, bases)
+    _add_save_routes(api, context, bases)
+    _add_advice_routes(api, context, bases)
+    _add_job_routes(api, context)
+    captions_bulk.add_routes(api, context)
+    return api
 
-    def answer(value: Any, status: int = 200) -> JSONResponse:
-        return JSONResponse(value, status, headers=_NO_STORE)
+
+def _add_row_routes(api: APIRouter, context: Context, bases: BaseModels) -> None:
+    words = WordCounts()
 
     @api.get("/{dataset_id}")
-    def everything(dataset_id: str) -> JSONResponse:
-        return answer(describe_captions(context, dataset_id, bases))
+    def page(dataset_id: str, at: str = "") -> JSONResponse:
+        return answer(describe_captions(context, dataset_id, bases, at))
+
+    @api.get("/{dataset_id}/order")
+    def order(dataset_id: str) -> JSONResponse:
+        return answer({"places": to_runs(context.datasets.index(dataset_id).places(WHOLE))})
+
+    @api.get("/{dataset_id}/rows")
+    def rows(dataset_id: str, places: Annotated[str, Query(max_length=20_000)]) -> JSONResponse:
+        wanted = list(islice(from_runs(read_runs(places)), MOST_ROWS))
+        found = context.datasets.index(dataset_id).at(wanted)
+        return answer({"pictures": describe_rows(context, dataset_id, found, bases)})
 
     @api.get("/{dataset_id}/changes")
     def changes(dataset_id: str, since: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
-        """What is new since the stamp `since`."""
+        """What is new since the stamp `since`: the rows where they are few, else where they stand."""
         job = read_job(context, dataset_id)  # before the captions, so that an ended job has told all that it wrote
-        index, counter = context.datasets.index(dataset_id), bases.counter(dataset_id)
+        index = context.datasets.index(dataset_id)
         stamp = index.changed()
-        return answer({"stamp": stamp, "job": job, "pictures": [_describe(p, counter) for p in index.changed_since(since)]})
+        places = index.places(f"{WHOLE} AND changed > ?", [since])
+        few = index.at(places) if len(places) <= MOST_ROWS else []
+        news = {"pictures": describe_rows(context, dataset_id, few, bases), "places": to_runs(places)}
+        return answer({"stamp": stamp, "job": job, "numbers": count_kinds(index), **news})
 
+    @api.post("/{dataset_id}/search")
+    def search(dataset_id: str, wanted: Wanted) -> JSONResponse:
+        """Where the captions stand that are as wanted."""
+        found = find_places(context.datasets.index(dataset_id), wanted, bases.counter(dataset_id))
+        return answer({"places": to_runs(found), "count": len(found)})
+
+    @api.get("/{dataset_id}/words")
+    def count_words(
+        dataset_id: str,
+        kind: Literal["words", "tags"] = "words",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 14,
+        like: Annotated[str, Query(max_length=200)] = "",
+    ) -> JSONResponse:
+        """The words, or tags, that stand in most captions; `like` must be in them."""
+        index = context.datasets.index(dataset_id)
+        counts = words.words(index) if kind == "words" else words.tags(index)
+        if like:
+            counts = Counter({name: count for name, count in counts.items() if like.casefold() in name})
+        top = nsmallest(limit, counts.items(), key=lambda item: (-item[1], item[0]))
+        return answer({"top": top, "different": len(counts)})
+
+
+def _add_save_routes(api: APIRouter, context: Context, bases: BaseModels) -> None:
     @api.put("/{dataset_id}/pictures/{picture_id}")
     def save(dataset_id: str, picture_id: str, caption: SavedCaption) -> JSONResponse:
-        counter = bases.counter(dataset_id)
+        cause = Cause("hand", writer=caption.writer)
         try:
-            version = captions.set_caption(context.datasets, dataset_id, picture_id, caption.text, caption.version)
+            captions.set_caption(context.datasets, dataset_id, picture_id, caption.text, caption.version, cause=cause)
         except captions.CaptionConflict as conflict:
-            theirs = _describe(conflict.picture, counter)
+            (theirs,) = describe_rows(context, dataset_id, [conflict.picture], bases)
             return answer({"error": {"text": conflict.text, "field": None, "theirs": theirs}}, 409)
-        return answer({"version": version, "tokens": count(counter, caption.text)})
+        return now(dataset_id, picture_id)
+
+    @api.get("/{dataset_id}/pictures/{picture_id}/history")
+    def history(dataset_id: str, picture_id: str) -> JSONResponse:
+        found = captions.caption_history(context.datasets, dataset_id, picture_id)
+        return answer({"entries": [asdict(entry) for entry in found]})
+
+    @api.post("/{dataset_id}/pictures/{picture_id}/restore")
+    def restore(dataset_id: str, picture_id: str, wanted: Restored) -> JSONResponse:
+        captions.restore_caption(context.datasets, dataset_id, picture_id, wanted.number, wanted.writer)
+        return now(dataset_id, picture_id)
+
+    def now(dataset_id: str, picture_id: str) -> JSONResponse:
+        return answer(describe_rows(context, dataset_id, [context.datasets.picture(dataset_id, picture_id)], bases)[0])
 
     @api.post("/{dataset_id}/tokens")
     def count_tokens(dataset_id: str, text: Annotated[str, Query(max_length=2000)]) -> JSONResponse:
         return answer({"tokens": count(bases.counter(dataset_id), text)})
 
-    _add_job_routes(api, context, answer)
-    _add_bulk_routes(api, context, answer)
-    return api
+
+def _add_advice_routes(api: APIRouter, context: Context, bases: BaseModels) -> None:
+    styles = Remembered[CaptionStyle]()
+
+    @api.get("/{dataset_id}/advice")
+    def advice(dataset_id: str) -> JSONResponse:
+        """What suits the base model, and what nearly all captions share."""
+        info = context.datasets.info(dataset_id)
+        index, word = context.datasets.index(dataset_id), info.trigger_word
+        style = styles.get(index, word, lambda: describe_style(index, word))
+        return answer(describe_advice(style, bases.name(dataset_id), info.kind))
+
+    @api.get("/{dataset_id}/known")
+    def known(dataset_id: str, word: Annotated[str, Query(max_length=60)]) -> JSONResponse:
+        """Whether the base model knows a trigger word already."""
+        return answer(describe_trigger(bases.counter(dataset_id), check_word(word), bases.name(dataset_id)))
 
 
-def _add_job_routes(api: APIRouter, context: Context, answer: Callable[..., JSONResponse]) -> None:
+def _add_job_routes(api: APIRouter, context: Context) -> None:
     @api.post("/{dataset_id}/job")
     def start(dataset_id: str, job: JobRequest) -> JSONResponse:
         word = check_word(job.trigger_word)
@@ -126,78 +189,35 @@ def _add_job_routes(api: APIRouter, context: Context, answer: Callable[..., JSON
         return answer({"job": read_job(context, dataset_id)})
 
 
-def _add_bulk_routes(api: APIRouter, context: Context, answer: Callable[..., JSONResponse]) -> None:
-    @api.post("/{dataset_id}/replace/preview")
-    def preview(dataset_id: str, wanted: Replacement) -> JSONResponse:
-        found = captions.preview_replace(
-            context.datasets, dataset_id, wanted.find, wanted.replace, regex=wanted.regex, match_case=wanted.match_case
-        )
-        return answer({"changes": [{"id": c.picture_id, "before": c.before, "after": c.after} for c in found]})
-
-    @api.post("/{dataset_id}/replace")
-    def replace(dataset_id: str, wanted: Replacement) -> JSONResponse:
-        token = captions.replace(
-            context.datasets, dataset_id, wanted.find, wanted.replace, regex=wanted.regex, match_case=wanted.match_case
-        )
-        return answer({"token": token})
-
-    @api.put("/{dataset_id}/word")
-    def name_word(dataset_id: str, wanted: WordRequest) -> JSONResponse:
-        """Notes the word; says which captions do not have it where it belongs. No caption is changed."""
-        word = check_word(wanted.word)
-        info = context.datasets.info(dataset_id)
-        if (word, wanted.place) != (info.trigger_word, info.trigger_place) and not wanted.preview:
-            info = context.datasets.update(dataset_id, trigger_word=word, trigger_place=wanted.place)
-        unlike = find_unlike(context, dataset_id, word, wanted.place) if word else []
-        return answer({"trigger_word": info.trigger_word, "unlike": unlike})
-
-    @api.post("/{dataset_id}/word")
-    def place_word(dataset_id: str, wanted: WordRequest) -> JSONResponse:
-        token = captions.set_trigger_word(context.datasets, dataset_id, check_word(wanted.word), wanted.place, wanted.pictures)
-        return answer({"token": token})
-
-    @api.post("/{dataset_id}/confirm")
-    def confirm(dataset_id: str, wanted: Confirmed) -> JSONResponse:
-        drafts = (p for p in context.datasets.pictures(dataset_id) if p.text_by == "draft")
-        texts = {p.id: p.text for p in drafts if wanted.pictures is None or p.id in wanted.pictures}
-        return answer({"token": captions.change_captions(context.datasets, dataset_id, texts, by="person"), "count": len(texts)})
-
-    @api.post("/{dataset_id}/undo")
-    def undo(dataset_id: str, wanted: Undo) -> JSONResponse:
-        captions.undo(context.datasets, dataset_id, wanted.token)
-        return answer({"undone": True})
-
-
-def check_word(word: str) -> str:
-    """The trigger word without the space around it.
-
-    Raises:
-        DarkroomError: When it is not one plain word; the rule is the training's own.
-    """
-    parse_config(TextToImageConfig, {"trigger_word": word})
-    return word.strip()
-
-
-def find_unlike(context: Context, dataset_id: str, word: str, place: str) -> list[str]:
-    """Ids of the pictures whose caption would read otherwise with the word at its place."""
-    written = (p for p in context.datasets.pictures(dataset_id) if p.text)
-    return [p.id for p in written if captions.with_trigger_word(p.text, word, place) != p.text]
-
-
-def describe_captions(context: Context, dataset_id: str, bases: BaseModels) -> dict[str, Any]:
-    """All that the page shows at first: pictures with captions, the token limit, the job."""
+def describe_captions(context: Context, dataset_id: str, bases: BaseModels, at: str = "") -> dict[str, Any]:
+    """All that the page shows at first: where the rows stand, those around the one called `at`, the token limit, the job."""
     info = context.datasets.info(dataset_id)
-    stamp = context.datasets.index(dataset_id).changed()  # before the rows: what changes while they are read is told again
-    pictures = context.datasets.pictures(dataset_id)
+    index = context.datasets.index(dataset_id)
+    stamp = index.changed()  # before the rows: what changes while they are read is told again
+    places = index.places(WHOLE)
+    row = index.get(at) if at else None
+    start = max(0, bisect_left(places, row.place) - MOST_ROWS // 2) if row else 0
     counter = bases.counter(dataset_id, fresh=True)
     return {
         "dataset": {"id": info.id, "name": info.name, "kind": info.kind, "trigger_word": info.trigger_word, "place": info.trigger_place},
-        "pictures": [_describe(p, counter) for p in pictures],
+        "places": to_runs(places),
+        "pictures": describe_rows(context, dataset_id, index.at(places[start : start + MOST_ROWS]), bases),
+        "numbers": count_kinds(index),
         "limit": counter.limit,
         "exact": counter.exact,
         "stamp": stamp,
         "job": read_job(context, dataset_id),
     }
+
+
+def count_kinds(index: PictureIndex) -> dict[str, int]:
+    """How many rows can have words, how many have none, who wrote those of the others, and whether any has a score."""
+    with index.read() as table:
+        (rows,) = table.execute("SELECT count(*) FROM rows WHERE missing = ''").fetchone()
+        kinds = dict(table.execute("SELECT text_by, count(*) FROM rows WHERE missing = '' GROUP BY text_by"))
+        (missing,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing = ''").fetchone()
+    scored = has_scores(index)
+    return {"rows": rows, "missing": missing, "scored": scored, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
 
 
 class BaseModels:
@@ -207,14 +227,18 @@ class BaseModels:
         self._context = context
         self._known: dict[str, str] = {}
 
-    def counter(self, dataset_id: str, *, fresh: bool = False) -> Counter:
-        """What counts the tokens of its captions."""
+    def name(self, dataset_id: str, *, fresh: bool = False) -> str:
+        """Its key, folder or hub name."""
         if fresh or dataset_id not in self._known:
             self._known[dataset_id] = choose_base_model(self._context, dataset_id)
-        return load_counter(self._known[dataset_id])
+        return self._known[dataset_id]
+
+    def counter(self, dataset_id: str, *, fresh: bool = False) -> Tokens:
+        """What counts the tokens of its captions."""
+        return load_counter(self.name(dataset_id, fresh=fresh))
 
 
-def count(counter: Counter, text: str) -> int:
+def count(counter: Tokens, text: str) -> int:
     """Tokens of a caption; an empty one has none."""
     return counter.count(text) if text.strip() else 0
 
@@ -224,9 +248,20 @@ def read_job(context: Context, dataset_id: str) -> dict[str, Any]:
     return dict(context.jobs.status(dataset_id)) if context.jobs else {"state": "idle"}
 
 
-def _describe(picture: Picture, counter: Counter) -> dict[str, Any]:
-    keys: Sequence[str] = ("id", "name", "text", "version", "width", "height")
+def describe_rows(context: Context, dataset_id: str, rows: Sequence[Picture], bases: BaseModels) -> list[dict[str, Any]]:
+    """What the page shows of rows: their words, how long they are, and whether the trigger word is elsewhere than it belongs."""
+    if not rows:
+        return []
+    word, place = context.datasets.trigger(dataset_id)
+    counter = bases.counter(dataset_id)
+    return [
+        _describe(row, counter) | {"off": bool(word and row.text) and with_trigger_word(row.text, word, place) != row.text} for row in rows
+    ]
+
+
+def _describe(picture: Picture, counter: Tokens) -> dict[str, Any]:
+    keys: Sequence[str] = ("id", "place", "name", "text", "version", "width", "height")
     shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text), "img": picture.face}
     if picture.before is None or picture.after is None:
         return shown
-    return shown | {"before": picture.before.id if picture.before.file else "", "after": picture.after.id if picture.after.file else ""}
+    return shown | {"before": picture.before.id, "after": picture.after.id}

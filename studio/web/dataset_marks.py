@@ -23,15 +23,18 @@ _RULES = {
 _ICONS = {"broken": "alert", "small": "small", "blurred": "blur", "empty": "alert", "unchanged": "alert", "uneven": "alert"}
 
 
-def compute_marks(store: DatasetStore, dataset_id: str) -> dict[str, list[Mark]]:
-    """Picture id -> its marks (`code`, `icon`, `text`); pictures without one are left out."""
+def compute_marks(store: DatasetStore, dataset_id: str, *, by_place: bool = False) -> dict[Any, list[Mark]]:
+    """Picture id, or the place where it stands -> its marks (`code`, `icon`, `text`); pictures without one are left out."""
     facts = gather_facts(store, dataset_id)
     marks: dict[str, list[Mark]] = {pid: [_mark("broken", "cannot be read")] for pid in facts.broken}
     for rule in _RULES[facts.info.kind]:
         for finding in rule(facts):
             for pid, text in _texts(finding, facts):
                 marks.setdefault(pid, []).append(_mark(finding.code, text))
-    return marks
+    if not by_place:
+        return marks
+    places = {s.picture.id: s.picture.place for s in facts.seen} | {pid: row.place for pid, (row, _) in facts.broken.items()}
+    return {places[pid]: found for pid, found in marks.items()}
 
 
 def gather_facts(store: DatasetStore, dataset_id: str) -> Facts:

@@ -6,6 +6,7 @@ import re
 import secrets
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -19,12 +20,17 @@ from studio.datasets import captions, ingest, pairs
 from studio.datasets.data_jobs import Job
 from studio.datasets.export import export_dataset
 from studio.datasets.formats.write_out import export_table
+from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
+from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
+from studio.datasets.shapes import count_shapes, find_shape
+from studio.datasets.steps import list_steps
 from studio.datasets.store import MAX_PICTURES, DatasetStore
+from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
 from studio.web import dataset_marks
 from studio.web.context import Context
@@ -32,7 +38,8 @@ from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
 
 MAX_NAMES = 4000
-FIRST_ROWS, MORE_ROWS = 1000, 5000  # as many as a browser draws at once without a pause, and as come in well under a second
+FIRST_ROWS, MORE_ROWS = 1000, 5000  # of pairs: as many as a browser draws at once without a pause, and as come in well under a second
+SEEN_ROWS = 200  # of pictures: more than a screen shows; the page asks for others when they are looked at
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 
 
@@ -57,9 +64,10 @@ class Kind(BaseModel):
 
 
 class Chosen(BaseModel):
-    """Ids of pictures or pairs; `awaited` takes out too what a list names and what never came."""
+    """Ids of pictures or pairs, or the places where they stand; `awaited` takes out too what a list names and what never came."""
 
     ids: list[str] = []
+    places: Runs = []
     awaited: bool = False
 
 
@@ -91,7 +99,7 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
+def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C901 - a list of routes
     store = context.datasets
 
     @routes.post("/api/datasets")
@@ -104,12 +112,29 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:
         return _answer(describe_dataset(context, dataset_id))
 
     @routes.get("/api/datasets/{dataset_id}/rows")
-    def rows(dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0) -> JSONResponse:
+    def rows(
+        dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0, places: Annotated[str, Query(max_length=20_000)] = ""
+    ) -> JSONResponse:
+        """The rows from `offset` on, or those at `places` (see `read_runs`)."""
+        if places:
+            wanted = list(islice(from_runs(read_runs(places)), SEEN_ROWS))
+            found = store.index(safe_id(dataset_id, "data set")).at(wanted)
+            return _answer({"pictures": [describe_picture(row) for row in found]})
         return _answer({"pictures": describe_rows(store, store.info(safe_id(dataset_id, "data set")).id, offset, MORE_ROWS)})
 
+    @routes.get("/api/datasets/{dataset_id}/places")
+    def places(dataset_id: str, shape: str) -> JSONResponse:
+        """Where the pictures of one shape stand."""
+        return _answer({"places": to_runs(find_shape(store.index(safe_id(dataset_id, "data set")), shape))})
+
+    @routes.get("/api/datasets/{dataset_id}/pictures/{picture_id}/place")
+    def place_of(dataset_id: str, picture_id: str) -> JSONResponse:
+        """Where one picture stands."""
+        return _answer({"place": store.picture(safe_id(dataset_id, "data set"), safe_id(picture_id, "picture")).place})
+
     @routes.get("/api/datasets/{dataset_id}/marks")
-    def marks(dataset_id: str) -> JSONResponse:
-        return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set")))
+    def marks(dataset_id: str, by: Literal["id", "place"] = "id") -> JSONResponse:
+        return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set"), by_place=by == "place"))
 
     @routes.post("/api/datasets/{dataset_id}/kind")
     def decide(dataset_id: str, body: Kind) -> JSONResponse:
@@ -152,11 +177,17 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/remove")
     def remove(dataset_id: str, body: Chosen) -> JSONResponse:
         safe_id(dataset_id, "data set")
-        if not body.ids and not body.awaited:
+        ids = [safe_id(i, "picture") for i in body.ids] + ids_at(store, dataset_id, body.places)
+        if not ids and not body.awaited:
             raise DarkroomError("Choose at least one picture to remove.")
-        token = store.remove(dataset_id, [safe_id(i, "picture") for i in body.ids]) if body.ids else ""
+        token = store.remove(dataset_id, ids) if ids else ""
         awaited = pairs.forget_awaited(store, dataset_id) if body.awaited else 0
         return _answer({"token": token, "awaited": awaited})
+
+    @routes.get("/api/datasets/{dataset_id}/steps")
+    def steps(dataset_id: str) -> JSONResponse:
+        """What can be undone, the newest first; also what was done before the page was opened."""
+        return _answer({"steps": [asdict(step) for step in list_steps(store, dataset_id)]})
 
     @routes.post("/api/datasets/{dataset_id}/undo")
     def undo(dataset_id: str, body: Undo) -> JSONResponse:
@@ -180,9 +211,11 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/say")
     def say(dataset_id: str, body: Said) -> JSONResponse:
         """The same instruction for several pairs at once."""
-        rows = store.pictures(safe_id(dataset_id, "data set"))
-        wanted = {row.id for row in rows} if body.ids is None else set(body.ids)
-        token = captions.change_captions(store, dataset_id, {row.id: body.text for row in rows if row.id in wanted}, by="person")
+        rows = store.index(safe_id(dataset_id, "data set")).rows()
+        wanted = None if body.ids is None else set(body.ids)
+        texts = {row.id: body.text for row in rows if wanted is None or row.id in wanted}
+        cause = Cause("say", many=True, detail=f"“{body.text}” for all")
+        token = captions.change_captions(store, dataset_id, texts, by="person", cause=cause)
         return _answer({"token": token, **describe_dataset(context, dataset_id)})
 
 
@@ -199,7 +232,21 @@ def detect_kind(names: list[str], listed: str) -> str:
 def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
     """The data set with the first of its pictures, in their order; the page asks for the others when these are drawn."""
     info = context.datasets.info(safe_id(dataset_id, "data set"))
-    return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
+    if info.kind == "pairs":
+        return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
+    index = context.datasets.index(info.id)
+    shapes, width = count_shapes(index)
+    table = {"places": to_runs(index.places()), "shapes": shapes, "width": width, "excluded": to_runs(index.places("excluded"))}
+    return {**asdict(info), **table, "pictures": describe_rows(context.datasets, info.id, 0, SEEN_ROWS)}
+
+
+def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[str]:
+    """The ids of the rows at these places; those that are gone are left out."""
+    index, places = store.index(dataset_id), iter(from_runs(runs))
+    found: list[str] = []
+    while part := list(islice(places, PART)):
+        found += [row.id for row in index.at(part)]
+    return found
 
 
 def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int) -> list[dict[str, Any]]:
@@ -210,7 +257,7 @@ def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int)
 def describe_picture(picture: Picture) -> dict[str, Any]:
     """What the light table shows of one picture, or of one pair with its sides."""
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
-    known = {"id": picture.id, "img": picture.face, "name": picture.name, **size, "text": picture.text}
+    known = {"id": picture.id, "img": picture.face, "place": picture.place, "name": picture.name, **size, "text": picture.text}
     known |= {"excluded": True} if picture.excluded else {}
     known |= {"masked": True} if picture.mask else {}
     known |= {"edited": True} if any(image.edit for image in picture.images) else {}

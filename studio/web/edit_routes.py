@@ -10,16 +10,18 @@ from pydantic import BaseModel, Field
 
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import choose_bucket, compute_placement
+from backends.contract.errors import DarkroomError
 from backends.contract.pictures import open_picture
 from studio.datasets.buckets import compute_lost, count_buckets, list_buckets
 from studio.datasets.checks import Target, find_target
 from studio.datasets.edit_pictures import edit_pictures, exclude_pictures
 from studio.datasets.edits import checked_edit, edit_of, whole_of
 from studio.datasets.framing import find_subject
+from studio.datasets.places import Runs
 from studio.datasets.rows import ImageFile, Picture
 from studio.web.choices import choose_base_model
 from studio.web.context import Context
-from studio.web.dataset_routes import describe_picture
+from studio.web.dataset_routes import describe_picture, ids_at
 from studio.workspace import safe_id
 
 EXAMPLES = 24  # of each bucket
@@ -36,9 +38,10 @@ class Edited(BaseModel):
 
 
 class Excluded(BaseModel):
-    """Rows that are left out of training, or taken in again."""
+    """Rows that are left out of training, or taken in again: by their ids, or by the places where they stand."""
 
-    ids: list[str] = Field(min_length=1, max_length=100_000)
+    ids: list[str] = Field([], max_length=100_000)
+    places: Runs = []
     excluded: bool = True
 
 
@@ -69,7 +72,9 @@ def router(context: Context) -> APIRouter:
 
     @api.post("/exclude")
     def exclude(dataset_id: str, wanted: Excluded) -> JSONResponse:
-        ids = [safe_id(i, "picture") for i in wanted.ids]
+        ids = [safe_id(i, "picture") for i in wanted.ids] + ids_at(store, safe_id(dataset_id, "data set"), wanted.places)
+        if not ids:
+            raise DarkroomError("Choose at least one picture first.")
         return _answer({"token": exclude_pictures(store, safe_id(dataset_id, "data set"), ids, excluded=wanted.excluded)})
 
     _add_bucket_routes(api, context)

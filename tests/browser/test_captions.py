@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from studio.datasets.captions import set_caption
 from studio.datasets.samples import create_sample_dataset
@@ -109,8 +110,8 @@ def test_a_broken_pattern_is_told_at_its_field(page, server, zog):
     page.get_by_role("button", name="Find and replace").first.click()
     page.get_by_label("Regular expression").check()
     page.get_by_label("Find", exact=True).fill("zog(")
-    page.locator(".fr .d-err:visible").wait_for()
-    assert "not a regular expression" in page.locator(".fr .d-err").inner_text()
+    page.locator("#fr-err:visible").wait_for()
+    assert "not a regular expression" in page.locator("#fr-err").inner_text()
     assert page.get_by_role("button", name="Replace", exact=True).is_disabled()
 
 
@@ -165,6 +166,25 @@ def test_tokens_are_counted_and_the_limit_is_told(page, server, zog):
     assert page.locator("#cap-tok").inner_text() == "5 of 22 tokens"
     box.fill("zog " * 30)
     page.locator("#cap-tok", has_text="are cut off").wait_for()
+
+
+def test_the_base_model_is_asked_what_it_makes_of_the_trigger_word(page, server, zog):
+    open_captions(page, server, zog)
+    known = page.locator(".kn")
+    expect(known).to_contain_text("one of the 1,909 tokens of Pocket")
+    known.get_by_role("button", name="See what it draws").click()
+    expect(known.get_by_role("img", name="What Pocket draws for “zog”")).to_be_visible(timeout=120_000)
+
+
+def test_what_all_captions_share_is_told_and_leads_to_taking_it_out(page, server, zog):
+    open_captions(page, server, zog)
+    advice = page.locator(".adv")
+    expect(advice).to_contain_text("“background” stands in 12 of 12")
+    advice.get_by_role("button", name="Take “background” out").click()
+    page.get_by_role("button", name=re.compile("Replace in 12 captions")).click()
+    page.get_by_role("button", name="Undo", exact=True).wait_for()
+    assert not any("background" in t for t in texts(zog))
+    expect(advice).not_to_contain_text("background")
 
 
 def test_without_a_data_set_the_page_teaches(page, server):

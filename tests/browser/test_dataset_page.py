@@ -179,7 +179,7 @@ def test_the_question_mark_lists_the_keys(table):
 
 
 def test_many_pictures_are_there_to_the_last_one(page, server):
-    """More than the first answer holds: the rest comes by itself, and what is chosen is all of them."""
+    """More than the first answer holds: the others come where one looks, and what is chosen is all of them."""
     made = httpx.post(f"{server.address}/api/datasets", json={"name": "Many", "kind": "pictures"}).json()["id"]
     httpx.post(f"{server.address}/api/datasets/{made}/files", files=[("files", ("one.png", picture("teal"), "image/png"))])
     index = DatasetStore(server.workspace).index(made)
@@ -190,6 +190,41 @@ def test_many_pictures_are_there_to_the_last_one(page, server):
     page.goto(f"{server.address}/dataset?dataset={made}")
     page.wait_for_selector("#light[data-state=ready]")
     expect(page.locator(".d-dock")).to_contain_text("1,300 pictures are in.")
+    page.locator(".d-thumb .w").first.focus()
+    page.keyboard.press("End")
     expect(page.locator(".d-thumb").last).to_have_attribute("data-id", f"{1299:024x}")
+    assert page.locator(".d-thumb").count() < 150  # only what is near the window is in the page
     page.keyboard.press("Control+a")
     expect(page.get_by_text("1,300 selected")).to_be_visible()
+    page.keyboard.press("Delete")
+    expect(page.get_by_text("1,300 pictures removed")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".d-dock")).to_contain_text("1,300 pictures are in.")
+
+
+def test_what_was_removed_before_a_reload_comes_back_by_the_keyboard(table):
+    table.locator(".d-thumb .w").first.click()
+    table.locator(".d-thumb .w").nth(2).click(modifiers=["Shift"])
+    table.keyboard.press("Delete")
+    expect(table.locator(".d-dock")).to_contain_text("3 pictures are in.")
+    table.reload()
+    table.wait_for_selector("#light[data-state=ready]")
+    table.get_by_role("button", name="More").click()
+    expect(table.get_by_role("button", name="Undo the last change")).to_be_visible()
+    table.keyboard.press("Escape")
+    table.keyboard.press("Control+z")
+    expect(table.locator(".d-dock")).to_contain_text("6 pictures are in.")
+    expect(table.locator(".d-thumb").first).to_contain_text("01")
+
+
+def test_a_shape_is_filtered_by_the_server_and_a_lasso_reaches_over_it(table):
+    table.get_by_role("button", name=re.compile("^3:2: 1 picture")).click()
+    expect(table.locator(".d-thumb")).to_have_count(1)
+    table.get_by_role("button", name=re.compile("^3:2: 1 picture")).click()
+    expect(table.locator(".d-thumb")).to_have_count(6)
+    box = table.locator(".d-thumb .w").nth(1).bounding_box()
+    table.mouse.move(box["x"] - 8, box["y"] - 8)
+    table.mouse.down()
+    table.mouse.move(box["x"] + 40, box["y"] + 40, steps=4)
+    table.mouse.up()
+    expect(table.get_by_text("1 selected")).to_be_visible()

@@ -1,16 +1,25 @@
 // The caption notebook: pictures left, one large, its caption right. Saving is silent: 500 ms after the last key, on blur, before moving on.
 import {h, icon, fill, api, plural, ready, query} from './core.js';
-import {makeGrid, frame} from './captions_grid.js';
+import {makeGrid} from './captions_grid.js';
 import {mountWords} from './captions_words.js';
 import {mountJob} from './captions_job.js';
 import {mountDrafts} from './captions_drafts.js';
 import {KINDS, makeFaces, nameHead, nothing} from './captions_kind.js';
 import {mountFind} from './captions_find.js';
-import {makeSaver} from './captions_save.js';
-import {listenToKeys} from './captions_keys.js';
+import {mountBar} from './captions_bar.js';
+import {mountAdvice, mountKnown} from './captions_advice.js';
+import {mountTags} from './captions_tags.js';
+import {mountSteps} from './captions_steps.js';
+import {mountHistory} from './captions_history.js';
+import {makePull, recountIn} from './captions_news.js';
+import {makeMeter} from './captions_meter.js';
+import {makeSaver, WRITER} from './captions_save.js';
 import {mountNotes} from './captions_notes.js';
+import {listenToKeys} from './captions_keys.js';
+import {makeRows, placesOf, runsOf, indexIn} from './rows.js';
 
-const PAUSE = 500;
+const PAUSE = 500,
+  MANY = 2000;
 const dataset = query.get('dataset') || '';
 
 export async function mount(el) {
@@ -18,40 +27,56 @@ export async function mount(el) {
   if (!dataset) return nothing(el, 'Choose a data set first', 'Captions belong to the pictures of a data set.');
   let all;
   try {
-    all = await api(`/captions/${dataset}`);
+    all = await api(`/captions/${dataset}?at=${encodeURIComponent(query.get('picture') || '')}`);
   } catch (e) {
     return nothing(el, 'This data set cannot be shown', e.message);
   }
   const words = KINDS[all.dataset.kind];
   nameHead(words);
-  all.pictures = all.pictures.filter((p) => p.before === undefined || (p.before && p.after)); // a half has nothing to compare
-  if (!all.pictures.length) return nothing(el, ...words.none);
+  if (!all.numbers.rows) return nothing(el, ...words.none);
   card?.classList.remove('d-gone');
   notebook(el, all, words);
 }
 
 function notebook(el, all, words) {
-  const items = all.pictures.map((p) => ({...p, draft: null, seen: p.text})),
-    places = new Map(items.map((p, i) => [p.id, i])),
-    faces = makeFaces(dataset, items);
+  let cur = all.pictures.find((p) => p.id === query.get('picture'))?.place ?? all.places[0][0],
+    pause;
+  const frame = (place) => String(indexIn(book.order, place) + 1).padStart(2, '0');
+  const rows = makeRows({
+    ask: async (places) => (await api(`/captions/${dataset}/rows?places=${encodeURIComponent(places)}`)).pictures.map(fresh),
+    keep: (it) => it.draft != null || it.sending || it.theirs || it.place === cur,
+    came: (places) => grid.came(places),
+  });
+  const fresh = (p) => ({...p, draft: null});
+  for (const p of all.pictures) rows.put(fresh(p));
+  const here = () => rows.peek(cur);
+  /* What looks at all captions: of many one after the other, once the pictures are there. */
+  let idle = new Promise((done) => setTimeout(done, all.numbers.rows > MANY ? 1500 : 0));
+  const afterwards = (f) => { idle = idle.then(f).catch(() => {}); };
+  const faces = makeFaces(dataset, {order: () => grid.shown, load: async (place) => (await rows.load([place]), rows.peek(place))});
   const book = {
-    items,
-    places,
+    rows,
+    afterwards,
+    many: all.numbers.rows > MANY,
     dataset,
     words,
     limit: all.limit,
+    exact: all.exact,
     word: all.dataset.trigger_word,
     stamp: all.stamp,
+    numbers: all.numbers,
     thumb: faces.thumb,
     frame,
-    missing: items.filter((p) => !p.text.trim()).length,
-    changed: new Set(),
+    chosen: new Set(), // places that are selected
+    changed: new Set(), // called after captions changed: with the rows, or with nothing where they were many
+    selected: new Set(), // called when the selection did
+    acted: new Set(), // called after a change of many
+    opened: new Set(), // called when a panel was opened or closed
     moved: new Set(), // called with the row that is shown now
-    here: () => items[cur],
+    order: placesOf(all.places),
+    get missing() { return book.numbers.missing; },
+    get among() { return book.chosen.size ? runsOf(book.chosen) : null; },
   };
-  let cur = Math.max(0, items.findIndex((p) => p.id === query.get('picture'))),
-    pause,
-    countPause;
 
   const at = h('span.d-num.d-sub'),
     hint = h('p.d-small.d-sub.clip', {hidden: true});
@@ -68,64 +93,53 @@ function notebook(el, all, words) {
     placeholder: words.ask,
     aria: {describedby: 'cap-tok'},
   });
-  const bar = h('i'),
-    tok = h('span.d-num.d-sub', {id: 'cap-tok'});
-  const meter = h(
-    'div.d-bar.ink',
-    {style: {height: '3px'}, role: 'meter', aria: {label: 'Tokens used', valuemin: 0, valuemax: all.limit, valuenow: 0}},
-    bar,
-  );
+  const meter = makeMeter({dataset, limit: all.limit, exact: all.exact, text: () => ta.value});
   const title = h('h2.d-h2'),
-    only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all'),
-    find = h('button.d-btn.sm.quiet.d-push', {type: 'button', aria: {expanded: 'false'}}, icon('find', 's'), ' Find and replace');
-  const [chips, notes, panel] = [h('div'), h('div'), h('div')],
-    grid = makeGrid({items, small: faces.small, onpick: (i) => go(i, false)});
+    only = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => show()}, icon('x', 's'), ' Show all');
+  const chips = h('div'),
+    past = h('div'),
+    notes = h('div'),
+    bar0 = h('div'),
+    panel = h('div'),
+    grid = makeGrid({rows, order: () => book.order, frame, small: faces.small, chosen: book.chosen, onpick: (place) => go(place, false), onselect: () => { heading(); for (const f of book.selected) f(); }});
   fill(
     el,
+    bar0,
     panel,
     h(
       'div.cg',
-      h('div.cl', h('div.d-row', {style: {'margin-bottom': '12px'}}, title, only, find), grid.el),
+      h('div.cl', h('div.d-row', {style: {'margin-bottom': '12px'}}, title, only), grid.el),
       h('div.ce', h('div.d-tray', faces.stage, h('div.nvr', prev, at, next))),
       h(
         'div.cx',
         h('div.d-row', label, file, sv),
         ta,
-        h(
-          'div.tok',
-          meter,
-          h(
-            'div.d-row',
-            {style: {'margin-top': '6px'}},
-            tok,
-            h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase()),
-          ),
-        ),
+        meter.el(h('span.d-push.d-small.d-sub.d-hide-p', h('span.d-key', 'Ctrl'), ' ', h('span.d-key', 'Enter'), ' ' + words.next.toLowerCase())),
         hint,
         notes,
+        past,
         chips,
       ),
     ),
   );
 
   function draw() {
-    const it = items[cur];
+    const it = here();
     faces.draw(it, frame(cur), words);
     ta.value = it.draft ?? it.text;
     label.textContent = `${words.Row} ${frame(cur)}`;
     file.textContent = it.name;
     file.title = it.name;
     const shown = grid.shown,
-      place = shown.indexOf(cur);
-    at.textContent = `${frame(Math.max(0, place))} of ${shown.length}`;
+      place = indexIn(shown, cur);
+    at.textContent = `${String(Math.max(0, place) + 1).padStart(2, '0')} of ${shown.length.toLocaleString('en')}`;
     prev.disabled = place <= 0;
     next.disabled = place === shown.length - 1;
     status(it.theirs ? 'clash' : it.failed ? 'fail' : it.text ? 'saved' : '');
-    tokens(it.tokens);
-    for (const f of book.moved) f(it);
+    meter.show(it.tokens);
   }
   function status(kind) {
-    const it = items[cur];
+    const it = here();
     sv.className = 'sv d-push ' + kind;
     if (kind === 'fail')
       fill(sv, h('button.d-btn.sm.danger', {type: 'button', onclick: () => save(it)}, icon('alert', 's'), 'Not saved, try again'));
@@ -150,7 +164,7 @@ function notebook(el, all, words) {
         hint,
         'It now reads “',
         h('b.d-strong', it.theirs.text || 'nothing'),
-        '” there. Yours is kept here until you choose.',
+        '” there. Both are kept: whichever you choose, the other one stays in the history.',
         h(
           'span.d-row',
           h('button.d-btn.sm', {type: 'button', onclick: () => settle(it, true)}, 'Keep mine'),
@@ -164,114 +178,81 @@ function notebook(el, all, words) {
     it.theirs = null;
     it.version = theirs.version;
     if (mine) {
+      recount(it, theirs);
       it.by = theirs.by;
+      it.text = theirs.text;
       save(it);
     } else {
-      Object.assign(it, theirs, {draft: null, seen: theirs.text});
+      recount(it, theirs);
+      Object.assign(it, theirs, {draft: null});
       draw();
       after(it);
     }
     ta.focus();
   }
-  function tokens(n) {
-    const share = Math.min(1, n / all.limit),
-      over = n > all.limit;
-    bar.style.width = share * 100 + '%';
-    meter.classList.toggle('bad', over);
-    meter.classList.toggle('ink', !over);
-    meter.setAttribute('aria-valuenow', Math.min(n, all.limit));
-    const roughly = all.exact ? '' : 'about ';
-    tok.textContent =
-      roughly + (over ? `${n} of ${all.limit} tokens; the last ${n - all.limit} are cut off` : `${n} of ${all.limit} tokens`);
-    tok.classList.toggle('over', over);
-  }
-  function countLater() {
-    clearTimeout(countPause);
-    const text = ta.value,
-      i = cur;
-    countPause = setTimeout(async () => {
-      try {
-        const r = await api(`/captions/${dataset}/tokens?text=${encodeURIComponent(text)}`, {});
-        if (i === cur && ta.value === text) tokens(r.tokens);
-      } catch {
-        /* the count comes with the saved caption */
-      }
-    }, 160);
-  }
-  const send = makeSaver({dataset, status, tokens, after: (it) => after(it), isShown: (it) => items[cur] === it});
+  const recount = (it, now) => recountIn(book.numbers, it, now);
+  const send = makeSaver({dataset, status, tokens: meter.show, after: (it) => after(it), isShown: (it) => here() === it, recount});
   const save = (it) => {
     clearTimeout(pause);
     return send(it);
   };
   function after(it) {
-    grid.update(places.get(it.id));
+    grid.update(it.place);
     heading();
-    for (const f of book.changed) f();
+    for (const f of book.changed) f([it]);
   }
   function heading() {
-    const missing = items.filter((p) => !p.text.trim()).length, some = grid.shown.length;
-    title.textContent = some < items.length ? `${some} of ${plural(items.length, words.row)}` : plural(items.length, words.row);
-    only.hidden = some === items.length;
-    book.missing = missing;
+    const some = grid.shown.length,
+      all = book.order.length,
+      chosen = book.chosen.size;
+    title.textContent = chosen ? `${chosen.toLocaleString('en')} selected` : some < all ? `${some.toLocaleString('en')} of ${plural(all, words.row)}` : plural(all, words.row);
+    only.hidden = some === all;
   }
-  function go(i, write = true) {
-    if (!items[i]) return;
-    save(items[cur]);
-    cur = i;
-    items[i].fresh = false;
-    grid.setCurrent(i);
+  async function go(place, write = true) {
+    if (place == null || indexIn(book.order, place) < 0) return;
+    if (here()) save(here());
+    if (!rows.has(place)) await rows.load([place]);
+    if (!rows.has(place)) return;
+    cur = place;
+    here().fresh = false;
+    grid.setCurrent(place);
     draw();
+    for (const f of book.moved) f(here());
     if (write) {
       ta.focus({preventScroll: true});
       ta.setSelectionRange(ta.value.length, ta.value.length);
     }
   }
   const move = (by, write = true) => go(grid.neighbour(by), write);
-  function show(indexes) {
-    grid.filter(indexes);
+  function show(places) {
+    grid.filter(places);
     heading();
-    go(indexes && !indexes.includes(cur) ? indexes[0] : cur, false);
+    go(places && indexIn(places, cur) < 0 ? places[0] : cur, false);
   }
-  /* Captions that came from elsewhere (the captioner, replace, another window). A draft is never touched. */
-  function take(pictures, fresh = false) {
-    for (const p of pictures) {
-      const i = places.get(p.id);
-      if (i == null) continue;
-      const it = items[i];
-      if (it.draft != null || it.sending || it.version === p.version) continue;
-      Object.assign(it, p, {fresh: fresh && i !== cur});
-      grid.update(i);
-      if (i === cur) {
-        const end = ta.selectionStart === ta.value.length;
-        ta.value = it.text;
-        if (end) ta.setSelectionRange(it.text.length, it.text.length);
-        draw();
-      }
-    }
-    heading();
-    for (const f of book.changed) f();
+  function shownAnew(it) {
+    const end = ta.selectionStart === ta.value.length;
+    ta.value = it.text;
+    if (end) ta.setSelectionRange(it.text.length, it.text.length);
+    draw();
+    for (const f of book.moved) f(it);
   }
-  async function pull(fresh) {
-    const r = await api(`/captions/${dataset}/changes?since=${book.stamp}`);
-    book.stamp = r.stamp;
-    take(r.pictures, fresh);
-    return r.job;
-  }
-  const flush = () => Promise.all(items.filter((p) => p.draft != null).map(save));
-  Object.assign(book, {go, show, pull, take, flush, find: (text) => finder.open(text)});
+  const open = () => [...rows.all()].filter((p) => p.draft != null);
+  const flush = () => Promise.all(open().map(save));
+  Object.assign(book, {go, show, recount, after, flush, here, heading, grid, shownAnew, find: (text) => finder.open(text)});
+  const pull = (book.pull = makePull(book));
 
   ta.addEventListener('input', () => {
-    items[cur].draft = ta.value;
-    countLater();
+    here().draft = ta.value;
+    meter.countLater();
     clearTimeout(pause);
-    pause = setTimeout(() => save(items[cur]), PAUSE);
+    const it = here();
+    pause = setTimeout(() => save(it), PAUSE);
     if (sv.className.includes('saved')) status('');
   });
-  ta.addEventListener('blur', () => save(items[cur]));
+  ta.addEventListener('blur', () => save(here()));
   addEventListener('beforeunload', (e) => {
-    const open = items.filter((p) => p.draft != null);
-    if (open.length) {
-      open.forEach(save);
+    if (open().length) {
+      open().forEach(save);
       e.preventDefault();
     }
   });
@@ -281,17 +262,24 @@ function notebook(el, all, words) {
     else flush();
   });
   const right = () => { // Ctrl Enter: these words are right, also where they are a draft that nobody changed
-    const it = items[cur];
+    const it = here();
     if (it.by === 'draft' && it.draft == null) it.draft = it.text;
     move(1);
-    if (items[cur] === it) save(it);
+    if (here() === it) save(it);
   };
-  listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur});
-  const finder = mountFind(panel, book, find);
+  const finder = mountFind(panel, book);
+  const tags = mountTags(panel, book),
+    steps = mountSteps(panel, book);
+  const bar1 = mountBar(bar0, book, {find: finder, tags, steps});
+  listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur, bar: bar1, steps, flush});
+  mountHistory(past, book, WRITER);
   mountWords(chips, book);
+  mountAdvice(chips, book);
   if (all.dataset.kind !== 'pairs') mountNotes(notes, book);
+  book.named = mountKnown(document.querySelector('.d-card.cpt'), chips, book);
   (all.dataset.kind === 'pairs' ? mountDrafts : mountJob)(book);
   heading();
   grid.setCurrent(cur);
   draw();
+  for (const f of book.moved) f(here());
 }

@@ -1,6 +1,7 @@
 // Drafts of missing instructions: made by comparing both pictures, told apart from a person's words until they are read.
 import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
+import {placesOf} from './rows.js';
 
 const EVERY = 900, ACTIVE = ['starting', 'running'];
 const CAPTIONERS = [['pocket-blip', 'Pocket BLIP'], ['none', 'Compare pictures only']]; // and those that the server knows besides
@@ -9,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 const label = (button, text) => { const t = button && [...button.childNodes].find((n) => n.nodeType === 3 && n.data.trim()); if (t && t.data !== text) t.data = text; };
 
 export function mountDrafts(book) {
-  const {dataset, items} = book;
+  const {dataset} = book;
   let job = null, timer, asked = false, filter = '';
   const captioner = h('select.d-sel', {id: 'drafter', aria: {label: 'Where the pictures alone do not tell'}}, CAPTIONERS.map(([value, words]) => h('option', {value}, words)));
   const chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), failed = h('div.lost', {hidden: true});
@@ -19,15 +20,15 @@ export function mountDrafts(book) {
   document.querySelector('.d-card.cpt').after(card, chips, failed);
   api(`/captions/${dataset}/fit`).then(({captioners}) => captioner.lastChild.before(...captioners.slice(1).filter((m) => !/tags/i.test(m.label)).map((m) => h('option', {value: m.key}, m.label))), () => {});
   const active = () => job && ACTIVE.includes(job.state);
-  const bare = (it) => !it.text.trim() && it.draft == null, draft = (it) => it.by === 'draft' && it.text.trim();
-  const places = (test) => items.map((it, i) => (test(it) ? i : -1)).filter((i) => i >= 0);
-  const TESTS = {bare, draft};
+  const WANTED = {bare: {state: 'missing'}, draft: {by: 'draft', state: 'written'}};
 
-  function show(name) {
+  async function show(name) {
     filter = filter === name ? '' : name;
-    const some = filter && places(TESTS[filter]);
-    book.show(some && some.length ? some : undefined);
     draw();
+    try {
+      const some = filter && placesOf((await api(`/captions/${dataset}/search`, WANTED[filter])).places);
+      book.show(some && some.length ? some : undefined);
+    } catch (error) { toast(error.message); }
   }
   function drawChips(missing, drafts) {
     if (filter && !(filter === 'bare' ? missing : drafts)) { filter = ''; book.show(); }
@@ -37,7 +38,7 @@ export function mountDrafts(book) {
     chips.hidden = !chips.children.length;
   }
   function draw() {
-    const missing = items.filter(bare).length, drafts = items.filter(draft).length, n = items.length;
+    const {missing, draft: drafts} = book.numbers, n = book.order.length;
     const go = $('cap-go'), stop = $('cap-stop'), next = $('cap-next');
     for (const [button, on] of [[go, !active() && (missing || drafts)], [stop, active()], [next, !active() && !missing]]) button?.classList.toggle('d-gone', !on);
     const bar = document.querySelector('#dock-say .ring');
@@ -67,6 +68,7 @@ export function mountDrafts(book) {
       await book.flush();
       const {token, count} = await api(`/captions/${dataset}/confirm`, {});
       await book.pull();
+      for (const f of book.acted) f();
       toast(`${plural(count, 'draft')} confirmed`, 'Undo', () => undo(book, token));
     } catch (error) { toast(error.message); }
   }
@@ -77,7 +79,7 @@ export function mountDrafts(book) {
   }
   async function start() {
     if (active()) return;
-    const go = $('cap-go'), again = !items.some(bare);
+    const go = $('cap-go'), again = !book.missing;
     asked = true;
     go.disabled = true;
     try {
@@ -97,7 +99,7 @@ export function mountDrafts(book) {
     job = now;
     draw();
     if (active()) tick();
-    else if (query.get('begin') === '1' && items.some(bare)) start();
+    else if (query.get('begin') === '1' && book.missing) start();
     query.delete('begin');
     history.replaceState(null, '', '?' + query);
   }, draw);

@@ -1,10 +1,9 @@
 // Find and replace over all captions. What it would do is shown before it does it; afterwards it can be undone.
 import {h, icon, fill, api, plural, toast} from './core.js';
-
-const SHOWN = 60;
+import {placesOf} from './rows.js';
 
 /* The parts of a caption that differ, as deleted and inserted: common beginning and end stay. */
-function difference(before, after) {
+export function difference(before, after) {
   let a = 0,
     b = 0;
   while (a < before.length && a < after.length && before[a] === after[a]) a++;
@@ -18,7 +17,8 @@ function difference(before, after) {
   ];
 }
 
-export function mountFind(el, book, button) {
+/* -> {open(given), close(), on}: on() says whether it is shown. */
+export function mountFind(el, book) {
   const {dataset} = book;
   const find = h('input.d-in', {id: 'fr-find', type: 'text', maxLength: 500, autocomplete: 'off', aria: {describedby: 'fr-err'}}),
     put = h('input.d-in', {id: 'fr-put', type: 'text', maxLength: 500, autocomplete: 'off'});
@@ -27,6 +27,7 @@ export function mountFind(el, book, button) {
   const error = h('p.d-err', {id: 'fr-err', role: 'alert', hidden: true}),
     sum = h('p.d-small.sum', {role: 'status'}),
     list = h('ul.d-rows.fr-list');
+  const look = h('button.d-btn', {type: 'button', hidden: true, onclick: () => book.show(found)}, 'Show them');
   const act = h('button.d-btn.pri', {type: 'button', disabled: true, onclick: replace}, 'Replace');
   const card = h(
     'section.d-card.fr',
@@ -39,14 +40,17 @@ export function mountFind(el, book, button) {
     ),
     h('div.d-row.wrap.opts', h('label', regex, ' Regular expression'), h('label', exact, ' Same capitals'), error),
     list,
-    h('div.d-row.foot', sum, act),
+    h('div.d-row.foot', sum, look, act),
   );
   el.append(card);
   let changes = [],
+    count = 0,
+    found = null,
     waiting,
     turn = 0;
 
-  const wanted = () => ({find: find.value, replace: put.value, regex: regex.checked, match_case: exact.checked});
+  const wanted = () => ({find: find.value, replace: put.value, regex: regex.checked, match_case: exact.checked, among: book.among});
+  const none = () => { changes = []; count = 0; found = null; };
   function later() {
     act.disabled = true;
     clearTimeout(waiting);
@@ -57,19 +61,20 @@ export function mountFind(el, book, button) {
     error.hidden = true;
     find.removeAttribute('aria-invalid');
     if (!find.value) {
-      changes = [];
+      none();
       return draw();
     }
     try {
       await book.flush();
       const r = await api(`/captions/${dataset}/replace/preview`, wanted());
       if (mine === turn) {
-        changes = r.changes;
+        ({changes, count} = r);
+        found = placesOf(r.places);
         draw();
       }
     } catch (e) {
       if (mine !== turn) return;
-      changes = [];
+      none();
       draw();
       fill(error, icon('alert', 's'), h('span', e.message));
       error.hidden = false;
@@ -77,54 +82,41 @@ export function mountFind(el, book, button) {
     }
   }
   function draw() {
-    act.disabled = !changes.length;
-    act.textContent = changes.length ? `Replace in ${plural(changes.length, book.words.text)}` : 'Replace';
+    const some = book.chosen.size ? ' selected' : '';
+    act.disabled = !count;
+    act.textContent = count ? `Replace in ${count.toLocaleString('en')}${some} ${book.words.text}${count === 1 ? '' : 's'}` : 'Replace';
+    look.hidden = !count;
+    look.textContent = count === 1 ? 'Show it' : `Show the ${count.toLocaleString('en')}`;
     sum.textContent = !find.value
-      ? `The ${book.words.text}s that would change are shown here first.`
-      : error.hidden && !changes.length
-        ? `No ${book.words.text} has this.`
-        : changes.length > SHOWN
-          ? `The first ${SHOWN} of ${changes.length}.`
-          : changes.length
+      ? `The ${book.words.text}s that would change are shown here first${some ? ', of those that are selected' : ''}.`
+      : error.hidden && !count
+        ? `No${some} ${book.words.text} has this.`
+        : count > changes.length
+          ? `The first ${changes.length} of ${count.toLocaleString('en')}. Nothing is changed yet.`
+          : count
             ? 'Nothing is changed yet.'
             : '';
-    fill(
-      list,
-      changes.slice(0, SHOWN).map((c) => {
-        const i = book.places.get(c.id),
-          it = book.items[i];
-        return (
-          it &&
-          h(
-            'li',
-            h(
-              'button.tn',
-              {type: 'button', aria: {label: `Open ${book.words.row} ` + book.frame(i)}, onclick: () => book.go(i, false)},
-              h('img', {src: book.thumb(it, 192), alt: '', width: 40, height: 40, loading: 'lazy'}),
-            ),
-            h('span.d-num.d-sub', book.frame(i)),
-            h('p.diff', difference(c.before, c.after)),
-          )
-        );
-      }),
-    );
+    fill(list, changes.map((c) => line(book, c)));
   }
   async function replace() {
     act.disabled = true;
-    const number = changes.length;
+    const number = count;
     try {
       const {token} = await api(`/captions/${dataset}/replace`, wanted());
       await book.pull();
       toast(`Changed ${plural(number, book.words.text)}`, 'Undo', () => undo(book, token));
+      for (const f of book.acted) f();
       preview();
     } catch (e) {
       fill(error, icon('alert', 's'), h('span', e.message));
       error.hidden = false;
     }
   }
+  let back = null;
   function open(given) {
+    if (card.hidden) back = document.activeElement;
     card.hidden = false;
-    button.setAttribute('aria-expanded', 'true');
+    for (const f of book.opened) f();
     if (given) {
       find.value = given.find;
       put.value = '';
@@ -137,8 +129,8 @@ export function mountFind(el, book, button) {
   }
   function close() {
     card.hidden = true;
-    button.setAttribute('aria-expanded', 'false');
-    button.focus();
+    for (const f of book.opened) f();
+    back?.focus();
   }
   for (const field of [find, put]) {
     field.addEventListener('input', later);
@@ -156,7 +148,7 @@ export function mountFind(el, book, button) {
       close();
     }
   });
-  button.addEventListener('click', () => (card.hidden ? open() : close()));
+  book.selected.add(() => !card.hidden && preview());
   addEventListener('keydown', (e) => {
     if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'f' && !e.shiftKey && !e.altKey) {
       e.preventDefault();
@@ -164,13 +156,27 @@ export function mountFind(el, book, button) {
     }
   });
   draw();
-  return {open};
+  return {open, close, get on() { return !card.hidden; }};
 }
+/* One change, before and after, with its picture. */
+export const line = (book, c) =>
+  h(
+    'li',
+    h(
+      'button.tn',
+      {type: 'button', aria: {label: `Open ${book.words.row} ` + book.frame(c.place)}, onclick: () => book.go(c.place, false)},
+      h('img', {src: `/media/thumb/${book.dataset}/${c.face}/192.webp`, alt: '', width: 40, height: 40, loading: 'lazy'}),
+    ),
+    h('span.d-num.d-sub', book.frame(c.place)),
+    h('p.diff', difference(c.before, c.after)),
+  );
 export async function undo(book, token) {
   try {
-    await api(`/captions/${book.dataset}/undo`, {token});
+    await book.flush();
+    const {count} = await api(`/captions/${book.dataset}/undo`, {token});
     await book.pull();
-    toast('Put back as it was');
+    for (const f of book.acted) f();
+    toast(count ? 'Put back as it was' : 'All of them were edited since; they stay as they are');
   } catch (e) {
     toast(e.message);
   }

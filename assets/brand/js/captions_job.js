@@ -2,6 +2,7 @@
 import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
 import {mountWording} from './captions_wording.js';
+import {placesOf} from './rows.js';
 
 const EVERY = 900,
   WHERE = {subject: 'the subject', start: 'first', end: 'last'},
@@ -37,7 +38,7 @@ export function mountJob(book) {
     timer,
     wordTimer,
     asked = false,
-    unlike = [],
+    unlike = new Set(),
     turn = 0,
     began = null,
     pressed = performance.now();
@@ -66,17 +67,18 @@ export function mountJob(book) {
     input.setAttribute('aria-describedby', note.id);
   }
   function bulk() {
-    const wrong = active() ? [] : unlike,
+    const wrong = active() ? [] : among(),
       n = wrong.length,
-      w = shared.word;
+      w = shared.word,
+      some = book.chosen.size ? ' selected' : '';
     line.hidden = !n;
     if (!n) return;
     const says =
       shared.place === 'remove'
-        ? [`“${w}” stands in ${plural(n, 'caption')}.`, n === 1 ? 'Take it out' : `Take it out of ${n}`]
+        ? [`“${w}” stands in ${n.toLocaleString('en')}${some} ${n === 1 ? 'caption' : 'captions'}.`, n === 1 ? 'Take it out' : `Take it out of ${n.toLocaleString('en')}`]
         : [
-            `“${w}” is not ${WHERE[shared.place]} in ${plural(n, 'caption')}.`,
-            `${shared.place === 'subject' ? 'Make it the subject' : 'Put it ' + WHERE[shared.place]} in ${n === 1 ? 'it' : 'all ' + n}`,
+            `“${w}” is not ${WHERE[shared.place]} in ${n.toLocaleString('en')}${some} ${n === 1 ? 'caption' : 'captions'}.`,
+            `${shared.place === 'subject' ? 'Make it the subject' : 'Put it ' + WHERE[shared.place]} in ${n === 1 ? 'it' : 'all ' + n.toLocaleString('en')}`,
           ];
     fill(
       line,
@@ -89,9 +91,10 @@ export function mountJob(book) {
             e.target.disabled = true;
             try {
               await book.flush();
-              const {token} = await api(`/captions/${dataset}/word`, {word: w, place: shared.place});
+              const {token} = await api(`/captions/${dataset}/word`, {word: w, place: shared.place, among: book.among});
               await book.pull();
               nameLater(0);
+              for (const f of book.acted) f();
               toast(`Changed ${plural(n, 'caption')}`, 'Undo', () => undo(book, token));
             } catch (error) {
               error.field === 'trigger_word' ? wordFault(error.message) : toast(error.message);
@@ -103,19 +106,19 @@ export function mountJob(book) {
       ),
       h(
         'button.d-btn.sm.quiet',
-        {type: 'button', onclick: () => book.show(wrong.map((id) => book.places.get(id)).filter((i) => i != null))},
+        {type: 'button', onclick: () => book.show(wrong)},
         'Show',
       ),
     );
   }
   function draw() {
-    const own = book.items.filter((p) => p.by === 'captioner').length;
+    const own = book.numbers.captioner;
     const go = $('cap-go'),
       stop = $('cap-stop'),
       next = $('cap-next'),
       name = shared.name || document.querySelector('#captioner input')?.value.split(',')[0] || 'The captioner',
       n = book.missing,
-      total = book.items.length;
+      total = book.order.length;
     for (const [b, on] of [
       [go, !active() && (n || own)],
       [stop, active()],
@@ -127,7 +130,7 @@ export function mountJob(book) {
     bar?.classList.toggle('d-gone', !active());
     if (active()) {
       const left = job.seconds_left == null ? '' : ` ${about(job.seconds_left)[0].toUpperCase()}${about(job.seconds_left).slice(1)} left.`;
-      const scoring = job.task === 'score', words = job.state === 'running' ? `${job.done} of ${job.total}.` : job.phase ? `${job.phase}.` : 'the captioner is loading.';
+      const scoring = job.task === 'score', words = job.state === 'running' ? `${job.done.toLocaleString('en')} of ${job.total.toLocaleString('en')}.` : job.phase ? `${job.phase}.` : 'the captioner is loading.';
       say(
         `${scoring ? 'Looking whether captions fit' : 'Writing captions'}, ${words}`,
         `${left} ${scoring ? 'Nothing is written.' : 'You can edit while it writes; your words are never overwritten.'}`,
@@ -136,14 +139,14 @@ export function mountJob(book) {
     } else if (job?.state === 'failed' && asked) say('The captioner stopped.', job.reason || 'It gave no reason.');
     else if (n)
       say(
-        `${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${total - n} of ${total} have a caption.`}`,
-        `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n}${time(n)}. You can change every word.`,
+        `${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${(total - n).toLocaleString('en')} of ${total.toLocaleString('en')} have a caption.`}`,
+        `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n.toLocaleString('en')}${time(n)}. You can change every word.`,
       );
     else say('Every picture has a caption.', 'Read them once: say what is in the picture, not what makes it special.');
     if (go) {
       go.classList.toggle('primary', !!n);
       go.classList.toggle('secondary', !n);
-      label(go, n ? `Caption ${plural(n, 'picture')}` : `Write ${own === total ? 'all' : own} anew`);
+      label(go, n ? `Caption ${plural(n, 'picture')}` : `Write ${own === total ? 'all' : own.toLocaleString('en')} anew`);
       go.title = n ? '' : 'Only what the captioner wrote; your words stay.';
     }
     lost();
@@ -240,7 +243,8 @@ export function mountJob(book) {
       r = await api(`/captions/${dataset}/word`, {word: shared.word || '', place: shared.place || 'subject'}, 'PUT');
     if (mine !== turn) return;
     book.word = r.trigger_word;
-    unlike = r.unlike;
+    book.named(book.word);
+    unlike = new Set(placesOf(r.unlike));
     wordFault('');
     bulk();
   }
@@ -252,13 +256,11 @@ export function mountJob(book) {
     start,
     stop,
     follow: (now) => ((job = now), (asked = true), draw(), tick()),
-    next: () => {
-      location.href = href('check');
-    },
+    next: () => (location.href = href('check')),
     redraw: () => {
       shared.wordingDraw?.();
       shared.name = document.querySelector('#captioner input')?.value.split(',')[0] || shared.captioner;
-      if (shared.word !== undefined) nameLater(450);
+      if (shared.word !== undefined) nameLater(book.many ? 2500 : 450);
       draw();
       begin();
     },
@@ -271,16 +273,21 @@ export function mountJob(book) {
     wanted = false;
     query.delete('begin');
     history.replaceState(null, '', '?' + query);
-    if (book.missing === book.items.length && !active()) start();
+    if (book.missing === book.order.length && !active()) start();
   }
-  book.changed.add(() => {
+  const among = () => (book.chosen.size ? [...book.chosen].filter((place) => unlike.has(place)) : [...unlike]).sort((a, b) => a - b);
+  /* One caption says itself whether its word is in place; of many the server is asked. */
+  book.changed.add((some) => {
+    if (!some && shared.word && !active()) nameLater(700);
+    for (const it of some || []) it.off ? unlike.add(it.place) : unlike.delete(it.place);
     draw();
-    if (shared.word && !active()) nameLater(700);
   });
+  book.selected.add(() => bulk());
   book.pull().then(
     (j) => {
       job = j;
       pulled = true;
+      if (shared.word && !active()) nameLater(book.many ? 2500 : 0);
       draw();
       if (active()) tick();
       begin();

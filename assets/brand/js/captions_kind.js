@@ -25,14 +25,18 @@ export function nameHead(words) {
 }
 
 /* Pictures of one row. thumb(image id, px) is its address. */
-export function makeFaces(dataset, items) {
+/* list: {order() -> places that are shown, load(place) -> its row}. */
+export function makeFaces(dataset, list) {
   const thumb = (id, px) => `/media/thumb/${dataset}/${id}/${px}.webp`;
   const face = (it, px) => thumb(it.before !== undefined ? it.after || it.before : it.img, px);
   const small = (it) => {
     const img = (id) => h('img', {src: thumb(id, 192), alt: '', width: 82, height: 82, loading: 'lazy', decoding: 'async'});
     return it.before === undefined ? img(it.img) : h('span.hp', img(it.before), img(it.after));
   };
-  const look = (it) => open(items.map((x) => ({...x, before: {id: x.before}, after: {id: x.after}})), it, {dataset, marks: {}});
+  const look = (it) => {
+    const places = list.order(), sides = (x) => x && {...x, before: {id: x.before}, after: {id: x.after}};
+    open({length: places.length, at: async (i) => sides(await list.load(places[i]))}, sides(it), {dataset, marks: {}, index: places.indexOf(it.place)});
+  };
   const pic = h('img.pic', {width: 512, height: 512}), pair = h('button.d-pair.big', {type: 'button', hidden: true});
   let shown = '';
   function draw(it, frame, words) {

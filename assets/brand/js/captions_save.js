@@ -2,8 +2,10 @@
 import {api} from './core.js';
 
 const AGAIN = 3000;
+/* This page among those that are open: what one page types in a row is one change, what two do are two. */
+export const WRITER = Math.random().toString(36).slice(2, 12);
 
-export function makeSaver({dataset, status, tokens, after, isShown}) {
+export function makeSaver({dataset, status, tokens, after, isShown, recount = () => {}}) {
   /* One request a picture at a time; what was typed meanwhile goes out after it. A draft stays until the server has it. */
   return async function save(it) {
     if (it.draft == null || it.sending || it.theirs) return;
@@ -13,8 +15,9 @@ export function makeSaver({dataset, status, tokens, after, isShown}) {
     it.failed = false;
     if (here()) status('saving');
     try {
-      const r = await api(`/captions/${dataset}/pictures/${it.id}`, {text: sent, version: it.version}, 'PUT');
-      Object.assign(it, {version: r.version, tokens: r.tokens, text: sent, by: sent.trim() ? 'person' : ''});
+      const r = await api(`/captions/${dataset}/pictures/${it.id}`, {text: sent, version: it.version, writer: WRITER}, 'PUT');
+      recount(it, r);
+      Object.assign(it, {version: r.version, tokens: r.tokens, off: r.off, text: sent, by: r.by});
       if (it.draft === sent) it.draft = null;
       if (here()) {
         if (it.draft == null) {
@@ -26,7 +29,10 @@ export function makeSaver({dataset, status, tokens, after, isShown}) {
       const theirs = e.status === 409 && e.theirs;
       if (theirs && ['captioner', 'draft'].includes(theirs.by) && it.by !== 'person')
         it.version = theirs.version; // the captioner was a moment faster: a person's words win
-      else if (theirs && theirs.text === sent) Object.assign(it, theirs, {draft: null});
+      else if (theirs && theirs.text === sent) {
+        recount(it, theirs);
+        Object.assign(it, theirs, {draft: null});
+      }
       else if (theirs) {
         it.theirs = theirs;
         if (here()) status('clash');

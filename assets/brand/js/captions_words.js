@@ -1,77 +1,72 @@
 // The words that stand in the captions, as chips with counts: a click filters, then shows, replaces or takes out.
-import {h, fill, plural} from './core.js';
+import {h, fill, api, plural} from './core.js';
+import {placesOf} from './rows.js';
 
-const SMALL = new Set('a an the of and or on in at with is are its it to his her their for from by as'.split(' '));
 const MOST = 14;
-
-/* Phrases between commas that are short stay whole ("looking left"); longer ones are taken apart into words. */
-export function wordsOf(text) {
-  const found = new Set();
-  for (const part of text.toLowerCase().split(/[,;.\n]+/)) {
-    const words = part
-      .split(/\s+/)
-      .map((w) => w.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, ''))
-      .filter(Boolean);
-    const useful = words.filter((w) => !SMALL.has(w));
-    if (words.length === 2 && useful.length === 2) found.add(words.join(' '));
-    else for (const w of useful) found.add(w);
-  }
-  return found;
-}
-export function countWords(items) {
-  const seen = new Map();
-  items.forEach((it, i) => {
-    for (const w of wordsOf(it.text)) (seen.get(w) || seen.set(w, []).get(w)).push(i);
-  });
-  return seen;
-}
 
 export function mountWords(el, book) {
   let chosen = null,
+    at = [],
+    top = [],
+    different = 0,
+    took = 0,
     waiting;
   const chips = h('div.d-row.wrap.chips'),
     rep = h('div.rep', {hidden: true}),
     more = h('p.d-small.d-sub', {style: {'margin-top': '8px'}});
   fill(el, h('h3.d-lab', {style: {'margin-top': '24px'}}, `Words in all ${book.words.text}s`), chips, more, rep);
+  async function read() {
+    const begun = performance.now();
+    try {
+      ({top, different} = await api(`/captions/${book.dataset}/words?limit=${MOST}`));
+      if (chosen) await choose(chosen);
+      else draw();
+    } catch {
+      /* they come with the next change */
+    }
+    took = performance.now() - begun;
+  }
+  /* In which captions the word stands. */
+  async function choose(word) {
+    chosen = word;
+    at = word ? placesOf((await api(`/captions/${book.dataset}/search`, {word})).places) : [];
+    if (chosen !== word) return;
+    if (word && !at.length) chosen = null;
+    draw();
+  }
   function draw() {
-    const seen = countWords(book.items),
-      written = book.items.length - book.missing;
-    const all = [...seen].sort((a, b) => b[1].length - a[1].length || a[0].localeCompare(b[0]));
-    if (chosen && !seen.has(chosen)) chosen = null;
-    const top = all.slice(0, MOST);
-    if (chosen && !top.some(([w]) => w === chosen)) top.push([chosen, seen.get(chosen)]);
+    const written = book.numbers.rows - book.missing,
+      all = chosen && !top.some(([w]) => w === chosen) ? [...top, [chosen, at.length]] : top;
     fill(
       chips,
-      top.map(([w, at]) =>
+      all.map(([w, n]) =>
         h(
           'button.d-chip' + (w === chosen ? '.on' : ''),
           {
             type: 'button',
             aria: {pressed: String(w === chosen)},
-            title: at.length === written ? `In every ${book.words.text}` : '',
+            title: n === written ? `In every ${book.words.text}` : '',
             onclick: () => {
-              chosen = w === chosen ? null : w;
-              draw();
-              if (!chosen) book.show();
+              if (w === chosen) book.show();
+              choose(w === chosen ? null : w);
             },
           },
           w + ' ',
-          h('b', String(at.length)),
+          h('b', n.toLocaleString('en')),
         ),
       ),
     );
     more.textContent = !written
       ? `They appear here once there are ${book.words.text}s.`
-      : all.length > MOST
-        ? `and ${plural(all.length - MOST, 'rarer one')}`
+      : different > top.length
+        ? `and ${plural(different - top.length, 'rarer one')}`
         : '';
     rep.hidden = !chosen;
     if (!chosen) return;
-    const at = seen.get(chosen),
-      names = at.slice(0, 8).map(book.frame),
+    const names = at.slice(0, 8).map(book.frame),
       rest = at.length - names.length;
     const list = rest
-      ? `${names.join(', ')} and ${rest} more`
+      ? `${names.join(', ')} and ${rest.toLocaleString('en')} more`
       : names.length > 1
         ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
         : names[0];
@@ -85,7 +80,7 @@ export function mountWords(el, book) {
       h(
         'div.d-row.wrap',
         {style: {gap: '8px', 'margin-top': '8px'}},
-        h('button.d-btn.sm', {type: 'button', onclick: () => book.show(at)}, at.length === 1 ? 'Show it' : `Show the ${at.length}`),
+        h('button.d-btn.sm', {type: 'button', onclick: () => book.show(at)}, at.length === 1 ? 'Show it' : `Show the ${at.length.toLocaleString('en')}`),
         h('button.d-btn.sm', {type: 'button', onclick: () => book.find({find: chosen})}, 'Replace'),
         h('button.d-btn.sm', {type: 'button', onclick: () => book.find({find: chosen, remove: true})}, 'Take out'),
       ),
@@ -93,8 +88,9 @@ export function mountWords(el, book) {
   }
   const later = () => {
     clearTimeout(waiting);
-    waiting = setTimeout(draw, 120);
-  }; // many changes at once, one drawing
+    waiting = setTimeout(read, Math.max(120, 4 * took));
+  }; // many changes at once, one reading
   book.changed.add(later);
   draw();
+  book.afterwards(read);
 }

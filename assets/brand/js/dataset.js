@@ -2,6 +2,7 @@
 import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
 import {refresh, crumb} from './rail.js';
+import {runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
@@ -26,7 +27,7 @@ export async function mount(el) {
     edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
     async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
-    put(row) { const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
+    put(row) { if (kind() !== 'pairs') { view().put(row); return setRows({length: view().length}); } const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
     refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
   };
   const views = {pictures: null, pairs: null};
@@ -34,7 +35,7 @@ export async function mount(el) {
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, jobs.el, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
-  function setRows(now) { rows = now; places = new Map(now.map((p, i) => [p.id, i])); }
+  function setRows(now) { rows = now; places = new Map(Array.isArray(now) ? now.map((p, i) => [p.id, i]) : []); }
 
   async function add(got) { if (kind() === 'pairs') got = await askSides(got); if (got) queue.add(got); }
   /* The data set that dropped files belong to: this one, or a fresh one whose id goes into the address. */
@@ -103,6 +104,7 @@ export async function mount(el) {
   let reading = 0;
   async function rest(found, eager) {
     const mine = ++reading, all = info.num_pictures;
+    if (kind() !== 'pairs') { view().take(info); setRows({length: view().length}); return; }                   // a table of pictures asks for what is seen
     if (eager && found.length < all) { setRows(found); draw(); ready(el); }
     while (found.length < all) {
       const more = (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${found.length}`)).pictures;
@@ -116,7 +118,7 @@ export async function mount(el) {
   async function mark() {
     const mine = ++marking;
     try {
-      const found = rows.length ? await api(`/datasets/${id}/marks`) : {};
+      const found = rows.length ? await api(`/datasets/${id}/marks${kind() === 'pairs' ? '' : '?by=place'}`) : {};
       if (mine === marking) { marks = found; draw(); el.closest('.block').dataset.marks = 'ready'; }
     } catch { /* without marks the table is still right; Check tells the rest */ }
   }
@@ -143,11 +145,11 @@ export async function mount(el) {
     return `${queue.settled} of ${plural(queue.total, 'file')} in` + (left > 2 ? `, ${about(left)} left.` : '.');
   }
   function drawTools(v) {
-    const sign = [id && rows.length > 0, kind(), v.toolSign?.(rows)].join();
+    const sign = [id && rows.length > 0, kind(), undone.length > 0, v.toolSign?.(rows)].join();
     if (tools.dataset.sign === sign) return;
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
-    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
+    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
       ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
       ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
@@ -186,9 +188,9 @@ export async function mount(el) {
   async function removeRows(ids, awaited = false) {
     if (!ids.length && !awaited) return;
     try {
-      const {token} = await api(`/datasets/${id}/remove`, {ids, awaited});
-      const gone = new Set(ids);
-      setRows(rows.filter((p) => !gone.has(p.id)));
+      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/remove`, pairs ? {ids, awaited} : {places: runsOf(ids)}), gone = new Set(ids);
+      if (pairs) setRows(rows.filter((p) => !gone.has(p.id)));
+      else { info = await api('/datasets/' + encodeURIComponent(id)); await rest(); }
       if (awaited) info.num_awaited = 0;
       view().removed?.();
       draw();
@@ -199,8 +201,9 @@ export async function mount(el) {
   }
   async function exclude(ids, excluded) {
     try {
-      const {token} = await api(`/datasets/${id}/exclude`, {ids, excluded}), some = new Set(ids);
-      setRows(rows.map((p) => (some.has(p.id) ? {...p, excluded} : p)));
+      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/exclude`, {...(pairs ? {ids} : {places: runsOf(ids)}), excluded}), some = new Set(ids);
+      if (pairs) setRows(rows.map((p) => (some.has(p.id) ? {...p, excluded} : p)));
+      else view().excluded(ids, excluded);
       draw();
       page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
       refresh();
@@ -233,6 +236,7 @@ export async function mount(el) {
   });
   if (id) queue.refused = takeRefused(id);
   KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
+  if (id) api(`/datasets/${encodeURIComponent(id)}/steps`).then((found) => { undone = [...found.steps.map((s) => s.token).reverse(), ...undone]; later(); }, () => {});   // also what was done before a reload
   await jobs.load();
   await load();
 }

@@ -10,23 +10,24 @@ function fit(p) {
   const part = Math.min(1, (innerWidth - (innerWidth < 761 ? 32 : 240)) / p.width, (innerHeight - 180) / p.height);
   return {width: Math.round(p.width * part), factor: 1};
 }
-/* open(pictures, start, {dataset, marks, onclose, onremove, oncrop, onmask}) */
-export function open(pictures, start, {dataset, marks, onclose, onremove, oncrop, onmask}) {
-  let i = Math.max(0, pictures.findIndex((p) => p.id === start.id));
+/* open(pictures, start, {dataset, marks, index, onclose, onremove, oncrop, onmask}); pictures: an array, or {length, at(i)} where not all are here, with the index of the first. */
+export function open(pictures, start, {dataset, marks, index, onclose, onremove, oncrop, onmask}) {
+  let i = index ?? Math.max(0, pictures.findIndex((p) => p.id === start.id)), shown = start;
+  const key = (p) => (Array.isArray(pictures) ? p.id : p.place);
   const stage = h('div.stage'), title = h('b', {id: 'viewer-title'}), facts = h('span.d-sub.d-small'), text = h('p.d-small'), what = start.before ? 'pair' : 'picture';
   const button = (name, label, f) => h('button.d-btn.ico.quiet', {type: 'button', aria: {label}, onclick: f}, icon(name));
-  const leaving = (name, words, f) => h('button.d-btn.tx', {type: 'button', onclick: () => { const p = pictures[i]; dialog.close(); f(p); }}, icon(name, 's'), words);
+  const leaving = (name, words, f) => h('button.d-btn.tx', {type: 'button', onclick: () => { dialog.close(); f(shown); }}, icon(name, 's'), words);
   const cropButton = oncrop && leaving('crop', 'Crop', oncrop);
   const dialog = h('dialog.d-viewer', {aria: {labelledby: 'viewer-title'}},
     h('header', h('div', title, facts), h('div.d-row.d-push', button('back', `Previous ${what}`, () => go(-1)), button('arrow', `Next ${what}`, () => go(1)),
       onmask && leaving('mask', 'Mask', onmask), oncrop && cropButton,
       onremove && button('trash', `Remove this ${what}`, () => { const p = pictures[i]; dialog.close(); onremove(p); }), button('x', 'Close', () => dialog.close()))), stage, text);
   function show() {
-    const p = pictures[i], {width, factor} = fit(p), height = Math.round((width * p.height) / p.width);
-    title.textContent = `${i + 1} of ${pictures.length}  ${p.name}`;
-    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && 'has a mask', p.excluded && 'excluded from training', factor > 1 && `shown ${factor} times as large`, ...(marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
+    const p = shown, {width, factor} = fit(p), height = Math.round((width * p.height) / p.width);
+    title.textContent = `${(i + 1).toLocaleString('en')} of ${pictures.length.toLocaleString('en')}  ${p.name}`;
+    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && 'has a mask', p.excluded && 'excluded from training', factor > 1 && `shown ${factor} times as large`, ...(marks[key(p)] || marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
     const picture = (image, alt, extra) => { const img = h('img', {src: `/media/picture/${dataset}/${image}`, alt, ...extra}); img.classList.toggle('hard', factor > 1); return img; };
-    fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.img, p.text || p.name, {width, height}));
+    fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.img || p.id, p.text || p.name, {width, height}));
     if (cropButton) cropButton.hidden = !!p.missing;
     text.textContent = p.text || (p.before ? 'No instruction yet.' : 'No caption yet.');
   }
@@ -37,10 +38,15 @@ export function open(pictures, start, {dataset, marks, onclose, onremove, oncrop
     fill(pane, picture(p.before.id, 'Before', {draggable: false}), Object.assign(picture(p.after.id, 'After', {draggable: false}), {className: 'b' + (factor > 1 ? ' hard' : '')}), h('span.ln'), h('span.kn', icon('swap')), h('span.la', 'before'), h('span.lb', 'after'));
     return pane;
   }
-  function go(step) { i = (i + step + pictures.length) % pictures.length; show(); }
+  async function go(step) {
+    const wanted = (i + step + pictures.length) % pictures.length;
+    i = wanted;
+    const p = await pictures.at(wanted);
+    if (wanted === i && p) { shown = p; show(); }                     // the one that was asked for last
+  }
   dialog.addEventListener('keydown', (e) => { const step = {ArrowLeft: -1, ArrowRight: 1}[e.key]; if (step) { e.preventDefault(); go(step); } });
   dialog.addEventListener('click', (e) => { if (e.target === dialog || e.target === stage) dialog.close(); });
-  dialog.addEventListener('close', () => { dialog.remove(); onclose?.(pictures[i]); });
+  dialog.addEventListener('close', () => { dialog.remove(); onclose?.(shown); });
   document.body.append(dialog);
   dialog.showModal();
   show();

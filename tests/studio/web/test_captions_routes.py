@@ -116,7 +116,7 @@ def test_a_trigger_word_that_training_would_refuse_is_refused_here(client, datas
 def test_naming_a_word_tells_which_captions_lack_it_and_changes_none(client, dataset):
     before = [p["text"] for p in read(client, dataset)["pictures"]]
     answer = client.put(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"}).json()
-    assert len(answer["unlike"]) == 12
+    assert answer["count"] == 12
     assert [p["text"] for p in read(client, dataset)["pictures"]] == before
     client.post(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"})
     assert client.put(f"/api/captions/{dataset}/word", json={"word": "zog", "place": "end"}).json()["unlike"] == []
@@ -140,3 +140,96 @@ def test_the_bundled_captioner_writes_what_is_missing_and_leaves_a_persons_words
     now = read(client, dataset)["pictures"]
     assert now[0]["text"] == "my own words"
     assert all(p["by"] == "captioner" and p["text"].startswith("zog") and "background" in p["text"] for p in now[1:])
+
+
+def test_rows_are_asked_for_by_their_places(client, dataset):
+    page = read(client, dataset)
+    assert page["places"] == [[page["pictures"][0]["place"], 12]]
+    first = page["pictures"][0]["place"]
+    found = client.get(f"/api/captions/{dataset}/rows", params={"places": f"{first + 2}+2,{first + 7}"}).json()["pictures"]
+    assert [p["place"] for p in found] == [first + 2, first + 3, first + 7]
+    assert client.get(f"/api/captions/{dataset}/rows", params={"places": "x"}).status_code == 400
+
+
+def test_a_picture_far_down_is_shown_with_its_neighbours(client, dataset):
+    last = read(client, dataset)["pictures"][-1]
+    page = client.get(f"/api/captions/{dataset}", params={"at": last["id"]}).json()
+    assert last["id"] in [p["id"] for p in page["pictures"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        ({"text": "Background"}, 12),
+        ({"text": "^zog on a (red|blue) b", "expression": True}, 2),
+        ({"tokens_min": 6}, 0),
+        ({"by": "person"}, 0),
+    ],
+)
+def test_search_counts_what_it_finds_and_says_where(client, dataset, wanted, count):
+    found = client.post(f"/api/captions/{dataset}/search", json=wanted).json()
+    assert found["count"] == count == sum(run[1] for run in found["places"])
+
+
+@pytest.mark.parametrize("wanted", [{"text": "(", "expression": True}, {"score_max": 0.5}])
+def test_a_search_that_cannot_be_says_why(client, dataset, wanted):
+    answer = client.post(f"/api/captions/{dataset}/search", json=wanted)
+    assert answer.status_code == 400 and len(answer.json()["error"]["text"]) > 20
+
+
+def test_scores_narrow_a_search_as_long_as_the_words_are_those_that_were_scored(client, context, dataset):
+    index = context.datasets.index(dataset)
+    first, second = list(index.rows(limit=2))
+    with index.change() as rows:
+        rows._table.execute("CREATE TABLE caption_scores(id TEXT PRIMARY KEY, text TEXT, score REAL, scorer TEXT)")
+        for row, score in ((first, 0.2), (second, 0.9)):
+            rows._table.execute("INSERT INTO caption_scores VALUES (?, ?, ?, 'test')", (row.id, row.text, score))
+        rows.put(second)
+    places = client.post(f"/api/captions/{dataset}/search", json={"score_max": 0.5}).json()["places"]
+    assert places == [[first.place, 1]] and read(client, dataset)["numbers"]["scored"] is True
+    save(client, dataset, first.id, "other words", first.version)
+    assert client.post(f"/api/captions/{dataset}/search", json={"score_max": 0.5}).json()["count"] == 0
+
+
+def test_a_caption_comes_back_from_its_history(client, dataset):
+    first = read(client, dataset)["pictures"][0]
+    save(client, dataset, first["id"], "new words", first["version"])
+    (entry,) = client.get(f"/api/captions/{dataset}/pictures/{first['id']}/history").json()["entries"]
+    assert (entry["what"], entry["text"]) == ("hand", first["text"])
+    now = client.post(f"/api/captions/{dataset}/pictures/{first['id']}/restore", json={"number": entry["number"]}).json()
+    assert now["text"] == first["text"] and now["version"] > first["version"] + 1
+
+
+def test_changes_of_many_are_listed_with_what_undoes_them(client, dataset):
+    before = [p["text"] for p in read(client, dataset)["pictures"]]
+    client.post(f"/api/captions/{dataset}/tags", json={"act": "add", "tag": "smiling"})
+    (act,) = client.get(f"/api/captions/{dataset}/acts").json()["acts"]
+    assert (act["what"], act["count"], act["undone"]) == ("tags", 12, False)
+    assert client.post(f"/api/captions/{dataset}/undo", json={"token": act["token"]}).json()["count"] == 12
+    assert [p["text"] for p in read(client, dataset)["pictures"]] == before
+
+
+def test_only_selected_pictures_are_changed(client, dataset):
+    place = read(client, dataset)["pictures"][4]["place"]
+    for path, wanted in (
+        ("replace", {"find": "background", "replace": "wall"}),
+        ("tags", {"act": "add", "tag": "smiling"}),
+        ("word", {"word": "zog", "place": "end"}),
+    ):
+        client.post(f"/api/captions/{dataset}/{path}", json={**wanted, "among": [[place, 1]]})
+    texts = {p["place"]: p["text"] for p in read(client, dataset)["pictures"]}
+    assert [key for key, text in texts.items() if "wall" in text or "smiling" in text or text.endswith("zog")] == [place]
+
+
+def test_words_and_tags_are_counted_and_found_by_a_part_of_them(client, dataset):
+    words = client.get(f"/api/captions/{dataset}/words").json()
+    assert words["top"][:2] == [["background", 12], ["zog", 12]]
+    tags = client.get(f"/api/captions/{dataset}/words?kind=tags&like=Purple").json()
+    assert tags["top"] == [["zog on a purple background", tags["top"][0][1]]]
+
+
+def test_advice_names_what_all_captions_share_and_what_the_base_model_reads(client, dataset):
+    advice = client.get(f"/api/captions/{dataset}/advice").json()
+    assert advice["shared"] == [{"phrase": "background", "count": 12}] and "SDXL" in advice["sentence"]
+    known = client.get(f"/api/captions/{dataset}/known?word=zog").json()
+    assert (known["kind"], known["drawable"], known["base"]) == ("listed", True, "pocket-sdxl")
