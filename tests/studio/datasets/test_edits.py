@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 
 import pytest
 from PIL import Image
@@ -229,16 +230,44 @@ def test_exports_have_the_edited_pictures_and_not_the_excluded_ones(store, datas
         export_dataset(store, dataset, tmp_path / "none")
 
 
-def test_a_table_of_the_former_layout_is_brought_to_this_one(store, dataset, corners):
-    import sqlite3
+FIRST_ROWS = "place, id, name, folded, text, text_by, version, missing, content, changed"
+FIRST_IMAGES = "place, side, id, name, file, width, height, bytes, sha256, path_key, words_key"
+FIRST_LAYOUT = """
+CREATE TABLE rows(
+  place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
+  text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
+  missing TEXT NOT NULL, content TEXT NOT NULL, changed INTEGER NOT NULL
+);
+CREATE INDEX rows_folded ON rows(folded);
+CREATE INDEX rows_content ON rows(content);
+CREATE INDEX rows_changed ON rows(changed);
+CREATE INDEX rows_missing ON rows(missing, place) WHERE missing <> '';
+CREATE INDEX rows_silent ON rows(place) WHERE text = '';
+CREATE TABLE images(
+  place INTEGER NOT NULL REFERENCES rows ON DELETE CASCADE, side TEXT NOT NULL,
+  id TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, path_key TEXT NOT NULL, words_key TEXT NOT NULL,
+  PRIMARY KEY(place, side)
+) WITHOUT ROWID;
+CREATE INDEX images_id ON images(id) WHERE file <> '';
+CREATE INDEX images_path_key ON images(path_key);
+CREATE INDEX images_words_key ON images(words_key);
+CREATE TABLE counter(changed INTEGER NOT NULL);
+INSERT INTO counter VALUES (1);
+PRAGMA user_version = 1;
+"""
 
+
+def test_a_table_of_the_first_layout_is_brought_to_this_one(store, dataset, corners):
     path = store.workspace.dataset(dataset) / "rows.sqlite"
-    table = sqlite3.connect(path)
-    table.executescript(
-        "DROP INDEX rows_excluded; ALTER TABLE rows DROP COLUMN excluded; ALTER TABLE images DROP COLUMN edit;"
-        "ALTER TABLE images DROP COLUMN mask; PRAGMA user_version = 1;"
-    )
-    table.close()
+    first = sqlite3.connect(path.with_name("first.sqlite"))
+    first.executescript(FIRST_LAYOUT)
+    first.execute("ATTACH ? AS now", (str(path),))
+    for table, columns in (("rows", FIRST_ROWS), ("images", FIRST_IMAGES)):
+        first.execute(f"INSERT INTO {table}({columns}) SELECT {columns} FROM now.{table}")
+    first.commit()
+    first.close()
+    path.with_name("first.sqlite").replace(path)
     index = PictureIndex(path.parent)
     assert list(index.rows()) == [corners]
     edit_pictures(store, dataset, {corners.id: Edit(turns=1)})

@@ -81,7 +81,7 @@ def test_exclusion_is_told_with_the_row_and_undone(client, dataset, row):
     assert client.get(f"/api/datasets/{dataset}/buckets").json()["buckets"] == []
     client.post(f"/api/datasets/{dataset}/undo", json={"token": token})
     assert "excluded" not in client.get(f"/api/datasets/{dataset}").json()["pictures"][0]
-    assert client.post(f"/api/datasets/{dataset}/exclude", json={"ids": []}).status_code == 422
+    assert client.post(f"/api/datasets/{dataset}/exclude", json={"ids": []}).status_code == 400
 
 
 def test_the_preview_and_the_dialog_say_the_same_bucket(client, dataset):
