@@ -18,7 +18,7 @@ _VERSION = 1
 class DatasetMap:
     """`places`: by row id the middle of a picture in shares of the map's width and height; `side` of each in shares of the width.
 
-    `varied`: as many pictures with nothing in common would be as varied as those on the map; `total` rows there are.
+    `varied`: as many pictures with nothing in common would be as varied as those on the map; `total` rows are learnt from.
     """
 
     places: dict[str, tuple[float, float]]
@@ -36,7 +36,8 @@ def map_dataset(store: DatasetStore, dataset_id: str, most: int = MOST) -> Datas
     rows = [row for _, row in index.numbered(index.draw(most)).values()]
     known = read_measures(store.workspace.cache, [row.sha256 for row in rows])
     rows = sorted((row for row in rows if row.sha256 in known), key=lambda row: row.id)
-    total = index.numbers().rows
+    numbers = index.numbers()
+    total = numbers.rows - numbers.incomplete - numbers.excluded
     sign = hashlib.sha256(f"{_VERSION} {total} {' '.join(f'{row.id} {row.sha256}' for row in rows)}".encode()).hexdigest()
     path = store.workspace.cache / "maps" / f"{dataset_id}-{most}.json"
     kept = files.read_json(path)

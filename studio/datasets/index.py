@@ -87,9 +87,12 @@ class PictureIndex:
         return found
 
     def draw(self, most: int) -> list[str]:
-        """Ids of complete rows, at most so many: always the same, and as good as by chance, for ids are hashes."""
+        """Ids of rows that are learnt from, at most so many: always the same, and as good as by chance, for ids are hashes."""
         with self._read() as table:
-            return [row_id for (row_id,) in table.execute("SELECT id FROM rows WHERE missing = '' ORDER BY id LIMIT ?", (most,))]
+            return [
+                row_id
+                for (row_id,) in table.execute("SELECT id FROM rows WHERE missing = '' AND NOT excluded ORDER BY id LIMIT ?", (most,))
+            ]
 
     def named(self, name: str) -> Picture | None:
         """The row of this name, in any case of letters."""

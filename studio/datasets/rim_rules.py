@@ -27,7 +27,7 @@ def find_bars(facts: Facts) -> list[Finding]:
             title=f"{facts.count(len(barred))} " + ("has" if one else "have") + " bars",
             rule=f"Bars of one colour {where} take {max(worst.measures.bars):.0%} of {facts.name(worst)}. The model would draw bars too.",
             way_out="Crop " + ("it" if one else "them") + " to the picture itself.",
-            action=Action("replace", "Crop it" if one else "Crop them", _ids(barred)),
+            action=_crop(facts, worst),
             part="quality",
             points=share_points(len(barred), len(facts.seen), 45, 20),
         )
@@ -51,7 +51,7 @@ def find_repeated_marks(facts: Facts) -> list[Finding]:
                 rule=f"{facts.names(marked)} have the same edges there over different pictures, as a watermark, a name or a date has. "
                 "What repeats is learnt first.",
                 way_out="Use originals without it, or crop the strip away." if many else "Crop the strip away, or remove them.",
-                action=Action("replace", "Crop them", _ids(marked)) if many else Action("remove", facts.removal(marked), _ids(marked)),
+                action=_crop(facts, marked[0]) if many else Action("remove", facts.removal(marked), _ids(marked)),
                 part="quality",
                 points=share_points(len(marked), len(facts.seen), 35, 20),
             )
@@ -100,6 +100,13 @@ def find_bare(facts: Facts) -> list[Finding]:
             points=share_points(len(bare), len(facts.seen), 30, 15),
         )
     ]
+
+
+def _crop(facts: Facts, first: Seen) -> Action:
+    """Opens one of them to be cropped; the pictures of a pair are shown, for both must be cropped alike outside."""
+    if facts.info.kind == "pairs":
+        return Action("replace", f"Show {facts.name(first)}", [first.picture.id])
+    return Action("crop", f"Crop {facts.name(first)}", [first.picture.id])
 
 
 def _is_told_empty(one: Seen) -> bool:

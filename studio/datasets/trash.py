@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from studio.workspace import safe_id
 KEPT_S = 30 * 24 * 3600
 _NOTE = "trash.json"
 _DAY_S = 24 * 3600
+_LEFT_S = 2 * _DAY_S
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +86,23 @@ def delete_for_good(store: DatasetStore, trashed_id: str) -> Trashed:
     gone = _read(place)
     _remove(store, place)
     return gone
+
+
+def clear_leftovers(store: DatasetStore, *, now: float | None = None) -> int:
+    """Removes what a studio that was killed left behind on its way in, and what was in the trash for 30 days; says how many things.
+
+    What has been touched in the last two days stays: another program may be at work in the same workspace.
+    """
+    now = time.time() if now is None else now
+    count = len(list(store.workspace.trash.iterdir())) if store.workspace.trash.is_dir() else 0
+    count -= len(list_trash(store, now=now))
+    for path in store.workspace.temporary.iterdir():
+        with suppress(OSError):  # it went meanwhile
+            newest = max(p.stat().st_mtime for p in (path, *(path.iterdir() if path.is_dir() else ())))
+            if newest < now - _LEFT_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                count += 1
+    return count
 
 
 def find_trashed(store: DatasetStore, trashed_id: str) -> Trashed:

@@ -18,6 +18,8 @@ import uvicorn
 
 from backends.contract.errors import DarkroomError
 from backends.contract.hub_token import use_token_file
+from studio.datasets.store import DatasetStore
+from studio.datasets.trash import clear_leftovers
 from studio.runs.control import reconcile
 from studio.web.context import LOOPBACK, Settings
 from studio.workspace import Workspace, open_workspace
@@ -55,6 +57,7 @@ def launch(asked: Launch) -> None:
 
         app = build_app(workspace, settings)
         reconcile(workspace)  # runs that died or went on while no app was open
+        threading.Thread(target=clear_leftovers, args=(DatasetStore(workspace),), daemon=True).start()
         address = f"http://{'127.0.0.1' if asked.host in ('0.0.0.0', '::') else _bracket(asked.host)}:{port}"
         _announce(workspace, address, asked.port)
         if asked.open_browser:

@@ -74,7 +74,7 @@ def make_lavis(workspace: Workspace, tell: Callable[[str], None], *, anew: bool 
     if not anew and isinstance(made := files.read_json(home / _MADE), dict) and made.get("packages") == _packages():
         return 0.0
     python = _choose_python()
-    if home.exists() and any(home.iterdir()) and not (home / "pyvenv.cfg").is_file():
+    if home.exists() and any(home.iterdir()) and not (home / _MADE).is_file():  # a Python environment of somebody else's, say
         raise DarkroomError(f"The folder {home} holds something else. Empty it, or name another in {HOME}.")
     home.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(home.parent).free / 1e9
@@ -85,6 +85,8 @@ def make_lavis(workspace: Workspace, tell: Callable[[str], None], *, anew: bool 
     started = time.monotonic()
     try:
         shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        files.write_json(home / _MADE, {"packages": []})  # ours, and not finished
         tell(f"Step 1 of {len(STEPS) + 2}: an empty environment in {home}")
         _run([python, "-m", "venv", str(home)])
         for number, (what, packages, alone) in enumerate(STEPS, 2):

@@ -4,7 +4,7 @@ import {undo} from './captions_find.js';
 import {placesOf} from './rows.js';
 
 const EVERY = 900, ACTIVE = ['starting', 'running'];
-const CAPTIONERS = [['pocket-blip', 'Pocket BLIP'], ['Salesforce/blip-image-captioning-base', 'BLIP base, 1.0 GB'], ['Salesforce/blip-image-captioning-large', 'BLIP large, 1.9 GB'], ['none', 'Compare pictures only']];
+const CAPTIONERS = [['pocket-blip', 'Pocket BLIP'], ['none', 'Compare pictures only']]; // and those that the server knows besides
 const shared = (window.darkroomCaptions ||= {});                       // the page's native buttons call these
 const $ = (id) => document.getElementById(id);
 const label = (button, text) => { const t = button && [...button.childNodes].find((n) => n.nodeType === 3 && n.data.trim()); if (t && t.data !== text) t.data = text; };
@@ -18,6 +18,7 @@ export function mountDrafts(book) {
     h('p.d-small.d-sub', 'Both pictures are compared: another background, light, size or colour says itself. For the rest a captioner names what it sees in each. You read every draft; your own words are never touched.')),
   h('label.d-field', {htmlFor: 'drafter'}, h('b', 'For the rest'), captioner));
   document.querySelector('.d-card.cpt').after(card, chips, failed);
+  api(`/captions/${dataset}/fit`).then(({captioners}) => captioner.lastChild.before(...captioners.slice(1).filter((m) => !/tags/i.test(m.label)).map((m) => h('option', {value: m.key}, m.label))), () => {});
   const active = () => job && ACTIVE.includes(job.state);
   const WANTED = {bare: {state: 'missing'}, draft: {by: 'draft', state: 'written'}};
 

@@ -130,6 +130,7 @@ export function createQueue(handlers) {
       q.waiting = q.waiting.filter((f) => !files.includes(f));
       return finish();
     }
+    if (q.stopped) return;                                             // before there was a data set
     parts.push(...split(files));
     pump();
   };

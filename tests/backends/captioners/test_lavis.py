@@ -103,13 +103,14 @@ def test_an_environment_of_other_packages_is_not_used(workspace):
         find_lavis(workspace)
 
 
-def test_a_folder_with_something_else_is_left_alone(workspace, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["letter.txt", "pyvenv.cfg"])
+def test_a_folder_or_an_environment_of_somebody_elses_is_left_alone(workspace, tmp_path, monkeypatch, name):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear", "utf-8")
+    (tmp_path / "mine" / name).write_text("dear", "utf-8")
     monkeypatch.setenv(HOME, str(tmp_path / "mine"))
     with pytest.raises(DarkroomError, match="holds something else"):
-        make_lavis(workspace, lambda text: None)
-    assert (tmp_path / "mine" / "letter.txt").read_text("utf-8") == "dear"
+        make_lavis(workspace, lambda text: None, anew=True)
+    assert (tmp_path / "mine" / name).read_text("utf-8") == "dear"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from PIL import Image
 from studio.datasets.checks import check_dataset
 from studio.datasets.dataset_map import describe_map, map_dataset
 from studio.datasets.diversity import HEIGHT, WIDTH, compute_map
+from studio.datasets.edit_pictures import exclude_pictures
 from studio.datasets.measure import measure_picture
 from tests.studio.datasets.drawing import draw_figure, draw_photo, encode
 
@@ -75,5 +76,8 @@ def test_of_many_rows_some_are_drawn_and_always_the_same(store, dataset, drop):
     assert set(some.places) == set(sorted(row.id for row in store.pictures(dataset))[:5]) and some.total == 12
     assert map_dataset(store, dataset, 5) == some and "5 of 12 pictures" in describe_map(some, "picture")
     assert "All 12 pictures" in describe_map(map_dataset(store, dataset), "picture")
-    store.remove(dataset, [next(iter(some.places))])
+    first, second, *_ = some.places
+    exclude_pictures(store, dataset, [second], excluded=True)
+    assert second not in map_dataset(store, dataset).places and map_dataset(store, dataset).total == 11
+    store.remove(dataset, [first])
     assert set(map_dataset(store, dataset, 5).places) != set(some.places)

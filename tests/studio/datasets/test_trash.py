@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -83,3 +84,19 @@ def test_after_thirty_days_it_goes_for_good(store, foxes, days, left):
     found = trash.list_trash(store, now=time.time() + days * DAY_S)
     assert [one.days_left for one in found] == ([] if left is None else [left])
     assert (store.workspace.trash / foxes).exists() == (left is not None)
+
+
+def test_what_a_killed_studio_left_behind_goes_after_two_days(store, foxes):
+    left, working = store.workspace.temporary / "fetched-1", store.workspace.temporary / "job-2"
+    for folder in (left, working):
+        folder.mkdir()
+        (folder / "part").write_bytes(b"x")
+    (store.workspace.temporary / "export.zip").write_bytes(b"x")
+    long_ago = time.time() - 3 * DAY_S
+    for path in (left, left / "part", working, store.workspace.temporary / "export.zip"):
+        os.utime(path, (long_ago, long_ago))
+    trash.trash_dataset(store, foxes)
+    assert trash.clear_leftovers(store) == 2
+    assert [path.name for path in store.workspace.temporary.iterdir()] == ["job-2"]
+    assert trash.clear_leftovers(store, now=time.time() + 31 * DAY_S) == 2
+    assert not list(store.workspace.trash.iterdir())
