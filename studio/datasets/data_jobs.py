@@ -185,8 +185,9 @@ class DataJobs:
             state, job.sentence = "stopped", "It was stopped. Nothing of it was kept."
         except DarkroomError as error:
             state, job.sentence = "failed", error.text
-        except Exception:  # noqa: BLE001 - a thread's fault must reach the page as a sentence
-            _log.exception("%s failed", job.title)
+        except Exception as error:  # noqa: BLE001 - a thread's fault must reach the page as a sentence
+            if "interpreter shutdown" not in str(error):  # the studio was closed in the middle: nobody is there to be told
+                _log.exception("%s failed", job.title)
             state, job.sentence = "failed", "Something went wrong inside Darkroom; the details are in the log. What came in before stays."
         finally:
             if job.folder is not None:
