@@ -168,7 +168,7 @@ def test_marks_the_check_and_the_rail_speak_of_pairs(client, pairs):
     wait_until(lambda: not client.get(f"/api/check/{pairs}/status").json()["running"])
     told = client.get(f"/api/check/{pairs}").json()
     assert told["dataset"]["kind"] == "pairs" and {f["code"] for f in told["report"]["findings"]} >= {"incomplete", "unchanged", "few"}
-    assert all({"img", "before"} <= set(p) for p in told["pictures"])
+    assert told["rows"] and all({"img", "before"} <= set(row) for row in told["rows"].values())
     rail = client.get("/api/rail", params={"page": "dataset", "dataset": pairs}).json()
     assert rail["dataset"]["sub"] == "5 edit pairs" and rail["steps"]["dataset"] == {"mark": "you", "figure": "4/5", "part": 0.0}
 
