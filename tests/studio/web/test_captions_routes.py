@@ -233,3 +233,19 @@ def test_advice_names_what_all_captions_share_and_what_the_base_model_reads(clie
     assert advice["shared"] == [{"phrase": "background", "count": 12}] and "SDXL" in advice["sentence"]
     known = client.get(f"/api/captions/{dataset}/known?word=zog").json()
     assert (known["kind"], known["drawable"], known["base"]) == ("listed", True, "pocket-sdxl")
+
+
+def test_the_light_table_excludes_and_removes_by_place_and_both_steps_can_be_undone(client, dataset):
+    table = client.get(f"/api/datasets/{dataset}").json()
+    (run,) = table["places"]
+    out = client.post(f"/api/datasets/{dataset}/exclude", json={"places": [[run[0], 2]]}).json()
+    assert client.get(f"/api/datasets/{dataset}").json()["excluded"] == [[run[0], 2]]
+    gone = client.post(f"/api/datasets/{dataset}/remove", json={"places": [[run[0] + 3, 9]]}).json()
+    assert client.get(f"/api/datasets/{dataset}").json()["places"] == [[run[0], 3]]
+    tokens = [step["token"] for step in client.get(f"/api/datasets/{dataset}/steps").json()["steps"]]
+    assert tokens[:2] == [gone["token"], out["token"]]
+    for token in tokens[:2]:
+        client.post(f"/api/datasets/{dataset}/undo", json={"token": token})
+    after = client.get(f"/api/datasets/{dataset}").json()
+    assert (after["places"], after["excluded"]) == ([run], [])
+    assert client.get(f"/api/datasets/{dataset}/places", params={"shape": "1:1"}).json()["places"] == [run]
