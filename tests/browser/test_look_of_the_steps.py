@@ -12,8 +12,13 @@ pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 LOOKS = [{}, {**PHONE, "color_scheme": "dark"}]
 OPEN_ALL = "() => document.querySelectorAll('#all > .label-wrap, #all .fold > .label-wrap').forEach((b) => b.click())"
+OPEN_TOOLS = """() => {
+  const buttons = document.querySelectorAll('.flt .tl button, .mach button, .hs button');
+  if (buttons.length < 5) throw new Error(`only ${buttons.length} tools`);
+  for (const button of buttons) button.click();
+}"""
 PLACES = [
-    ("/captions?dataset={}", "#notebook[data-state=ready]", "() => document.querySelector('.cl .d-push').click()"),
+    ("/captions?dataset={}", "#notebook[data-state=ready]", OPEN_TOOLS),
     ("/check?dataset={}", "#report[data-state=ready]", "() => document.querySelector('#fine').click()"),
     ("/train?dataset={}", "#forecast[data-state=ready]", OPEN_ALL),
     ("/captions", "#notebook[data-state=empty]", None),
