@@ -15,3 +15,13 @@ class DarkroomError(Exception):
         super().__init__(text)
         self.text = text
         self.field = field
+
+
+def list_causes(error: BaseException) -> list[BaseException]:
+    """The exception and those that led to it."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain

@@ -63,7 +63,7 @@ def assemble(run: RunDir, backend: Backend, config: Any, reporter: Reporter, *, 
         data = build_data(ground, family, method, items, placements)
     ground.sharing.wake(family)
     ground.check_stop()
-    told = samples.fingerprint() if samples is not None else compute_dataset_hash(rows)
+    told = samples.fingerprint if samples is not None else compute_dataset_hash(rows)
     return build_training(ground, family, method, items, data=data, dataset_hash=told)
 
 

@@ -72,8 +72,8 @@ class SampleOrder:
         self._buckets = list(members.values())
         self._phases = [mix_seed(seed, "phase", b) % self._whole for b in range(len(self._buckets))]
         self._before = [0]
-        self._epochs = _Kept[list[tuple[int, int]]]()
-        self._turns = [_Kept[np.ndarray]() for _ in self._buckets]
+        self._epochs = Kept[list[tuple[int, int]]]()
+        self._turns = [Kept[np.ndarray]() for _ in self._buckets]
         self._made: tuple[tuple[int, int], list[Pick]] = ((-1, -1), [])
 
     @property
@@ -113,13 +113,14 @@ class SampleOrder:
         return members[drawn[within]]
 
 
-class _Kept(Generic[Value]):
+class Kept(Generic[Value]):
     """The last two of a row of values that are costly to make; batches lie across the border of two."""
 
     def __init__(self) -> None:
         self._values: dict[int, Value] = {}
 
     def get(self, number: int, make: Callable[[], Value]) -> Value:
+        """The value of a number, made where it is not kept."""
         if number not in self._values:
             self._values = {n: value for n, value in self._values.items() if abs(n - number) == 1}
             self._values[number] = make()

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from backends.contract.errors import DarkroomError
+from backends.contract.errors import DarkroomError, list_causes
 from backends.contract.hub_token import explain_gate, find_token
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of whichever client the hub's library uses
@@ -71,16 +71,6 @@ def explain_load_error(error: BaseException, wanted: Wanted) -> DarkroomError:
     return DarkroomError(
         f"“{wanted.label}” could not be loaded: {first}. Check that its files are complete, or choose another.", field=wanted.field
     )
-
-
-def list_causes(error: BaseException) -> list[BaseException]:
-    """The exception and those that led to it."""
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    return chain
 
 
 def _explain_disk(chain: list[BaseException], wanted: Wanted) -> str:

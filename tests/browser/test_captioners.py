@@ -10,6 +10,7 @@ from studio.datasets.caption_notes import Score, note_choices, note_score
 from studio.datasets.captions import set_caption
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
+from tests.browser.captions_page import open_captions, wait_for_text
 
 pytestmark = pytest.mark.slow
 
@@ -22,27 +23,12 @@ def zog(server):
     store.delete(info.id)
 
 
-def open_captions(page, server, zog):
-    page.goto(f"{server.address}/captions?dataset={zog[1]}")
-    page.wait_for_selector("#notebook[data-state=ready]")
-    return page.locator("#cap")
-
-
-def wait_for_text(page, zog, index, text):
-    store, dataset = zog
-    picture = store.pictures(dataset)[index]
-    page.wait_for_function(
-        "async ([d, id, want]) => (await (await fetch(`/api/captions/${d}`)).json()).pictures.find((p) => p.id === id).text === want",
-        arg=[dataset, picture.id, text],
-    )
-
-
 def test_a_wording_is_chosen_with_a_key_and_with_a_click_and_is_saved_as_a_persons(page, server, zog):
     store, dataset = zog
     first = store.pictures(dataset)[0]
     with store.index(dataset).change() as rows:
         note_choices(rows, first.id, [first.text, "zog waves", "zog in the rain"])
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     group = page.get_by_role("group", name="Other wordings")
     group.wait_for()
     assert group.get_by_role("button", pressed=True).inner_text().endswith(first.text)
@@ -61,7 +47,7 @@ def test_candidates_come_from_the_captioner_in_the_wording_that_was_asked_for(pa
     store, dataset = zog
     set_caption(store, dataset, store.pictures(dataset)[0].id, "", None)
     store.update(dataset, trigger_word="")  # in the subject's place it would make candidates alike that differ in the subject alone
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name=re.compile("^Wording")).click()
     page.get_by_label("Beams").fill("5")
     page.get_by_label("Candidates").fill("4")
@@ -78,7 +64,7 @@ def test_candidates_come_from_the_captioner_in_the_wording_that_was_asked_for(pa
 def test_a_wording_out_of_range_is_told_at_its_field_and_nothing_starts(page, server, zog):
     store, dataset = zog
     set_caption(store, dataset, store.pictures(dataset)[0].id, "", None)
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name=re.compile("^Wording")).click()
     page.get_by_label("Longest").fill("9000")
     page.get_by_role("button", name=re.compile("^Wording")).click()
@@ -90,7 +76,7 @@ def test_a_wording_out_of_range_is_told_at_its_field_and_nothing_starts(page, se
 
 
 def test_the_wording_is_kept_for_the_next_visit(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name=re.compile("^Wording")).click()
     page.get_by_role("button", name="Drawn words").click()
     page.get_by_label("After each").fill(", film grain")
@@ -106,7 +92,7 @@ def test_captions_that_were_exchanged_are_found_and_shown(page, server, zog):
     one, other = store.pictures(dataset)[:2]
     set_caption(store, dataset, one.id, other.text, None)
     set_caption(store, dataset, other.id, one.text, None)
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name=re.compile("Do they fit")).click()
     page.get_by_role("button", name="Score the captions").click()
     show = page.get_by_role("button", name="Show the 2 doubtful")
@@ -124,7 +110,7 @@ def test_a_score_of_words_that_are_being_changed_is_not_shown(page, server, zog)
     first = store.pictures(dataset)[0]
     with store.index(dataset).change() as rows:
         note_score(rows, first.id, first.text, Score(0.93, "pocket-blip"))
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     fit = page.locator("#notebook .fit")
     fit.wait_for()
     assert "Fits well" in fit.inner_text() and "0.93" in fit.inner_text()

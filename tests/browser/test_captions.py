@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from studio.datasets.captions import set_caption
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
+from tests.browser.captions_page import open_captions, texts, wait_for_text
 
 pytestmark = pytest.mark.slow
 
@@ -22,29 +23,8 @@ def zog(server):
     store.delete(info.id)
 
 
-def texts(zog):
-    store, dataset = zog
-    return [p.text for p in store.pictures(dataset)]
-
-
-def open_captions(page, server, zog, more=""):
-    page.goto(f"{server.address}/captions?dataset={zog[1]}{more}")
-    page.wait_for_selector("#notebook[data-state=ready]")
-    return page.locator("#cap")
-
-
-def wait_for_text(page, zog, index, text):
-    """The server's own copy is asked, so that the page's word alone is not enough."""
-    store, dataset = zog
-    picture = store.pictures(dataset)[index]
-    page.wait_for_function(
-        "async ([d, id, want]) => (await (await fetch(`/api/captions/${d}`)).json()).pictures.find((p) => p.id === id).text === want",
-        arg=[dataset, picture.id, text],
-    )
-
-
 def test_what_is_typed_is_saved_without_a_button(page, server, zog):
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     box.fill("zog waves at the sea")
     page.wait_for_selector("#notebook .sv.saved")
     wait_for_text(page, zog, 0, "zog waves at the sea")
@@ -54,7 +34,7 @@ def test_what_is_typed_is_saved_without_a_button(page, server, zog):
 
 
 def test_ctrl_enter_saves_and_goes_on(page, server, zog):
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     box.fill("first")
     box.press("Control+Enter")
     assert page.get_by_label("Picture 02", exact=True).is_visible()
@@ -65,7 +45,7 @@ def test_ctrl_enter_saves_and_goes_on(page, server, zog):
 
 
 def test_a_failed_save_says_so_keeps_the_words_and_goes_through_on_retry(page, server, zog):
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     page.route("**/api/captions/*/pictures/*", lambda route: route.abort())
     box.fill("not lost")
     retry = page.get_by_role("button", name="Not saved, try again")
@@ -77,7 +57,7 @@ def test_a_failed_save_says_so_keeps_the_words_and_goes_through_on_retry(page, s
 
 def test_a_caption_changed_elsewhere_is_told_and_neither_is_lost(page, server, zog):
     store, dataset = zog
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     first = store.pictures(dataset)[0]
     set_caption(store, dataset, first.id, "words of another window", first.version)
     box.fill("words of this window")
@@ -90,7 +70,7 @@ def test_a_caption_changed_elsewhere_is_told_and_neither_is_lost(page, server, z
 
 def test_replace_shows_its_effect_first_and_can_be_undone(page, server, zog):
     before = texts(zog)
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name="Find and replace").first.click()
     page.get_by_label("Find", exact=True).fill("background")
     page.get_by_label("Put in its place").fill("wall")
@@ -106,7 +86,7 @@ def test_replace_shows_its_effect_first_and_can_be_undone(page, server, zog):
 
 
 def test_a_broken_pattern_is_told_at_its_field(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.get_by_role("button", name="Find and replace").first.click()
     page.get_by_label("Regular expression").check()
     page.get_by_label("Find", exact=True).fill("zog(")
@@ -116,7 +96,7 @@ def test_a_broken_pattern_is_told_at_its_field(page, server, zog):
 
 
 def test_a_word_chip_counts_filters_and_takes_out(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     chip = page.locator("#notebook .d-chip", has_text="purple")
     number = int(chip.locator("b").inner_text())
     assert number == sum("purple" in t for t in texts(zog))
@@ -131,7 +111,7 @@ def test_a_word_chip_counts_filters_and_takes_out(page, server, zog):
 
 @pytest.mark.parametrize("word", ["two words", 'zo"g'])
 def test_a_trigger_word_that_cannot_be_one_is_told_at_its_field(page, server, zog, word):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.locator("#f-trigger textarea, #f-trigger input").fill(word)
     page.locator("#f-trigger .d-err").wait_for()
     assert "must be one word" in page.locator("#f-trigger .d-err").inner_text()
@@ -139,7 +119,7 @@ def test_a_trigger_word_that_cannot_be_one_is_told_at_its_field(page, server, zo
 
 
 def test_the_trigger_word_moves_to_the_end_of_all_captions(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.locator("#place label", has_text="Last").click()
     page.get_by_role("button", name="Put it last in all 12").click()
     page.get_by_role("button", name="Undo").wait_for()
@@ -150,7 +130,7 @@ def test_the_trigger_word_moves_to_the_end_of_all_captions(page, server, zog):
 
 
 def test_the_keyboard_alone_moves_through_the_pictures(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     page.locator("#notebook .ct").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
@@ -162,14 +142,14 @@ def test_the_keyboard_alone_moves_through_the_pictures(page, server, zog):
 
 
 def test_tokens_are_counted_and_the_limit_is_told(page, server, zog):
-    box = open_captions(page, server, zog)
+    box = open_captions(page, server, zog[1])
     assert page.locator("#cap-tok").inner_text() == "5 of 22 tokens"
     box.fill("zog " * 30)
     page.locator("#cap-tok", has_text="are cut off").wait_for()
 
 
 def test_the_base_model_is_asked_what_it_makes_of_the_trigger_word(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     known = page.locator(".kn")
     expect(known).to_contain_text("one of the 1,909 tokens of Pocket")
     known.get_by_role("button", name="See what it draws").click()
@@ -177,7 +157,7 @@ def test_the_base_model_is_asked_what_it_makes_of_the_trigger_word(page, server,
 
 
 def test_what_all_captions_share_is_told_and_leads_to_taking_it_out(page, server, zog):
-    open_captions(page, server, zog)
+    open_captions(page, server, zog[1])
     advice = page.locator(".adv")
     expect(advice).to_contain_text("“background” stands in 12 of 12")
     advice.get_by_role("button", name="Take “background” out").click()

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
+from tests.browser.captions_page import open_captions, texts
 from tests.studio.datasets.many import caption, create_many
 
 pytestmark = pytest.mark.slow
@@ -29,17 +30,6 @@ def zog(server):
     info = create_sample_dataset(store, "zog")
     yield store, info.id
     store.delete(info.id)
-
-
-def open_captions(page, server, dataset):
-    page.goto(f"{server.address}/captions?dataset={dataset}")
-    page.wait_for_selector("#notebook[data-state=ready]")
-    return page.locator("#cap")
-
-
-def texts(zog):
-    store, dataset = zog
-    return [p.text for p in store.pictures(dataset)]
 
 
 def nodes(page):

@@ -49,7 +49,7 @@ def open_samples(ground: Ground) -> ShardSet | None:
         share=share_of(ground, "shards"),
     )
     ensure_on_rank_0(ground, lambda: _freeze(run, samples))
-    if (files.read_json(frozen) or {}).get("hash") != samples.fingerprint():
+    if (files.read_json(frozen) or {}).get("hash") != samples.fingerprint:
         raise DarkroomError(
             f"The shards in {shards[0].parent} are not those that this run began with. Put the former ones back, or start a new run.",
             field="train_data_dir",
@@ -91,7 +91,7 @@ def _freeze(run: RunDir, samples: ShardSet) -> None:
         return
     rows = [_write_out(run, row) for row in samples.held_out_rows()]
     files.write_text(run.manifest, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    files.write_json(frozen, {"hash": samples.fingerprint(), "training": len(samples), "held_out": len(rows)})
+    files.write_json(frozen, {"hash": samples.fingerprint, "training": len(samples), "held_out": len(rows)})
 
 
 def _write_out(run: RunDir, row: Row) -> dict[str, object]:

@@ -13,11 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from backends.engine.order import Pick, SampleOrder
+from backends.engine.order import Kept, Pick, SampleOrder
 from backends.engine.seeds import mix_seed
 
 WINDOW = 50_000  # samples
-KEPT = 1  # windows beside the one that is asked for: loading processes are a little ahead
 
 
 class Counted(Protocol):
@@ -57,7 +56,7 @@ class ShardOrder:
         self._count = max(1, round(window / max(1, sum(sizes) / max(1, len(sizes)))))
         self._firsts = np.concatenate([[0], np.cumsum(shards.sizes)])
         self._ends = [0]  # of each window so far, in positions
-        self._built: dict[int, tuple[SampleOrder, np.ndarray]] = {}
+        self._built = Kept[tuple[SampleOrder, np.ndarray]]()
 
     def pick(self, position: int, rank: int = 0) -> Pick:
         """The samples of `rank` at micro-step `position`, counted from 0 over the whole run."""
@@ -71,10 +70,7 @@ class ShardOrder:
 
     def _window(self, number: int) -> tuple[SampleOrder, np.ndarray]:
         """The order inside a window, and the number of each of its samples among all."""
-        if number not in self._built:
-            self._built = {n: built for n, built in self._built.items() if abs(n - number) <= KEPT}
-            self._built[number] = self._build_window(number)
-        return self._built[number]
+        return self._built.get(number, lambda: self._build_window(number))
 
     def _build_window(self, number: int) -> tuple[SampleOrder, np.ndarray]:
         windows = -(-len(self._shards.sizes) // self._count)

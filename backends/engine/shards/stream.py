@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, overload
 
@@ -69,6 +69,7 @@ class ShardSet:
         samples = open_index(self._indexes[shard])[self._learnt_rows(shard)]
         return list(zip(samples["width"].tolist(), samples["height"].tolist(), strict=True))
 
+    @cached_property
     def fingerprint(self) -> str:
         """Changes when a shard, a sample or who judges does."""
         digest = hashlib.sha256(f"{self._choice}".encode())

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from backends.contract.errors import DarkroomError
+from backends.contract.errors import DarkroomError, list_causes
 from backends.contract.hub_token import explain_gate, find_token
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of whichever client the hub's library uses
@@ -38,7 +38,7 @@ def explaining(repo: str, revision: str = "", *, write: bool = False) -> Iterato
     try:
         yield
     except (HfHubHTTPError, HFValidationError, HTTPError, EntryNotFoundError, OSError, RuntimeError) as error:
-        chain = _list_causes(error)
+        chain = list_causes(error)
         text = _explain_disk(chain, repo) or _explain_access(chain, repo, revision, write=write) or _explain_distance(chain, repo)
         if not text:
             if not isinstance(error, (HfHubHTTPError, HTTPError, OSError)):
@@ -69,15 +69,6 @@ def require_token(repo: str) -> None:
             "huggingface.co/settings/tokens and start the studio with it in HF_TOKEN, or put it into the file hf_token of the workspace, "
             "which only you may read."
         )
-
-
-def _list_causes(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    return chain
 
 
 def _explain_disk(chain: list[BaseException], repo: str) -> str:

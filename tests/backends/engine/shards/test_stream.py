@@ -39,8 +39,8 @@ def test_the_same_samples_judge_whatever_the_order_of_the_shards_names(tmp_path)
     one = open_all(write_shards(tmp_path / "shards", shards=4, each=10), tmp_path / "cache", held_out_share=0.2)
     again = open_all(tmp_path / "shards", tmp_path / "other cache", held_out_share=0.2)
     assert [r.id for r in one.held_out_rows()] == [r.id for r in again.held_out_rows()]
-    assert one.fingerprint() == again.fingerprint()
-    assert one.fingerprint() != open_all(tmp_path / "shards", tmp_path / "cache", held_out_share=0.3).fingerprint()
+    assert one.fingerprint == again.fingerprint
+    assert one.fingerprint != open_all(tmp_path / "shards", tmp_path / "cache", held_out_share=0.3).fingerprint
 
 
 @pytest.mark.parametrize(
