@@ -14,13 +14,14 @@ from PIL import Image
 
 PLACES = ("top left", "top right", "bottom left", "bottom right")
 _ACROSS, _DOWN = 40, 12
-_WIDTH, _HEIGHT = 0.4, 0.15  # of the picture
+_WIDTH, _HEIGHT = 0.3, 0.08  # of the longer side: a mark is as large in a picture that is cut to another shape
 _EDGE = 6  # of 255: less counts as none
 _CELLS = _ACROSS * _DOWN
 BYTES = len(PLACES) * 2 * _CELLS // 8
-# Of 60 drawings and 60 photos with a mark in 6 to 20 of them the marked ones agree to 0.58 or more, the others to 0.10 at most;
-# without a mark anywhere chance reaches 0.35, and more only with a handful of edges.
-_AGREE, _FEWEST_CELLS, _FEWEST = 0.48, 30, 5
+# Without a mark anywhere chance reaches 0.35, and more only with a handful of edges.
+_AGREE, _FEWEST_CELLS, _FEWEST = 0.42, 30, 5
+# The same mark in two sizes is two to the edges: one in upright pictures, one in the others, and one more.
+_SIZES = 3
 _LEARNT_FROM = 2000
 _PART = 2000
 
@@ -36,7 +37,8 @@ class Mark:
 def measure_corners(grey: Image.Image) -> bytes:
     """480 bytes: in 40 x 12 cells of each corner, whether it gets brighter to the right, and whether it gets darker."""
     width, height = grey.size
-    across, down = _WIDTH * width, _HEIGHT * height
+    longer = max(width, height)
+    across, down = min(_WIDTH * longer, float(width)), min(_HEIGHT * longer, float(height))
     packed = []
     for left, top in ((0.0, 0.0), (width - across, 0.0), (0.0, height - down), (width - across, height - down)):
         cells = np.asarray(grey.resize((_ACROSS + 1, _DOWN), Image.Resampling.BOX, (left, top, left + across, top + down)), np.int16)
@@ -53,19 +55,23 @@ def find_marks(corners: Sequence[bytes]) -> list[Mark]:
     Args:
         corners: What `measure_corners` made of each picture; copies of one picture should not be among them.
     """
-    if len(corners) < _FEWEST:
-        return []
     bits = np.frombuffer(b"".join(corners), np.uint8).reshape(len(corners), len(PLACES), 2, _CELLS // 8)
-    found = []
-    for place, name in enumerate(PLACES):
-        positions = _find_repeated(bits[:, place])
-        if positions:
-            found.append(Mark(name, positions))
-    return found if len(found) <= 2 else []
+    found: dict[str, list[int]] = {}
+    left = np.arange(len(bits))
+    for _ in range(_SIZES):
+        shared = {name: left[positions].tolist() for place, name in enumerate(PLACES) if (positions := _find_repeated(bits[left, place]))}
+        if not 1 <= len(shared) <= 2:
+            break
+        for name, positions in shared.items():
+            found[name] = sorted([*found.get(name, []), *positions])
+        left = np.setdiff1d(left, np.concatenate(list(shared.values())))
+    return [Mark(name, found[name]) for name in PLACES if name in found]
 
 
 def _find_repeated(bits: np.ndarray) -> list[int]:
     """Positions of pictures that share edges in one corner; `bits`: (n, 2, 60)."""
+    if len(bits) < _FEWEST:
+        return []
     some = np.linspace(0, len(bits) - 1, min(len(bits), _LEARNT_FROM)).astype(int)
     learnt = _unpack(bits[some])
     own = np.ones(len(learnt), bool)

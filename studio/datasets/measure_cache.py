@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studio.datasets.measure import Measures
 
-VERSION = 5  # of what is measured; another version's file is left alone
+VERSION = 6  # of what is measured; another version's file is left alone
 _PART = 500
 _WAIT_S = 30.0
 

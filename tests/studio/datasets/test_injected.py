@@ -16,31 +16,10 @@ from studio.datasets.split import choose_held_out, find_leaks
 from studio.datasets.store import DatasetStore
 from studio.runs.store import RunStore
 from studio.workspace import open_workspace
-from tests.studio.datasets.drawing import blur, draw_figure, draw_photo, encode
+from tests.studio.datasets.drawing import draw_figure, draw_photo, encode
+from tests.studio.datasets.faults import copy, soften
 
 SIDE, CLEAN = 256, 60
-
-
-def cut(image: Image.Image, number: int) -> Image.Image:
-    width, height = image.size
-    by = round(0.05 * width)
-    box = ((by, 0, width, height), (0, by, width, height), (by, by, width, height), (by // 2, by // 2, width - by // 2, height - by // 2))
-    return image.crop(box[number % 4])
-
-
-def copies(image: Image.Image, number: int) -> bytes:
-    """A copy as they come about: saved again, made smaller, turned round, cut by a twentieth."""
-    ways = (
-        lambda: encode(image, "JPEG", quality=60),
-        lambda: encode(image.resize((SIDE // 2 + 10 * number, SIDE // 2 + 10 * number), Image.Resampling.LANCZOS)),
-        lambda: encode(ImageOps.mirror(image)),
-        lambda: encode(cut(image, number // 4)),
-    )
-    return ways[number % 4]()
-
-
-def soften(image: Image.Image, number: int) -> Image.Image:
-    return blur(image, 0.008 + 0.001 * (number % 5))
 
 
 @pytest.fixture(scope="module", params=["drawings", "photos"])
@@ -56,7 +35,7 @@ def checked(request, tmp_path_factory):
         data = encode(image)
         words = f"zog number {n}, seen from side {n * 7 % 61} on ground {n * 11 % 59}"
         if n < 20:
-            (source / f"copy{n:02d}.png").write_bytes(copies(image, n))
+            (source / f"copy{n:02d}.png").write_bytes(copy(image, n))
             (source / f"copy{n:02d}.txt").write_text(f"zog copied {n}")
             faults["twin"] |= {f"copy{n:02d}.png", f"clean{n:02d}.png"}
         elif n < 40:
@@ -143,7 +122,7 @@ def leaky(request, tmp_path_factory):
     judges = sorted(choose_held_out([row.id for row in store.pictures(made)], 0.1))
     for n, judge in enumerate(judges):
         with Image.open(store.path(made, judge)) as image:
-            (second / f"copy{n}.png").write_bytes(copies(image.convert("RGB"), n))
+            (second / f"copy{n}.png").write_bytes(copy(image.convert("RGB"), n))
         (second / f"copy{n}.txt").write_text(f"copy {n}")
     ingest_folder(store, made, second)
     by_name = {row.name: row.id for row in store.pictures(made)}

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from studio.datasets.checks import check_dataset
 from studio.datasets.corners import PLACES, find_marks
 from studio.datasets.measure import Measures, measure_picture
 from studio.datasets.samples import SAMPLES
 from tests.studio.datasets.drawing import draw_figure, draw_photo, encode
+from tests.studio.datasets.faults import darken, with_bars, with_mark
 
 SIDE, CLEAN, FAULTY = 256, 60, 20
 DRAWS = pytest.mark.parametrize("draw", [draw_figure, draw_photo], ids=["drawings", "photos"])
-
-
-def with_bars(image, number):
-    """Black, white or grey bars of 4 to 12 % a side: above and below, or at both sides."""
-    by, colour = (16, 32, 24, 10)[number % 4], ("black", "white", (30, 30, 30))[number // 4 % 3]
-    framed = Image.new("RGB", image.size, colour)
-    width, height = image.size
-    upright = number % 4 < 2
-    inner = (width, height - 2 * by) if upright else (width - 2 * by, height)
-    framed.paste(image.resize(inner), (0, by) if upright else (by, 0))
-    return framed
-
-
-def with_mark(image, place=3, alpha=150, text="© Photo Studio"):
-    """Half-transparent words in a corner, as a photographer lays them over all pictures."""
-    layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
-    font = ImageFont.load_default(max(8, image.width // 18))
-    pen = ImageDraw.Draw(layer)
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-    margin = 0.03 * image.width
-    x = (margin, image.width - (right - left) - margin)[place % 2]
-    y = (margin, image.height - (bottom - top) - margin)[place // 2]
-    pen.text((x - left, y - top), text, font=font, fill=(255, 255, 255, alpha))
-    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
 def with_words(number):
@@ -57,7 +34,7 @@ def test_twenty_of_each_fault_are_found_and_no_good_picture_is_called_so(store, 
         elif kind == "watermark":
             image = with_mark(image)
         elif kind == "dark":
-            image = Image.eval(image, lambda value: value * 76 // 255)
+            image = darken(image)
         drop(f"{n}.png", encode(image, "JPEG", quality=85))
         if kind:
             put[kind].add(f"{n}.png")
@@ -82,6 +59,21 @@ def test_twenty_of_each_fault_are_found_and_no_good_picture_is_called_so(store, 
 def test_a_mark_is_found_in_every_corner_in_few_and_in_all(draw, place, marked):
     corners = [measure_picture(with_mark(draw(n, 192), place, 200) if n < marked else draw(n, 192)).corners for n in range(60)]
     assert [(m.place, m.positions) for m in find_marks(corners)] == [(PLACES[place], list(range(marked)))]
+
+
+SHAPES = ((192, 128), (192, 144), (128, 192), (192, 108), (192, 192))
+
+
+@DRAWS
+@pytest.mark.parametrize("size", [None, 11], ids=["as wide as the picture asks", "of the same pixels"])
+def test_a_mark_is_found_in_pictures_of_many_shapes(draw, size):
+    pictures = [ImageOps.fit(draw(n, 192), SHAPES[n % len(SHAPES)]) for n in range(60)]
+    assert find_marks([measure_picture(image).corners for image in pictures]) == []
+    marked = [
+        measure_picture(with_mark(image, alpha=220, text="© Studio" if size else "© Photo Studio", size=size)).corners for image in pictures
+    ]
+    (mark,) = find_marks(marked)
+    assert mark.place == "bottom right" and len(mark.positions) >= 57
 
 
 def test_pictures_of_one_unmoved_scene_have_no_mark():
