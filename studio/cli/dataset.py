@@ -101,7 +101,7 @@ def check(
         value: dict[str, Any] = report.to_json()
         lines = [f"Readiness: {report.score} %.", *report.sentences, *(f"{p.name}: {p.points:g} of {p.out_of} %." for p in report.parts)]
         noun = "pairs" if studio.datasets.info(dataset).kind == "pairs" else "pictures"
-        lines += [f"- {escape(f.title)} ({len(f.picture_ids)} {noun}). {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
+        lines += [f"- {escape(f.title)}. {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
         split = report.split
         lines.append(f"{split.training:,} {noun} teach, {split.held_out:,} judge, {len(split.together):,} groups of copies on one side.")
         lines += [f"The report is in {html}."] if html else []

@@ -56,5 +56,7 @@ def map_dataset(store: DatasetStore, dataset_id: str, most: int = MOST) -> Datas
 def describe_map(shown: DatasetMap, noun: str) -> str:
     """The map in two sentences."""
     count = len(shown.places)
+    if not count:
+        return "It is drawn at the next check."
     which = f"{count:,} of {shown.total:,} {noun}s, drawn by chance once for all" if count < shown.total else f"All {count:,} {noun}s"
     return f"{which}. What looks alike lies together. They are as varied as {shown.varied:,.0f} that have nothing in common."

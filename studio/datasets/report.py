@@ -11,6 +11,7 @@ from typing import Any, Literal
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.index import hold_lock
+from studio.datasets.measure_cache import VERSION as MEASURED
 from studio.datasets.split import Leak, Split
 from studio.datasets.store import DatasetStore
 
@@ -105,7 +106,8 @@ class Part:
 class Report:
     """The outcome of one check. `score` is the readiness in per cent; `created` in seconds since 1970.
 
-    `fingerprint` is that of the data set it was made from, `stamp` the number of its last change with its trigger word.
+    `fingerprint` is that of the data set it was made from, `stamp` the number of its last change with its trigger word,
+    `measured` the version of what was measured.
     """
 
     score: int
@@ -122,6 +124,7 @@ class Report:
     created: float
     split: Split = field(default_factory=Split)
     stamp: str = ""
+    measured: int = 0
 
     @property
     def ready(self) -> bool:
@@ -172,6 +175,7 @@ def build_report(
         created=time.time(),
         split=split,
         stamp=stamp,
+        measured=MEASURED,
     )
 
 
@@ -213,7 +217,9 @@ def read_report(store: DatasetStore, dataset_id: str) -> Report | None:
 
 
 def is_current(store: DatasetStore, dataset_id: str, report: Report) -> bool:
-    """Whether pictures, captions and trigger word are still those that the report was made from."""
+    """Whether pictures, captions and trigger word are still those that the report was made from, and would be looked at in the same way."""
+    if report.measured != MEASURED:
+        return False
     return report.stamp == read_stamp(store, dataset_id) or report.fingerprint == store.fingerprint(dataset_id)
 
 

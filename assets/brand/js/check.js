@@ -131,7 +131,7 @@ function draw(el) {
           note(
             '',
             'The data set has changed since this check.',
-            'What stands below may no longer be so.',
+            'Or Darkroom has, and looks closer now. What stands below may no longer be so.',
             h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Check again'),
           ),
         ),

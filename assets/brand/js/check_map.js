@@ -76,6 +76,7 @@ export function makeMap(dataset, noun, total) {
     }
     order = Object.keys(told.places).filter((id) => told.rows[id]);
     fill(words, told.says);
+    box.hidden = !order.length;
     canvas.setAttribute('aria-label', `Map of the ${noun}s. ${told.says} Arrow keys go through them, Enter opens one.`);
     for (const id of order) {
       const img = new Image();

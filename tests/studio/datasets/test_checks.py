@@ -81,6 +81,14 @@ def test_the_report_on_disk_is_the_report_and_grows_old_with_the_data(store, dat
     assert not is_current(store, dataset, report)
 
 
+def test_a_report_of_a_darkroom_that_looked_otherwise_is_an_old_one(store, dataset, fill, monkeypatch):
+    fill({3: draw_photo(3, 160)})
+    report = check(store, dataset)
+    assert is_current(store, dataset, report)
+    monkeypatch.setattr("studio.datasets.report.MEASURED", report.measured + 1)
+    assert not is_current(store, dataset, report)
+
+
 @pytest.mark.parametrize("draw", [draw_figure, draw_photo])
 @pytest.mark.parametrize("share", [0.008, 0.012, 0.02])
 def test_a_blurred_picture_is_found_among_drawings_and_photos(store, dataset, fill, draw, share):
