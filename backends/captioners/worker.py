@@ -1,7 +1,8 @@
 """The captioning worker: `python -m backends.captioners.worker`, spoken to as `backends.contract.wire` says.
 
 caption  {captioner, offline, files: [absolute path], wording: {...}}
-         -> `caption` {index, text, candidates} or `broken` {index, text: why} for each picture, then `done` {written, broken}
+         -> `caption` {index, text, candidates, guess: does the captioner know nothing like it?}
+         or `broken` {index, text: why} for each picture, then `done` {written, broken}
 score    {captioner, offline, files, texts, others: [absolute path]}
          -> `score` {index, score} or `broken` for each, then `done`
 Before them come `phase` {text}: what it is loading or downloading.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from backends.captioners.flatness import looks_drawn
 from backends.contract import wire
 from backends.contract.captioning import BUNDLED, read_wording
 from backends.contract.errors import DarkroomError
@@ -44,7 +46,8 @@ class CaptionWorker:
 
         def write(index: int, picture: Image.Image) -> None:
             texts = captioner.caption(picture, wording)
-            request.reply("caption", index=index, text=texts[0] if texts else "", candidates=texts)
+            guess = self._name[1] == BUNDLED and not looks_drawn(picture)  # it learnt from drawings alone
+            request.reply("caption", index=index, text=texts[0] if texts else "", candidates=texts, guess=guess)
 
         return _work_through(request, write)
 

@@ -38,7 +38,7 @@ def _by_key(*models: KnownModel) -> dict[str, KnownModel]:
 
 
 CAPTIONERS = _by_key(
-    KnownModel(BUNDLED, "Pocket BLIP", 0, "The small captioner that came with the studio. Knows 238 words."),
+    KnownModel(BUNDLED, "Pocket BLIP", 0, "Came with the studio. Knows 238 words for drawings; of photographs it guesses."),
     KnownModel("Salesforce/blip-image-captioning-base", "BLIP base", 1.0, "One short free sentence."),
     KnownModel("Salesforce/blip-image-captioning-large", "BLIP large", 1.9, "One longer, more careful sentence; slower."),
     KnownModel("Salesforce/blip2-opt-2.7b", "BLIP-2", 15.0, "One short, exact sentence. Wants a GPU with 8 GB."),

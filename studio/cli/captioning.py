@@ -54,9 +54,12 @@ def caption(
             status = follow_job(jobs, dataset, "Captioning", quiet=as_json)
         failed = [{"name": f["name"], "reason": f["reason"]} for f in status["failed"]]
         written = status["done"] - len(failed) - status["silent"] - status["kept"]
-        value = {"dataset": dataset, "written": written, "failed": failed, "silent": status["silent"], "left": status["waiting"]}
+        counts = {"silent": status["silent"], "guessed": status["guessed"], "left": status["waiting"]}
+        value = {"dataset": dataset, "written": written, "failed": failed, **counts}
         told = f"{written} captions were written."
         told += f" For {status['silent']} pictures the captioner had no words." if status["silent"] else ""
+        if status["guessed"]:
+            told += f" {status['guessed']} of them are guesses: {captioner} learnt from drawings, and these look like photographs."
         emit(value, told + (f" {len(failed)} pictures failed." if failed else ""), as_json=as_json)
 
 

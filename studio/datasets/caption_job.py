@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 from backends.contract import files
 from backends.contract.captioning import Wording, read_wording
 from backends.contract.errors import DarkroomError
-from studio.datasets.caption_notes import Score, note_choices, note_score, read_scores
+from studio.datasets.caption_notes import Score, note_choices, note_guess, note_score, read_scores
 from studio.datasets.captions import CaptionConflict, set_caption
 from studio.datasets.draft_job import NO_CAPTIONER, draft_pairs
 from studio.datasets.rows import Picture
@@ -51,7 +51,8 @@ class WritesCaptions(Protocol):
 class Job:
     """One job as it stands in caption_job.json.
 
-    `done` counts failed and kept ones too; `silent` those that got no words; `phase` is what is loaded or downloaded before the first.
+    `done` counts failed and kept ones too; `silent` those that got no words; `guessed` those of which the
+    captioner knows nothing like it; `phase` is what is loaded or downloaded before the first.
     """
 
     state: State
@@ -67,6 +68,7 @@ class Job:
     started: float = 0.0
     seconds_left: float | None = None
     silent: int = 0
+    guessed: int = 0
     task: Task = "caption"
     wording: dict[str, Any] = field(default_factory=dict)
     phase: str = ""
@@ -311,6 +313,10 @@ class _Running:
                     note_choices(rows, picture.id, texts)
             by: Literal["captioner", "draft"] = "captioner" if picture.before is None else "draft"
             set_caption(self._store, self._dataset_id, picture.id, texts[0], None, by=by)
+            if picture.before is None:
+                self._job.guessed += reply.guess
+                with self._store.index(self._dataset_id).change() as rows:
+                    note_guess(rows, picture.id, self._job.captioner, guess=reply.guess)
 
     def _save_score(self, picture: Picture, reply: CaptionReply) -> None:
         with self._keeping(picture), self._store.index(self._dataset_id).change() as rows:

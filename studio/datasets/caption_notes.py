@@ -1,6 +1,7 @@
 """What machines noted about captions, beside the rows in rows.sqlite: how well each fits its picture, and wordings to choose from.
 
-A score belongs to the words that were scored. When they change it no longer counts, and counts again when they come back.
+A score belongs to the words that were scored. When they change it no longer counts, and counts again when they come back. That a
+caption is a guess, of a captioner that learnt from nothing like the picture, counts until a person or another captioner writes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from studio.datasets.table import open_table
 _TABLES = (
     "caption_scores(id TEXT PRIMARY KEY, text TEXT NOT NULL, score REAL NOT NULL, scorer TEXT NOT NULL)",
     "caption_choices(id TEXT PRIMARY KEY, texts TEXT NOT NULL)",
+    "caption_guesses(id TEXT PRIMARY KEY, captioner TEXT NOT NULL)",
 )
 _COUNTING = "FROM caption_scores s JOIN rows ON rows.id = s.id AND rows.text = s.text"
+_GUESSED = "FROM caption_guesses g JOIN rows ON rows.id = g.id AND rows.text_by = 'captioner'"
 DOUBTFUL = 0.5  # below it the words fit other pictures as well, or better
 # From which score on it reads so.
 MEANINGS = ((0.8, "fits well"), (DOUBTFUL, "fits"), (0.2, "fits poorly"), (0.0, "does not fit"))
@@ -52,6 +55,25 @@ def note_choices(rows: Changes, row_id: str, texts: Sequence[str]) -> None:
     rows.touch(row_id)
 
 
+def note_guess(rows: Changes, row_id: str, captioner: str, *, guess: bool = True) -> None:
+    """Notes that what this captioner wrote is a guess, or that it is none, inside a change of the rows."""
+    if guess:
+        _note(rows, "INSERT OR REPLACE INTO caption_guesses VALUES (?, ?)", (row_id, captioner))
+    else:
+        _note(rows, "DELETE FROM caption_guesses WHERE id = ?", (row_id,))
+    rows.touch(row_id)
+
+
+def read_guesses(index: PictureIndex) -> dict[str, str]:
+    """By row the captioner whose guess still stands there."""
+    return dict(_read(index, f"SELECT g.id, g.captioner {_GUESSED}"))
+
+
+def count_guesses(index: PictureIndex) -> int:
+    """How many captions are guesses."""
+    return next((number for (number,) in _read(index, f"SELECT count(*) {_GUESSED}")), 0)
+
+
 def read_scores(index: PictureIndex) -> dict[str, Score]:
     """The scores that count, by row."""
     sql = f"SELECT s.id, s.score, s.scorer {_COUNTING}"
@@ -81,6 +103,10 @@ def carry_notes(index: PictureIndex, rows: Changes, renamed: Mapping[str, str]) 
         row = rows.get(renamed.get(row_id, row_id))
         if row is not None and row.text == text:
             note_score(rows, row.id, text, Score(value, scorer))
+    for row_id, captioner in read_guesses(index).items():
+        row = rows.get(renamed.get(row_id, row_id))
+        if row is not None:
+            note_guess(rows, row.id, captioner)
     for row_id, texts in _read(index, "SELECT id, texts FROM caption_choices"):
         row = rows.get(renamed.get(row_id, row_id))
         if row is not None:

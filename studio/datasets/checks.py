@@ -12,7 +12,7 @@ from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules, sentences
-from studio.datasets.caption_notes import read_scores
+from studio.datasets.caption_notes import read_guesses, read_scores
 from studio.datasets.crew import MANY, work_through
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
@@ -93,6 +93,7 @@ def gather_facts(
         tokens_exact=counter.exact,
         cache=store.workspace.cache,
         scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
+        guesses=read_guesses(store.index(dataset_id)),
     )
 
 

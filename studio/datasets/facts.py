@@ -51,8 +51,8 @@ class Facts:
     """Everything about one data set that a rule may look at.
 
     `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number. `scores`: by picture id, how
-    well captions fit, 0 to 1, of those that were scored. `cache`: folder where twins that were found are kept. `share`: of the
-    pictures that would judge a run.
+    well captions fit, 0 to 1, of those that were scored. `guesses`: by picture id, the captioner that guessed. `cache`: folder where
+    twins that were found are kept. `share`: of the pictures that would judge a run.
     """
 
     info: DatasetInfo
@@ -64,6 +64,7 @@ class Facts:
     tokens_exact: bool = True
     halves: list[tuple[int, Picture]] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
+    guesses: dict[str, str] = field(default_factory=dict)
     cache: Path | None = None
     share: float = SHARE
 

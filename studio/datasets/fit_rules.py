@@ -1,7 +1,8 @@
-"""The rule about captions that do not fit their pictures, where somebody had them scored (see `caption_notes`)."""
+"""Rules about captions that do not fit their pictures: where somebody had them scored, or the captioner guessed (see `caption_notes`)."""
 
 from __future__ import annotations
 
+from backends.contract.captioning import CAPTIONERS
 from studio.datasets.caption_notes import DOUBTFUL
 from studio.datasets.facts import Facts, Rule, share_points
 from studio.datasets.report import Action, Finding
@@ -30,4 +31,33 @@ def find_misfits(facts: Facts) -> list[Finding]:
     ]
 
 
-RULES = (Rule(find_misfits, "captions fit their pictures", lambda facts: bool(facts.scores)),)
+def find_guesses(facts: Facts) -> list[Finding]:
+    """Captions by a captioner that learnt from nothing like their pictures."""
+    guessed = [s for s in facts.captioned if s.picture.id in facts.guesses]
+    if not guessed:
+        return []
+    one, captioner = len(guessed) == 1, facts.guesses[guessed[0].picture.id]
+    name = CAPTIONERS[captioner].name if captioner in CAPTIONERS else captioner
+    return [
+        Finding(
+            code="caption_guessed",
+            severity="warn",
+            picture_ids=[s.picture.id for s in guessed],
+            title=f"{len(guessed):,} caption" + (" is a guess" if one else "s are guesses"),
+            rule=f"{facts.names(guessed)}: {name} learnt from drawings, and "
+            + ("this looks like a photograph." if one else "these look like photographs.")
+            + " A wrong caption teaches the wrong thing.",
+            way_out="Let a captioner that knows photographs write anew, such as BLIP base (1 GB, fetched once), or write "
+            + ("it" if one else "them")
+            + " yourself.",
+            action=Action("open_captions", "Choose another captioner", [s.picture.id for s in guessed]),
+            part="captions",
+            points=share_points(len(guessed), len(facts.seen), 40, 25),
+        )
+    ]
+
+
+RULES = (
+    Rule(find_guesses, "nobody guessed", lambda facts: bool(facts.captioned)),
+    Rule(find_misfits, "captions fit their pictures", lambda facts: bool(facts.scores)),
+)

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from studio.datasets import captions
+from studio.datasets.caption_notes import count_guesses
 from studio.datasets.history import Cause
 from studio.datasets.index import PictureIndex
 from studio.datasets.places import from_runs, read_runs, to_runs
@@ -211,13 +212,14 @@ def describe_captions(context: Context, dataset_id: str, bases: BaseModels, at: 
 
 
 def count_kinds(index: PictureIndex) -> dict[str, int]:
-    """How many rows can have words, how many have none, who wrote those of the others, and whether any has a score."""
+    """How many rows can have words, how many have none, who wrote those of the others, how many guessed, and whether any has a score."""
     with index.read() as table:
         (rows,) = table.execute("SELECT count(*) FROM rows WHERE missing = ''").fetchone()
         kinds = dict(table.execute("SELECT text_by, count(*) FROM rows WHERE missing = '' GROUP BY text_by"))
         (missing,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing = ''").fetchone()
     scored = has_scores(index)
-    return {"rows": rows, "missing": missing, "scored": scored, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
+    told = {"rows": rows, "missing": missing, "scored": scored, "guessed": count_guesses(index)}
+    return {**told, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
 
 
 class BaseModels:

@@ -20,13 +20,17 @@ MODULE = "backends.captioners.worker"
 
 @dataclass(frozen=True)
 class CaptionReply:
-    """What came of one picture: its caption and the candidates, or its score, or why there is none."""
+    """What came of one picture: its caption and the candidates, or its score, or why there is none.
+
+    `guess`: the captioner learnt from nothing like this picture.
+    """
 
     index: int
     text: str
     error: str = ""
     candidates: tuple[str, ...] = ()
     score: float = 0.0
+    guess: bool = False
 
 
 class Captioner:
@@ -90,7 +94,8 @@ def caption_replies(call: Call, on_phase: Callable[[str], None] = lambda text: N
     """The pictures' replies of a request; what it is loading or downloading goes to `on_phase`."""
     for reply in call:
         if reply["kind"] == "caption":
-            yield CaptionReply(int(reply["index"]), str(reply["text"]), candidates=tuple(reply.get("candidates", ())))
+            texts, guess = tuple(reply.get("candidates", ())), bool(reply.get("guess", False))
+            yield CaptionReply(int(reply["index"]), str(reply["text"]), candidates=texts, guess=guess)
         elif reply["kind"] == "score":
             yield CaptionReply(int(reply["index"]), "", score=float(reply["score"]))
         elif reply["kind"] == "broken":

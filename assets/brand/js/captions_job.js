@@ -112,7 +112,7 @@ export function mountJob(book) {
     );
   }
   function draw() {
-    const own = book.numbers.captioner;
+    const {captioner: own, guessed} = book.numbers;
     const go = $('cap-go'),
       stop = $('cap-stop'),
       next = $('cap-next'),
@@ -142,6 +142,7 @@ export function mountJob(book) {
         `${n === total ? plural(n, 'picture') + (n === 1 ? ' has' : ' have') + ' no caption yet.' : `${(total - n).toLocaleString('en')} of ${total.toLocaleString('en')} have a caption.`}`,
         `${name} writes ${n === 1 ? 'it' : n === total ? 'them all' : 'the other ' + n.toLocaleString('en')}${time(n)}. You can change every word.`,
       );
+    else if (guessed) say(`${plural(guessed, 'caption')} ${guessed === 1 ? 'is a guess' : 'are guesses'}.`, 'Pocket BLIP learnt from drawings, and these look like photographs. Choose BLIP base above and write them anew, or write them yourself.');
     else say('Every picture has a caption.', 'Read them once: say what is in the picture, not what makes it special.');
     if (go) {
       go.classList.toggle('primary', !!n);

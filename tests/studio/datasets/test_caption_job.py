@@ -12,11 +12,13 @@ import pytest
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_job import CaptionJobs
+from studio.datasets.caption_notes import read_guesses
 from studio.datasets.captions import set_caption
+from studio.datasets.ingest import ingest_upload
 from studio.datasets.samples import create_sample_dataset
 from studio.workers.captioner import Captioner
 from studio.workers.client import Cancelled
-from tests.studio.datasets.drawing import draw_figure, encode
+from tests.studio.datasets.drawing import draw_figure, draw_photo, encode
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,8 +48,8 @@ class Dictated:
     def cancel(self):
         self.replies.put(Cancelled())
 
-    def write(self, index, text):
-        self.replies.put({"kind": "caption", "index": index, "text": text})
+    def write(self, index, text, *, guess=False):
+        self.replies.put({"kind": "caption", "index": index, "text": text, "guess": guess})
 
     def offer(self, index, *texts):
         self.replies.put({"kind": "caption", "index": index, "text": texts[0], "candidates": list(texts)})
@@ -240,10 +242,13 @@ def test_a_studio_killed_while_it_writes_leaves_an_interrupted_job_that_goes_on(
 
 
 @pytest.mark.slow
-def test_the_pocket_captioner_captions_the_samples(store):
+def test_the_pocket_captioner_captions_the_samples_and_says_where_it_guesses(store, tmp_path):
     dataset = create_sample_dataset(store, "zog").id
     for picture in store.pictures(dataset)[:2]:
         set_caption(store, dataset, picture.id, "", None)
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(encode(draw_photo(1, 512), "JPEG", quality=90))
+    ingest_upload(store, dataset, "photo.jpg", source)
     captioner = Captioner(store.workspace)
     try:
         jobs = CaptionJobs(store.workspace, captioner)
@@ -251,6 +256,7 @@ def test_the_pocket_captioner_captions_the_samples(store):
         assert jobs.wait(dataset, 300)["state"] == "finished"
     finally:
         captioner.release()
-    written = store.pictures(dataset)[:2]
+    *written, photo = [store.pictures(dataset)[place] for place in (0, 1, 12)]
+    assert read_guesses(store.index(dataset)) == {photo.id: "pocket-blip"}  # it knows drawings, and says so
     assert all(p.text.startswith("zog") and ("purple" in p.text or "green" in p.text) for p in written)
     assert files.read_json(store.workspace.dataset(dataset) / "caption_job.json")["state"] == "finished"

@@ -6,7 +6,18 @@ import pytest
 
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_job import LARGE, CaptionJobs
-from studio.datasets.caption_notes import Score, count_scores, note_choices, note_score, read_choices, read_score, read_scores, worst_scores
+from studio.datasets.caption_notes import (
+    Score,
+    count_guesses,
+    count_scores,
+    note_choices,
+    note_score,
+    read_choices,
+    read_guesses,
+    read_score,
+    read_scores,
+    worst_scores,
+)
 from studio.datasets.captions import set_caption
 from studio.datasets.checks import check_dataset
 from studio.datasets.rows import Picture
@@ -54,6 +65,27 @@ def test_a_score_counts_for_its_words_alone_and_again_when_they_come_back(store,
     assert read_score(index, first) is None and count_scores(index) == (3, 2)
     set_caption(store, dataset, first, "words 0", None)
     assert read_score(index, first) == Score(0.9, "blip")
+
+
+def test_a_guess_counts_until_a_person_or_another_captioner_writes(store, dataset, index, jobs):
+    for row_id in ids(index):
+        set_caption(store, dataset, row_id, "", None)
+    jobs.start(dataset, captioner="pocket-blip", trigger_word="zog", place="start")
+    for n in range(4):
+        jobs.dictated.write(n, f"a boat {n}", guess=n > 0)
+    jobs.dictated.end()
+    assert jobs.wait(dataset, 30)["guessed"] == 3 and count_guesses(index) == 3
+    first, second, third, fourth = ids(index)
+    finding = next(f for f in check_dataset(store, dataset).findings if f.code == "caption_guessed")
+    assert finding.picture_ids == [second, third, fourth] and finding.title == "3 captions are guesses" and "Pocket BLIP" in finding.rule
+    set_caption(store, dataset, second, "zog, a harbour", None)
+    assert set(read_guesses(index)) == {third, fourth}
+    jobs.start(dataset, captioner="Salesforce/blip-image-captioning-base", trigger_word="zog", place="start", overwrite_own=True)
+    for n in range(3):
+        jobs.dictated.write(n, f"a harbour {n}")
+    jobs.dictated.end()
+    jobs.wait(dataset, 30)
+    assert read_guesses(index) == {} and "caption_guessed" not in {f.code for f in check_dataset(store, dataset).findings}
 
 
 @pytest.mark.parametrize(
