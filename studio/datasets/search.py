@@ -73,9 +73,10 @@ def find_places(index: PictureIndex, wanted: Wanted, counter: Counter | None = N
 
 
 def has_scores(index: PictureIndex) -> bool:
-    """Whether a scorer has looked at captions of this data set (its table stands beside the rows)."""
+    """Whether a scorer has looked at captions of this data set."""
     with index.read() as table:
-        return table.execute("SELECT 1 FROM sqlite_master WHERE name = 'caption_scores'").fetchone() is not None
+        there = table.execute("SELECT 1 FROM sqlite_master WHERE name = 'caption_scores'").fetchone() is not None
+        return there and table.execute("SELECT 1 FROM caption_scores LIMIT 1").fetchone() is not None
 
 
 def build_pattern(find: str, *, is_regex: bool, match_case: bool = False) -> regex.Pattern[str]:
