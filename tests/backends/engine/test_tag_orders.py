@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backends.contract.caption_reading import Reading, TagOrders, split_tags
+from backends.contract.caption_reading import Reading, TagOrders, draw_order, split_tags
 from backends.contract.rundir import RunDir
+from backends.contract.settings.pictures import plan_orders
 from backends.contract.shards import find_shards
 from backends.engine.cache import EncodedCache
 from backends.engine.data import build_data, list_run_buckets
@@ -20,11 +20,13 @@ from backends.engine.pictures import place_item
 from backends.engine.reporter import Reporter
 from backends.engine.shards.data import build_streamed_data
 from backends.engine.shards.stream import open_shards
+from studio.datasets.captions import change_captions
+from studio.datasets.history import Cause
 from studio.datasets.readings import preview_readings
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
 from studio.runs.manifest import read_rows, write_manifest
-from studio.workspace import Workspace
+from studio.workspace import open_workspace
 from tests.backends.engine import toy
 from tests.backends.engine.shards.tars import draw, write_tar
 from tests.backends.loaded import CPU, load
@@ -73,12 +75,18 @@ def read_passes(data, heard, items, passes, batch_size) -> dict[str, list[str]]:
     return read
 
 
-def tagged_rows(folder, count=6):
-    return [row | {"caption": f"{TAGS}, number {n}"} for n, row in enumerate(draw_pictures(folder, [(64, 64)] * count))]
+def learnt_of(items):
+    return [item for item in items if not item.held_out]
+
+
+def tagged_rows(folder, count=6, tags=TAGS):
+    rows = enumerate(draw_pictures(folder, [(64, 64)] * count))
+    return [row | {"caption": f"{tags}, number {n}" if tags is TAGS else tags} for n, row in rows]
 
 
 def make_tagged(tmp_path, base, name="sdxl/text_to_image", **settings):
-    return toy.make_run(tmp_path / "run", base, name, rows=tagged_rows(tmp_path / "own"), **settings)
+    tags = "zog, red, green, blue, background" if name.startswith("flux") else TAGS  # a toy's T5 knows hardly any word
+    return toy.make_run(tmp_path / "run", base, name, rows=tagged_rows(tmp_path / "own", tags=tags), **settings)
 
 
 @pytest.mark.parametrize("name", ["sdxl/text_to_image", "sd15/dreambooth", "flux/text_to_image"])
@@ -89,7 +97,7 @@ def test_every_order_is_encoded_before_and_all_come_equally_often(toy_base, tmp_
     passes = 240
     read = read_passes(data, heard, items, passes, 1)
     assert len(read) == 5 and {len(texts) for texts in read.values()} == {passes}
-    for item in items[1:]:
+    for item in learnt_of(items):
         (caption,) = item.captions.values()
         seen = Counter(read[item.id])
         assert len(seen) == 4 and caption in seen and max(abs(n - passes / 4) for n in seen.values()) < 5 * (passes / 4) ** 0.5
@@ -104,7 +112,7 @@ def test_without_it_captions_are_read_as_they_are_written(toy_base, tmp_path):
     loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=1)
     data, heard, items = open_data(loaded, make_tagged(tmp_path, toy_base("sdxl")))
     read = read_passes(data, heard, items, 20, 1)
-    assert all(set(texts) == {item.captions["image"]} for item in items[1:] for texts in [read[item.id]])
+    assert all(set(texts) == {item.captions["image"]} for item in learnt_of(items) for texts in [read[item.id]])
 
 
 @pytest.mark.parametrize("free", [{"cache_latents": False}, {"train_text_encoder": True}])
@@ -112,7 +120,7 @@ def test_where_captions_are_encoded_each_time_any_order_comes(toy_base, tmp_path
     loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=1, **SHUFFLED, **free)
     data, heard, items = open_data(loaded, make_tagged(tmp_path, toy_base("sdxl")))
     read = read_passes(data, heard, items, 40, 1)
-    for item in items[1:]:
+    for item in learnt_of(items):
         how = Reading(1, 0.0, TagOrders(1, None))
         assert read[item.id] == [how.read(item.captions["image"], item.id, visit) for visit in range(40)]
         assert len(set(read[item.id])) > 20 and {split_tags(text)[0] for text in read[item.id]} == {"zog"}
@@ -166,20 +174,23 @@ def test_ranks_read_what_one_does_and_any_position_can_be_asked_for(ranks):
         assert [order for part in parts for order in part.orders] == one.pick(position).orders
 
 
-def test_what_is_drawn_for_a_picture_is_not_changed_by_batches_or_buckets():
+@pytest.mark.parametrize(("groups", "batch_size"), [(["square"] * 12, 1), (["square"] * 12, 5), (["square"] * 7 + ["wide"] * 5, 3)])
+def test_what_is_drawn_for_a_picture_depends_on_its_showing_and_on_no_batch_or_bucket(groups, batch_size):
     names = [f"picture {n}" for n in range(12)]
-    drawn = []
-    for groups, batch_size in ((["square"] * 12, 2), (["square"] * 7 + ["wide"] * 5, 3)):
-        order, seen = SampleOrder(groups, seed=3, batch_size=batch_size, names=names), defaultdict(list)
-        for position in range(60):
-            for index, number in zip(order.pick(position).indices, order.pick(position).orders, strict=True):
-                seen[index].append(number)
-        drawn.append({index: numbers[:8] for index, numbers in seen.items()})
-    assert drawn[0] == drawn[1] and len(drawn[0]) == 12
+    order, seen = SampleOrder(groups, seed=3, batch_size=batch_size, names=names), defaultdict(list)
+    for position in range(12 * 9 // batch_size):
+        pick = order.pick(position)
+        for index, number in zip(pick.indices, pick.orders, strict=True):
+            seen[index].append(number)
+    for index, numbers in seen.items():
+        wanted = [draw_order(3, names[index], turn) for turn in range(12)]
+        assert set(wanted[:7]) <= set(numbers)
+        # where batches do not end with a pass, two showings that follow each other may change places
+        assert all(abs(wanted.index(number) - turn) <= (batch_size > 1) for turn, number in enumerate(numbers))
 
 
 @pytest.mark.parametrize("name", ["sdxl/text_to_image", "sd15/dreambooth"])
-def test_a_run_that_shuffles_ends_the_same_killed_by_two_and_stored(toy_base, tmp_path, name):
+def test_a_run_that_shuffles_ends_the_same_killed_and_stored(toy_base, tmp_path, name):
     base = toy_base(name.partition("/")[0])
     settings = {**SHUFFLED, "caption_dropout": 0.3, "max_train_steps": 4}
     whole = make_tagged(tmp_path, base, name, **settings)
@@ -198,15 +209,17 @@ def test_two_ranks_learn_what_one_with_twice_the_batch_does(toy_base, tmp_path):
     settings = {**SHUFFLED, "caption_dropout": 0.3, "max_train_steps": 2}
     one = make_tagged(tmp_path, toy_base("sdxl"), **settings, train_batch_size=4)
     two = toy.copy_run(one, tmp_path / "two")
-    two.config.write_text(one.config.read_text().replace("train_batch_size: 4", "train_batch_size: 2"))
+    two.config.write_text(
+        one.config.read_text().replace("train_batch_size: 4", "train_batch_size: 2").replace("num_processes: 1", "num_processes: 2")
+    )
     assert toy.train(one) == 0, one.log.read_text()
     assert toy.train_ranks(two) == [0, 0], two.log.read_text()
     assert toy.difference(one.result, two.result) < 1e-4
 
 
 def test_another_number_of_orders_uses_what_was_encoded_and_adds_what_lacks(toy_base, tmp_path, monkeypatch):
-    written = []
-    monkeypatch.setattr(EncodedCache, "write", lambda self, key, tensors, write=EncodedCache.write: (written.append(key), write(self, key, tensors)))
+    written, write = [], EncodedCache.write
+    monkeypatch.setattr(EncodedCache, "write", lambda self, key, tensors: (written.append(key), write(self, key, tensors)))
     run, counts = make_tagged(tmp_path, toy_base("sdxl")), []
     for orders in (4, 8, 4):
         loaded = load("sdxl/text_to_image", toy_base("sdxl"), **{**SHUFFLED, "tag_orders": orders})
@@ -217,25 +230,29 @@ def test_another_number_of_orders_uses_what_was_encoded_and_adds_what_lacks(toy_
     assert len(written) == len(set(written))
 
 
-def test_the_preview_of_a_data_set_is_what_the_trainer_reads(toy_base, tmp_path):
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_preview_of_a_data_set_is_what_the_trainer_reads(toy_base, tmp_path, batch_size):
     """The studio's own data set, frozen as for a run, read by the trainer's own source of batches."""
-    workspace = Workspace(tmp_path / "workspace")
+    workspace = open_workspace(tmp_path / "workspace")
     store = DatasetStore(workspace)
     dataset = create_sample_dataset(store, "zog").id
-    for number, picture in enumerate(store.pictures(dataset)):
-        store.write_texts(dataset, {picture.id: f"{TAGS}, number {number}"}) if hasattr(store, "write_texts") else None
+    texts = {picture.id: f"{TAGS}, number {number}" for number, picture in enumerate(store.pictures(dataset))}
+    change_captions(store, dataset, texts, by="person", cause=Cause("replace", many=True))
     run = RunDir(tmp_path / "run")
     run.root.mkdir()
     write_manifest(run, read_rows(workspace, dataset, store.training_pictures(dataset)), share=0.1)
     settings = {"caption_dropout": 0.25, **SHUFFLED}
-    loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=2, trigger_word="zog", **settings)
+    loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=batch_size, trigger_word="zog", **settings)
     data, heard, items = open_data(loaded, run, seed=7)
-    read = read_passes(data, heard, items, 8, 2)
-    shown = preview_readings(store, dataset, Reading(7, 0.25, TagOrders(1, 4, "zog")), passes=5)
-    learnt = {json.loads(line)["id"] for line in run.manifest.read_text().splitlines() if not json.loads(line)["held_out"]}
-    assert {row.content for row in shown} > learnt
+    read = read_passes(data, heard, items, 8, batch_size)
+    reading = Reading(7, loaded.config.caption_dropout, plan_orders(loaded.config))
+    shown = preview_readings(store, dataset, reading, passes=10, most=60)
+    learnt = {item.id for item in learnt_of(items)}
+    assert {row.content for row in shown} > learnt == read.keys()
     for row in shown:
-        if row.content in learnt:
-            assert [one.text for one in row.passes] == read[row.content][:5]
-    told = [one.text for row in shown for one in row.passes]
+        heard_of = read.get(row.content, [])
+        assert heard_of == list(row.passes[: len(heard_of)]) or batch_size > 1
+        # where batches do not end with a pass, two showings that follow each other may change places
+        assert all(text in row.passes[max(0, turn - 1) : turn + 2] for turn, text in enumerate(heard_of))
+    told = [text for row in shown for text in row.passes]
     assert "" in told and len(set(told)) > len(shown)
