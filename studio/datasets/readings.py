@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backends.contract.caption_reading import Reading, TagOrders
+from backends.contract.config import parse_config
+from backends.contract.errors import DarkroomError
+from backends.contract.methods.text_to_image import TextToImageConfig
+from backends.contract.settings.pictures import plan_orders
 from studio.datasets.index import PictureIndex
 from studio.datasets.store import DatasetStore
 
@@ -40,6 +45,16 @@ class ReadAll:
     texts: int
 
 
+def plan_reading(values: dict[str, Any], trigger_word: str = "") -> Reading:
+    """How a run with these settings reads captions: caption_dropout, shuffle_tags, keep_tags, tag_orders, seed.
+
+    Raises:
+        ConfigFaults: When one of them is not as the training wants it.
+    """
+    config = parse_config(TextToImageConfig, {"trigger_word": trigger_word, **values})
+    return Reading(config.seed or 0, config.caption_dropout, plan_orders(config))
+
+
 def preview_readings(
     store: DatasetStore, dataset_id: str, reading: Reading, *, passes: int = PASSES, among: Sequence[int] | None = None, most: int = ROWS
 ) -> list[ReadCaption]:
@@ -47,7 +62,12 @@ def preview_readings(
 
     It reads no more rows than it shows. Pictures that are excluded are left out. Which ones are held out to judge is decided by the
     run: of those it reads what is written.
+
+    Raises:
+        DarkroomError: When it is a data set of edit pairs.
     """
+    if store.info(dataset_id).kind == "pairs":
+        raise DarkroomError("Instructions of edit pairs are read as they are written: they are sentences, whose parts keep their order.")
     index = store.index(dataset_id)
     with index.read() as table:
         if among is None:

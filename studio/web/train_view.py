@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
 BASE = "pretrained_model_name_or_path"
+HANDED_OVER = ("caption_dropout", "shuffle_tags", "keep_tags", "seed")  # by the address that the Captions page leads to
 OWN_FIELDS = (BASE, "trigger_word", "sample_prompts")  # filled from the data set or the base card, not by the preset alone
 
 
@@ -128,6 +130,13 @@ def first_values(context: Context, dataset_id: str, preset: Preset, base_model: 
         values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
     values[BASE] = base_model or preset.base_model
     return values
+
+
+def read_handed_over(preset: Preset, query: Mapping[str, str]) -> dict[str, Any]:
+    """Settings that an address brings along for this preset's training; what is wrong with them is told at their fields."""
+    fields = find_backend(preset.backend).config.model_fields
+    found: dict[str, Any] = {name: query[name][:40] for name in HANDED_OVER if name in query and name in fields}
+    return {name: value == "true" if fields[name].annotation is bool else value for name, value in found.items()}
 
 
 def first_name(context: Context, dataset_id: str) -> str:

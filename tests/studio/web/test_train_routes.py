@@ -9,7 +9,7 @@ from backends.contract.rundir import RunDir
 from studio.datasets.samples import create_sample_dataset
 from studio.runs.control import stop_run
 from studio.runs.hardware import Gpu, describe_hardware
-from studio.runs.presets import find_preset
+from studio.runs.presets import find_preset, load_presets
 from studio.web.choices import choose_preset, compute_sample_prompts, presets_for
 from studio.web.train_view import (
     Asked,
@@ -21,6 +21,7 @@ from studio.web.train_view import (
     first_values,
     offered_bases,
     offered_tasks,
+    read_handed_over,
 )
 from tests.studio.runs.conftest import wait_for_state
 
@@ -87,6 +88,14 @@ def test_a_preset_that_there_is_not_is_told_and_another_stands_in(context, datas
     preset, told = find_first(context, dataset, "text_to_image/pocket_subjekt")
     assert preset.key == SUBJECT
     assert "Did you mean text_to_image/pocket_subject" in told
+
+
+def test_an_address_brings_along_how_captions_are_read_and_nothing_else():
+    query = {"caption_dropout": "0.1", "shuffle_tags": "true", "keep_tags": "2", "seed": "7", "learning_rate": "1", "preset": "x"}
+    brought = read_handed_over(find_preset(SUBJECT), query)
+    assert brought == {"caption_dropout": "0.1", "shuffle_tags": True, "keep_tags": "2", "seed": "7"}
+    edit = next(p for p in load_presets() if p.task == "edit")
+    assert read_handed_over(edit, query) == {"seed": "7"}  # instructions are not shuffled
 
 
 @pytest.mark.parametrize(
