@@ -132,7 +132,7 @@ def _check_tags(config: Any, pictures: list[Any], warnings: list[Fault]) -> None
         text = f"{text} Put commas between tags, lower Tags that keep their place, or turn it off."
     elif tagged < _MOSTLY * len(texts):
         text = f"Shuffle tags is on, and {len(texts) - tagged:,} of {count(texts, 'caption')} are sentences rather than tags: their "
-        text += "parts would be read in any order. Look at it under What training reads on the Captions page, or turn it off."
+        text += "parts would be read in any order. See it under Preview on the Captions page, or turn it off."
     elif config.family == "flux":
         text = "Shuffle tags is on, and Flux was taught with whole sentences. Sentences work better for it: write them, and turn it off."
     if text:

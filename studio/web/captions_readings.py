@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from backends.contract.caption_reading import Reading
 from studio.datasets.places import Runs, from_runs
 from studio.datasets.readings import MOST_PASSES, MOST_ROWS, PASSES, ROWS, ReadAll, count_readings, plan_reading, preview_readings
 from studio.datasets.remembered import Remembered
@@ -34,17 +36,22 @@ class ReadingRequest(BaseModel):
 
 
 def add_routes(api: APIRouter, context: Context) -> None:
-    """The route of the preview."""
+    """The routes of the preview."""
     store, counts = context.datasets, Remembered[ReadAll]()
 
     @api.post("/{dataset_id}/readings")
     def preview(dataset_id: str, wanted: ReadingRequest) -> JSONResponse:
-        """The captions as they are read, pass by pass; in all of them, how many have tags that change places."""
+        """The captions as they are read, pass by pass."""
+        among = None if wanted.among is None else list(islice(from_runs(wanted.among), _LOOKED_AT))
+        rows = preview_readings(store, dataset_id, plan(dataset_id, wanted), passes=wanted.passes, among=among, most=wanted.most)
+        return answer({"rows": [asdict(row) for row in rows]})
+
+    @api.post("/{dataset_id}/readings/count")
+    def count(dataset_id: str, wanted: ReadingRequest) -> JSONResponse:
+        """In all captions, how many have tags that change places, and how many texts that makes."""
+        index, orders = store.index(dataset_id), plan(dataset_id, wanted).orders
+        return answer(asdict(counts.get(index, orders, lambda: count_readings(index, orders))))
+
+    def plan(dataset_id: str, wanted: ReadingRequest) -> Reading:
         word, _ = store.trigger(dataset_id)
-        settings = {"caption_dropout", "shuffle_tags", "keep_tags", "seed"}
-        reading = plan_reading({name: value for name, value in wanted.model_dump().items() if name in settings}, word)
-        among = None if wanted.among is None else [place for place, _ in zip(from_runs(wanted.among), range(_LOOKED_AT), strict=False)]
-        rows = preview_readings(store, dataset_id, reading, passes=wanted.passes, among=among, most=wanted.most)
-        index = store.index(dataset_id)
-        everything = counts.get(index, reading.orders, lambda: count_readings(index, reading.orders))
-        return answer({"rows": [asdict(row) for row in rows], "all": asdict(everything)})
+        return plan_reading({name: getattr(wanted, name) for name in ("caption_dropout", "shuffle_tags", "keep_tags", "seed")}, word)

@@ -169,7 +169,6 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
-        "fields": _list_fields(backend.config, asked),
         "insist": insist,
         "dataset": asked.dataset_id,
     }
@@ -180,6 +179,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
     else:
         launch = _read_launch(asked)
         faults, config, forecast = _forecast(context, asked, backend.config, launch)
+    shown["fields"] = _list_fields(backend.config, asked, {fault.field for fault in faults})
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
@@ -221,9 +221,14 @@ def _forecast(
     return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_training, launch)
 
 
-def _list_fields(config: type[Config], asked: Asked) -> list[str]:
-    """The settings that the form shows; edits draw pairs as samples, and prompts only of a picture of one's own."""
+def _list_fields(config: type[Config], asked: Asked, wrong: set[str]) -> list[str]:
+    """The settings that the form shows; edits draw pairs as samples, and prompts only of a picture of one's own.
+
+    What only shuffled tags have is not shown without them, unless it is wrong.
+    """
     hidden = {"sample_prompts"} if wants_pairs(config) and not asked.values.get("val_image") else set()
+    if not asked.values.get("shuffle_tags"):
+        hidden |= {"keep_tags", "tag_orders"} - wrong
     return [*(name for name in config.model_fields if name not in hidden), *LAUNCH_FIELDS]
 
 

@@ -23,12 +23,12 @@ export function mountReading(el, book) {
   const use = h('a.d-btn.pri', {href: href('train')}, 'Use on Train');
   const card = h('section.d-card.fr.rd', {hidden: true, aria: {label: 'What training reads'}},
     h('div.d-row', h('h2.d-h2', 'What training reads'), h('button.d-btn.ico.quiet.d-push', {type: 'button', aria: {label: 'Close what training reads'}, onclick: close}, icon('x', 's'))),
-    h('p.d-small.d-sub', `The same captions in ${PASSES} passes over the pictures, as a run with these settings and this seed reads them. Nothing here is changed.`),
+    h('p.d-small.d-sub', `The same captions in ${PASSES} passes over the pictures, as a run with this seed reads them. Nothing is changed here.`),
     h('div.rd-f', field('drop', 'Caption dropout', '0 to 90 %; 5 is usual', h('span.d-sub', '%')),
       h('div.d-field', h('b', 'Tags'), h('span.d-sub', 'between commas, not for sentences'), h('label.ck', shuffle, ' Shuffle tags')), keep, field('seed', 'Seed', 'that of the run', dice)),
     error, list, h('div.d-row.foot', sum, use));
   el.append(card);
-  let turn = 0, waiting, back = null, found = null;
+  let turn = 0, waiting, back = null, found = null, all = null;
 
   const share = () => Math.round(Number(now.drop) * 1e6) / 1e8; // per cent as a part of 1
   const settings = () => ({caption_dropout: share(), shuffle_tags: now.shuffle, keep_tags: now.keep, seed: now.seed});
@@ -48,10 +48,14 @@ export function mountReading(el, book) {
       found = answer;
     } catch (e) {
       if (mine !== turn) return;
-      found = null;
+      found = all = null;
       fault(e);
     }
     draw();
+    if (found && now.shuffle) try { // of many a moment later than what is shown
+      const counted = await api(`/captions/${book.dataset}/readings/count`, settings());
+      if (mine === turn) { all = counted; draw(); }
+    } catch { /* it comes with the next change */ }
   }
   function fault(e) {
     error.hidden = !e;
@@ -64,16 +68,16 @@ export function mountReading(el, book) {
     use.classList.toggle('d-gone', !found);
     use.href = found ? href('train', settings()) : href('train');
     fill(list, found?.rows.map(line), found && !found.rows.length && h('li', h('p.d-sub', 'None of these pictures is trained on: all are excluded.')));
-    sum.textContent = found ? told(found.all) : '';
+    sum.textContent = found ? told() : '';
   }
   function line(row) {
-    const face = h('button.tn', {type: 'button', aria: {label: `${book.words.Row} ${book.frame(row.place)}`}, onclick: () => book.go(row.place)}, h('img', {src: book.thumb(row.face), alt: '', width: 40, height: 40, loading: 'lazy'}));
+    const face = h('button.tn', {type: 'button', aria: {label: `${book.words.Row} ${book.frame(row.place)}`}, onclick: () => book.go(row.place)}, h('img', {src: `/media/thumb/${book.dataset}/${row.face}/192.webp`, alt: '', width: 40, height: 40, loading: 'lazy', decoding: 'async'}));
     const read = (text, n) => h('li' + (text ? '' : '.no') + (text === row.text ? '.as' : ''), {value: n + 1}, text || (row.text ? '(empty caption)' : '(no caption yet)'));
     return h('li', face, h('div.bd', h('b.d-num', book.frame(row.place)), h('ol', row.passes.map(read))));
   }
-  function told(all) {
+  function told() {
     const some = book.chosen.size ? 'The selected ones.' : `The first ${found.rows.length} that are shown; select others to see theirs.`;
-    if (!now.shuffle) return some;
+    if (!now.shuffle || !all) return some;
     if (!all.moving) return `No caption changes: none has two tags or more behind those that keep their place.`;
     const once = all.texts > all.written ? ` Encoded once: ${plural(all.texts, 'text')} instead of ${all.written.toLocaleString('en')}.` : '';
     return `${some} Tags change places in ${all.moving.toLocaleString('en')} of ${plural(all.written, 'caption')}.${once}`;

@@ -187,3 +187,13 @@ def test_edits_ask_for_prompts_only_with_a_picture_of_ones_own(context, dataset)
     assert "sample_prompts" not in ask(context, dataset, edits)["fields"]
     values = {**first_values(context, dataset, find_preset(edits)), "val_image": "/pictures/house.png"}
     assert "sample_prompts" in describe_run(context, Asked(dataset, edits, "zog-01", values))["fields"]
+
+
+def test_what_only_shuffled_tags_have_is_shown_with_them_or_where_it_is_wrong(context, dataset):
+    def shown(**values):
+        found = describe_run(context, Asked(dataset, SUBJECT, "zog-01", {**find_preset(SUBJECT).values, **values}))["fields"]
+        return [name for name in ("shuffle_tags", "keep_tags", "tag_orders") if name in found]
+
+    assert shown() == shown(shuffle_tags=False) == ["shuffle_tags"]
+    assert shown(shuffle_tags=True) == ["shuffle_tags", "keep_tags", "tag_orders"]
+    assert shown(keep_tags="-1") == ["shuffle_tags", "keep_tags"]
