@@ -54,7 +54,7 @@ export function mountReading(el, book) {
     draw();
     if (found && now.shuffle) try { // of many a moment later than what is shown
       const counted = await api(`/captions/${book.dataset}/readings/count`, settings());
-      if (mine === turn) { all = counted; draw(); }
+      if (mine === turn) { all = counted; sum.textContent = told(); }
     } catch { /* it comes with the next change */ }
   }
   function fault(e) {
