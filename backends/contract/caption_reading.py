@@ -18,6 +18,7 @@ from backends.contract.chance import draw_share, mix_seed
 
 MOST_ORDERS = 64
 """Orders of one caption that may be encoded beforehand."""
+_FEW = 5  # tags whose 120 orders are all looked at; of more, orders are drawn until there are enough
 
 
 def split_tags(text: str) -> list[str]:
@@ -132,7 +133,7 @@ def _list_orders(how: TagOrders, caption: str) -> tuple[str, ...]:
         raise ValueError("any order there is may come; they are not listed")
     kept, rest = how.part(caption)
     found, wanted = {tuple(rest): caption}, how.count(caption)
-    for order in _propose(rest, caption, few=math.factorial(len(rest)) <= 8 * how.most):
+    for order in _propose(rest, caption, few=len(rest) <= _FEW):
         if len(found) == wanted:
             break
         found.setdefault(order, ", ".join([*kept, *order]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
@@ -56,6 +57,13 @@ def test_a_bounded_number_of_orders_is_drawn_of_any_number_of_tags(number):
     assert len(set(found)) == len(found) == min(math.factorial(number), MOST_ORDERS)
     if number > 6:  # not only the last ones moved
         assert len({split_tags(text)[0] for text in found}) > 3
+
+
+@pytest.mark.parametrize("number", range(3, 9))
+def test_more_orders_begin_with_the_fewer_so_that_those_are_not_encoded_again(number):
+    tags = ", ".join(f"tag {n}" for n in range(number))
+    found = [TagOrders(1, most).list_all(tags) for most in (2, 4, 8, 16, 64)]
+    assert all(more[: len(fewer)] == fewer for fewer, more in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("most", [8, None])
