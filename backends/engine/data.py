@@ -17,7 +17,7 @@ from backends.engine.masks import add_masks
 from backends.engine.order import Order, Pick, SampleOrder
 from backends.engine.pictures import list_buckets
 from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts, encode_pictures, encode_prompts
-from backends.engine.stored import StoredPictures
+from backends.engine.stored import StoredPictures, StoredPrompts
 from backends.engine.telling import PromptSource
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
@@ -111,6 +111,9 @@ def encode_all_prompts(ground: Ground, family: Family, method: Method, items: li
     """Captions, in all orders in which they are read, sample prompts and the empty prompt."""
     plans = [*method.plan_samples(items), *method.plan_validation(items)]
     texts = [text for item in items for text in item.list_texts()] + [plan.text for plan in plans] + [""]
-    return encode_prompts(
+    found = encode_prompts(
         family, texts, EncodedCache(cache_folder(ground.run)), device=ground.accelerator.device, share=share_of(ground, "captions")
     )
+    if isinstance(found, StoredPrompts):
+        ground.reporter.notice("The encoded captions are too many for the memory: they are read from the disk at each step.")
+    return found

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from backends.contract.caption_reading import Reading, TagOrders, draw_order, split_tags
 from backends.contract.rundir import RunDir
 from backends.contract.settings.pictures import plan_orders
 from backends.contract.shards import find_shards
+from backends.engine import cache
 from backends.engine.cache import EncodedCache
 from backends.engine.data import build_data, list_run_buckets
 from backends.engine.manifest import read_manifest
@@ -20,6 +22,8 @@ from backends.engine.pictures import place_item
 from backends.engine.reporter import Reporter
 from backends.engine.shards.data import build_streamed_data
 from backends.engine.shards.stream import open_shards
+from backends.engine.sources import EncodedPictures
+from backends.engine.stored import StoredPrompts
 from studio.datasets.captions import change_captions
 from studio.datasets.history import Cause
 from studio.datasets.readings import preview_readings
@@ -106,6 +110,17 @@ def test_every_order_is_encoded_before_and_all_come_equally_often(toy_base, tmp_
     heard.texts.clear()
     data.judge_source.fetch(Pick(-1, [0, 1], [False] * 2, [frozenset()] * 2))
     assert heard.texts == [next(iter(item.captions.values())) for item in items[:2]]  # judged by what is written
+
+
+def test_captions_that_are_too_many_for_the_memory_are_read_from_the_disk_and_the_same(toy_base, tmp_path, monkeypatch):
+    run, told = make_tagged(tmp_path, toy_base("sdxl")), []
+    for most in (2**31, 50_000):  # six pictures are less, the captions more
+        loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=2, **SHUFFLED)
+        monkeypatch.setattr(cache, "MOST_IN_MEMORY", most)
+        data, heard, _ = open_data(loaded, run)
+        assert isinstance(data.source, EncodedPictures) and isinstance(heard._prompts, StoredPrompts) is (most == 50_000)
+        told.append([data.source.fetch(data.order.pick(position)).conditions["image"] for position in range(20)])
+    assert all(torch.equal(one[name], other[name]) for one, other in zip(*told, strict=True) for name in one)
 
 
 def test_without_it_captions_are_read_as_they_are_written(toy_base, tmp_path):
