@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, get_peft_model_state_dict, set_peft_model_state_dict
 
+from backends.contract.chance import mix_seed
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import LORA
-from backends.engine.seeds import mix_seed
 
 ADAPTER_NAME = "default"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import Bucket, Placement
+from backends.contract.caption_reading import name_samples
 from backends.contract.errors import DarkroomError
 from backends.engine.cache import EncodedCache
 from backends.engine.ground import Ground, cache_folder, share_of
@@ -16,7 +17,7 @@ from backends.engine.masks import add_masks
 from backends.engine.order import Order, Pick, SampleOrder
 from backends.engine.pictures import list_buckets
 from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts, encode_pictures, encode_prompts
-from backends.engine.stored import StoredPictures
+from backends.engine.stored import StoredPictures, StoredPrompts
 from backends.engine.telling import PromptSource
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method
@@ -47,7 +48,7 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
     if not training:
         raise DarkroomError("All pictures are held out; none is left to train on. Add pictures, or lower Held out.", field="held_out_share")
     groups: list[Hashable] = [next(iter(placement.values())).bucket for placement in placements]
-    order = _TrainingOrder(training, [groups[i] for i in training], ground, method)
+    order = _TrainingOrder(training, items, groups, ground, method)
     live_prompts: PromptSource = LivePrompts(family)
     trains_text = getattr(c, "train_text_encoder", False)
     if trains_text:
@@ -57,6 +58,8 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
         live_prompts = prompts
     else:
         prompts = live_prompts
+    if prompts is not live_prompts or not c.cache_latents:
+        items = [item.in_any_order() for item in items]
     if not c.cache_latents:
         workers = c.dataloader_num_workers
         upcoming = partial(order.pick, rank=a.process_index)
@@ -86,14 +89,15 @@ def build_data(ground: Ground, family: Family, method: Method, items: list[Item]
 class _TrainingOrder(SampleOrder):
     """Orders the training samples only, but speaks of them by their number among all samples."""
 
-    def __init__(self, training: list[int], groups: list[Hashable], ground: Ground, method: Method) -> None:
+    def __init__(self, training: list[int], items: list[Item], groups: list[Hashable], ground: Ground, method: Method) -> None:
         super().__init__(
-            groups,
+            [groups[i] for i in training],
             seed=ground.seed,
             batch_size=ground.config.train_batch_size,
             ranks=ground.accelerator.num_processes,
             flip_share=0.5 if ground.config.random_flip else 0.0,
             dropped=method.plan_drops(),
+            names=name_samples(next(iter(items[i].pictures.values())).id for i in training),
         )
         self._training = training
 
@@ -104,9 +108,12 @@ class _TrainingOrder(SampleOrder):
 
 
 def encode_all_prompts(ground: Ground, family: Family, method: Method, items: list[Item]) -> PromptSource:
-    """Captions, sample prompts and the empty prompt."""
+    """Captions, in all orders in which they are read, sample prompts and the empty prompt."""
     plans = [*method.plan_samples(items), *method.plan_validation(items)]
-    texts = [text for item in items for text in item.captions.values()] + [plan.text for plan in plans] + [""]
-    return encode_prompts(
+    texts = [text for item in items for text in item.list_texts()] + [plan.text for plan in plans] + [""]
+    found = encode_prompts(
         family, texts, EncodedCache(cache_folder(ground.run)), device=ground.accelerator.device, share=share_of(ground, "captions")
     )
+    if isinstance(found, StoredPrompts):
+        ground.reporter.notice("The encoded captions are too many for the memory: they are read from the disk at each step.")
+    return found

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
+from backends.contract.chance import mix_seed
 from backends.contract.errors import DarkroomError
 from backends.engine.cache import compute_key
 from backends.engine.faults import pass_failpoint
 from backends.engine.gather import list_pictures, read_row
 from backends.engine.ground import Ground, cache_folder
 from backends.engine.sampling import SampleSettings, save_whole
-from backends.engine.seeds import mix_seed
 from backends.families.loading import compute_identity
 from backends.families.protocol import Family, SampleRequest
 from backends.methods.protocol import PictureWish, Row

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from backends.contract import files
+from backends.contract.chance import mix_seed
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
 from backends.engine.gather import gather_rows
-from backends.engine.seeds import mix_seed
 from backends.methods.protocol import Row
 
 _KNOWN = {"id", "file", "caption", "width", "height", "held_out"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from backends.engine.seeds import mix_seed
+from backends.contract.caption_reading import draw_drop, draw_order
+from backends.contract.chance import mix_seed
 
 Value = TypeVar("Value")
 AHEAD = 64  # picks made at once: one by one, between two steps of a model, each costs four times as much
@@ -17,12 +18,17 @@ AHEAD = 64  # picks made at once: one by one, between two steps of a model, each
 
 @dataclass(frozen=True)
 class Pick:
-    """One rank's samples of one micro-step, with what is drawn for each before it is fetched: mirrored, and what is left out."""
+    """One rank's samples of one micro-step, with what is drawn for each before it is fetched.
+
+    Whether it is mirrored, what is left out, and the number of the order in which its tags are read; without `orders` all captions
+    are read as they are written.
+    """
 
     position: int
     indices: list[int]
     flips: list[bool]
     drops: list[frozenset[str]]
+    orders: list[int] = field(default_factory=list)
 
     @property
     def views(self) -> list[tuple[int, bool]]:
@@ -51,6 +57,7 @@ class SampleOrder:
         ranks: Processes; a micro-step takes `batch_size * ranks` samples of one bucket.
         flip_share: How often a sample is mirrored.
         dropped: What is left out of a sample, by a number drawn from 0..1.
+        names: Of the samples, by which is drawn what is left out and how tags are ordered; their numbers where none are given.
     """
 
     def __init__(
@@ -62,7 +69,9 @@ class SampleOrder:
         ranks: int = 1,
         flip_share: float = 0.0,
         dropped: Callable[[float], frozenset[str]] = lambda chance: frozenset(),
+        names: Sequence[str] | None = None,
     ) -> None:
+        self._names = names
         self._seed, self._batch_size, self._ranks = seed, batch_size, ranks
         self._flip_share, self._dropped = flip_share, dropped
         self._whole = batch_size * ranks
@@ -96,21 +105,29 @@ class SampleOrder:
         ranges = tuple((self._given(b, epoch), self._given(b, epoch + 1)) for b in range(len(self._buckets)))
         bucket, number = self._epochs.get(epoch, lambda: _shuffle_epoch(self._seed, epoch, ranges))[position - self._before[epoch]]
         first = number * self._whole + rank * self._batch_size
-        indices = [self._at(bucket, first + i) for i in range(self._batch_size)]
+        shown = [self._at(bucket, first + i) for i in range(self._batch_size)]
+        named = [(self._names[index] if self._names else str(index), turn) for index, turn in shown]
         random = np.random.Generator(np.random.PCG64(mix_seed(self._seed, "pick", position, 0)))
         own = slice(rank * self._batch_size, (rank + 1) * self._batch_size)
-        flips, drops = random.random(self._whole)[own], random.random(self._whole)[own]  # many processes draw what one would
-        return Pick(position, indices, [bool(f < self._flip_share) for f in flips], [self._dropped(float(d)) for d in drops])
+        flips = random.random(self._whole)[own]  # many processes draw what one would
+        return Pick(
+            position,
+            [index for index, _ in shown],
+            [bool(f < self._flip_share) for f in flips],
+            [self._dropped(draw_drop(self._seed, name, turn)) for name, turn in named],
+            [draw_order(self._seed, name, turn) for name, turn in named],
+        )
 
     def _given(self, bucket: int, epoch: int) -> int:
         """Whole batches that a bucket has given before pass `epoch`."""
         return (epoch * len(self._buckets[bucket]) + self._phases[bucket]) // self._whole
 
-    def _at(self, bucket: int, place: int) -> int:
+    def _at(self, bucket: int, place: int) -> tuple[int, int]:
+        """A sample, and how often it was shown before."""
         members = self._buckets[bucket]
         turn, within = divmod(place, len(members))
         drawn = self._turns[bucket].get(turn, lambda: _draw_permutation(self._seed, bucket, turn, len(members)))
-        return members[drawn[within]]
+        return members[drawn[within]], turn
 
 
 class Kept(Generic[Value]):

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from backends.contract import files
+from backends.contract.chance import mix_seed
 from backends.contract.rundir import RunDir
 from backends.engine.heldout import LEVELS, FixedEvaluations
-from backends.engine.seeds import mix_seed
 from backends.methods.protocol import Item
 
 ASKED_LEVELS = tuple(range(1, LEVELS, 2))

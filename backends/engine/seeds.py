@@ -1,20 +1,10 @@
-"""Seeds that are functions of where they are used, so that a resumed run draws what an uninterrupted one draws."""
+"""Torch's generators seeded by where they are used, so that a resumed run draws what an uninterrupted one draws."""
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 
-
-def mix_seed(*parts: int | str) -> int:
-    """A 63-bit seed that depends on every part and on their order.
-
-    The generator of noise is seeded by (seed, step, micro-step, 0) on every rank, which takes its share of what is drawn for
-    all; because no draw depends on an earlier one, there is no generator state to save in a checkpoint.
-    """
-    digest = hashlib.blake2b("/".join(str(p) for p in parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+from backends.contract.chance import mix_seed
 
 
 def build_generator(device: torch.device | str, *parts: int | str) -> torch.Generator:

@@ -63,9 +63,11 @@ def compose_batch(
 
 def tell_words(items: Sequence[Item], prompts: PromptSource, pick: Pick) -> dict[str, Conditions]:
     """What the model is told in words of each role that has a caption; of a dropped caption, what it knows as none."""
+    orders: Sequence[int | None] = pick.orders or [None] * len(pick.indices)
+    shown = list(zip(pick.indices, pick.drops, orders, strict=True))
     told = {}
     for role in items[pick.indices[0]].captions:
-        texts = ["" if CAPTION in dropped else items[i].captions[role] for i, dropped in zip(pick.indices, pick.drops, strict=True)]
+        texts = ["" if CAPTION in dropped else items[index].read(role, order) for index, dropped, order in shown]
         told[role] = prompts.conditions(texts)
     return told
 

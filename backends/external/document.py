@@ -93,7 +93,7 @@ def build_document(work: Work, config: FluxAiToolkitConfig, pictures: Sequence[P
                 "folder_path": str(work.pictures),
                 "caption_ext": "txt",
                 "caption_dropout_rate": config.caption_dropout,
-                "shuffle_tokens": False,
+                "shuffle_tokens": config.shuffle_tags,
                 "flip_x": config.random_flip,
                 "cache_latents_to_disk": config.cache_latents,
                 "resolution": list_sizes(config),

@@ -12,7 +12,7 @@ import torch
 from backends.contract.errors import DarkroomError
 from backends.families.protocol import Conditions, Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
-from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
+from backends.methods.prompts import drop_caption, order_tags, plan_prompts, plan_validation
 from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, show_row
 
 SUBJECT, CLASS = "image", "class"
@@ -39,12 +39,13 @@ class DreamBooth:
         own = [r for r in rows if not r.extra.get("class_picture")]
         judging = [Item(r.id, {SUBJECT: show_row(r)}, {SUBJECT: self._words(r)}, True) for r in own if r.held_out]
         learning = [r for r in own if not r.held_out for _ in range(self._config.repeats)]
+        orders = order_tags(self._config, SUBJECT)
         if not learning or not kept:
-            return [Item(r.id, {SUBJECT: show_row(r)}, {SUBJECT: self._words(r)}, False) for r in learning] + judging
+            return [Item(r.id, {SUBJECT: show_row(r)}, {SUBJECT: self._words(r)}, False, orders) for r in learning] + judging
         pairs = [(learning[i % len(learning)], kept[i % len(kept)]) for i in range(max(len(learning), len(kept)))]
         prompt = str(self._config.class_prompt)
         return [
-            Item(f"{r.id}+{k.id}", {SUBJECT: show_row(r), CLASS: show_row(k)}, {SUBJECT: self._words(r), CLASS: prompt}, False)
+            Item(f"{r.id}+{k.id}", {SUBJECT: show_row(r), CLASS: show_row(k)}, {SUBJECT: self._words(r), CLASS: prompt}, False, orders)
             for r, k in pairs
         ] + judging
 

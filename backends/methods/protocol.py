@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 
+from backends.contract.caption_reading import TagOrders
 from backends.contract.pictures import PictureFile
 from backends.families.protocol import Conditions
 
@@ -51,13 +52,32 @@ class Item:
     """One training sample.
 
     Its pictures by role: the first decides the bucket, and all are cut to it. Its captions by the role that they describe; a
-    role with a caption is one that the model predicts. `held_out` ones only judge.
+    role with a caption is one that the model predicts. `held_out` ones only judge. `orders` are those in which the tags of a role's
+    caption are read; of a role without them as they are written.
     """
 
     id: str
     pictures: dict[str, Shown]
     captions: dict[str, str]
     held_out: bool
+    orders: dict[str, TagOrders] = field(default_factory=dict)
+
+    def read(self, role: str, number: int | None) -> str:
+        """A role's caption with its tags in the order of a number of 63 bits, or as it is written."""
+        how = self.orders.get(role)
+        return self.captions[role] if how is None or number is None else how.pick(self.captions[role], number)
+
+    def list_texts(self) -> list[str]:
+        """All that may be read of its captions, where the orders are bounded."""
+        return [text for role, caption in self.captions.items() for text in self._list_orders(role, caption)]
+
+    def in_any_order(self) -> Item:
+        """The same, its tags in any order there is: for where captions are not encoded beforehand."""
+        return replace(self, orders={role: replace(how, most=None) for role, how in self.orders.items()})
+
+    def _list_orders(self, role: str, caption: str) -> Sequence[str]:
+        how = None if self.held_out else self.orders.get(role)
+        return (caption,) if how is None else how.list_all(caption)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import torch
 
 from backends.families.protocol import Family
 from backends.methods.denoising import compute_losses, draw_roles, fix_role, take_latents
-from backends.methods.prompts import drop_caption, plan_prompts, plan_validation
+from backends.methods.prompts import drop_caption, order_tags, plan_prompts, plan_validation
 from backends.methods.protocol import ALONE, Batch, Draws, Item, PictureWish, Row, SamplePlan, Share, show_row
 
 PICTURE = "image"
@@ -27,7 +27,8 @@ class TextToImage:
 
     def build_items(self, rows: Sequence[Row]) -> list[Item]:
         """One sample a picture."""
-        return [Item(r.id, {PICTURE: show_row(r)}, {PICTURE: r.caption}, r.held_out) for r in rows]
+        orders = order_tags(self._config, PICTURE)
+        return [Item(r.id, {PICTURE: show_row(r)}, {PICTURE: r.caption}, r.held_out, orders) for r in rows]
 
     @staticmethod
     def wish_pictures(config: Any) -> PictureWish | None:

@@ -14,6 +14,7 @@ from studio.cli.context import JsonOption, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument
 from studio.cli.output import emit, escape, plain_errors, table
 from studio.datasets import captions
+from studio.datasets.readings import MOST_PASSES, PASSES, count_readings, plan_reading, preview_readings
 from studio.datasets.search import Wanted, find_places
 from studio.datasets.store import DatasetStore
 from studio.datasets.tags import Act, Tagging, preview_tags, retag
@@ -21,6 +22,7 @@ from studio.datasets.tokens import load_counter
 
 app = typer.Typer(help="Captions: find, replace, change tags, list changes of many and undo them.", no_args_is_help=True)
 _SHOWN, _LISTED = 10, 500
+EMPTY = "(empty caption)"
 _WRITE = "Do it; without this the change is only shown."
 WriteOption = Annotated[bool, typer.Option("--write", help=_WRITE)]
 
@@ -84,6 +86,33 @@ def tag(
         store, wanted = _open(workspace, dataset), Tagging.model_validate({"act": act, "tag": name, "to": to, "place": place})
         shown, count = _look(preview_tags(store, dataset, wanted))
         _tell(shown, count, retag(store, dataset, wanted) if write and count else "", as_json=as_json)
+
+
+@app.command("preview")
+def preview(
+    dataset: DatasetArgument,
+    dropout: Annotated[float, typer.Option(help="How often a caption is left out, 0 to 0.9 (caption_dropout).")] = 0.0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Tags change places (shuffle_tags).")] = False,
+    keep: Annotated[int, typer.Option(help="The first so many tags keep theirs, 0 to 100 (keep_tags).")] = 1,
+    passes: Annotated[int, typer.Option("--epochs", min=1, max=MOST_PASSES, help="So many passes over the pictures.")] = PASSES,
+    seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows what a training with these settings and this seed reads of the first captions, pass by pass."""
+    with plain_errors(as_json=as_json):
+        store = _open(workspace, dataset)
+        values = {"caption_dropout": dropout, "shuffle_tags": shuffle, "keep_tags": keep, "seed": seed}
+        reading = plan_reading(values, store.trigger(dataset)[0])
+        rows = preview_readings(store, dataset, reading, passes=passes)
+        everything = count_readings(store.index(dataset), reading.orders)
+        parts = [
+            "\n".join([escape(row.name), *(f"  {number}  {escape(read) or EMPTY}" for number, read in enumerate(row.passes, 1))])
+            for row in rows
+        ]
+        moving = f"{everything.moving:,} of {everything.written:,} captions have tags that change places."
+        end = f"{moving} Encoded once: {everything.texts:,} texts."
+        emit({"captions": [asdict(row) for row in rows], "all": asdict(everything)}, "\n".join([*parts, end]), as_json=as_json)
 
 
 @app.command("changes")

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import BaseModel, Field
 
+from backends.contract.caption_reading import split_tags
 from backends.contract.errors import DarkroomError
 from studio.datasets.index import PictureIndex
 from studio.datasets.places import Runs, from_runs
 from studio.datasets.tokens import Counter
 from studio.datasets.trigger import with_trigger_word
-from studio.datasets.words import find_phrases, split_tags
+from studio.datasets.words import find_phrases
 
 REGEX_S = 2.0
 _SCORED = "EXISTS (SELECT 1 FROM caption_scores s WHERE s.id = rows.id AND s.text = rows.text"

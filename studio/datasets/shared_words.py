@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backends.contract.caption_reading import split_tags
 from studio.datasets.index import PictureIndex
 from studio.datasets.trigger import has_trigger_word
-from studio.datasets.words import SMALL, split_tags
+from studio.datasets.words import SMALL
 
 SHARE = 0.8  # of the captions with words
 _FEWEST = 5  # captions; of fewer nothing can be said

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from backends.contract.caption_reading import split_tags
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.captions import Change, rewrite
 from studio.datasets.history import Cause
 from studio.datasets.store import DatasetStore
 from studio.datasets.trigger import has_trigger_word
-from studio.datasets.words import split_tags
 
 Act = Literal["add", "remove", "rename", "move", "sort"]
 Tag = Annotated[str, Field(max_length=200)]

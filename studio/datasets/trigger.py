@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
+from backends.contract.caption_reading import has_word
+
 Place = Literal["start", "subject", "end", "remove"]
 PLACES: tuple[Place, ...] = get_args(Place)
 _ARTICLE = re.compile(r"(?:an?|the|one|two|three|this|that)\s", re.IGNORECASE)
@@ -19,7 +21,7 @@ _BARE = re.compile(rf"^[\w'’-]+(?:\s+[\w'’-]+){{0,2}}?(?=\s+(?:{_MORE})\b|\s
 
 def has_trigger_word(text: str, word: str) -> bool:
     """Whether the word stands in the caption as a word of its own, in any case of letters."""
-    return bool(word) and bool(_pattern(word).search(text))
+    return has_word(text, word)
 
 
 def find_subject(text: str) -> str:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from backends.contract.caption_reading import split_tags
 from studio.datasets.index import PictureIndex
 
 _SMALL_WORDS = "a an the of and or on in at with is are its it to his her their for from by as"
@@ -29,11 +30,6 @@ def find_phrases(text: str) -> set[str]:
         else:
             found.update(useful)
     return found
-
-
-def split_tags(text: str) -> list[str]:
-    """The parts of a caption between its commas, without the space around them."""
-    return [tag for tag in (part.strip() for part in text.split(",")) if tag]
 
 
 @dataclass(frozen=True)

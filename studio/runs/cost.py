@@ -7,7 +7,7 @@ from typing import Any
 from backends.contract.base_models import find_base_model, is_bundled
 from backends.contract.quantized import compute_saved_gb
 from backends.contract.settings.lora import trains_lora
-from backends.contract.settings.pictures import wants_pairs
+from backends.contract.settings.pictures import plan_orders, wants_pairs
 from studio.runs.hardware import Hardware
 from studio.runs.model_costs import (
     CAUTIOUS_TFLOPS,
@@ -54,7 +54,8 @@ def count_encoded_bytes(config: Any, num_pictures: int, *, pairs: bool) -> float
     kept = getattr(config, "num_class_images", 0) if getattr(config, "with_prior_preservation", False) else 0
     pictures = (num_pictures * (2 if pairs else 1) + kept) * (2 if config.random_flip else 1)
     latents = pictures * (config.resolution / 8) ** 2 * channels * 2 * FULL
-    return latents + (0 if getattr(config, "train_text_encoder", False) else num_pictures * words * HALF)
+    texts = num_pictures * (config.tag_orders if plan_orders(config) else 1)  # at most: short captions have fewer orders
+    return latents + (0 if getattr(config, "train_text_encoder", False) else texts * words * HALF)
 
 
 def compute_memory_parts(config: Any, hardware: Hardware, pieces: int = 1) -> list[tuple[str, float]]:

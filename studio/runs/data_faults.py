@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
 from backends.contract.config import Fault
 from backends.contract.errors import DarkroomError
-from backends.contract.settings.pictures import wants_pairs
+from backends.contract.settings.pictures import plan_orders, wants_pairs
 from backends.contract.shards import find_shards
 from studio.datasets.pairs import find_pair_faults
+from studio.datasets.shared_words import is_tagged
 from studio.datasets.store import DatasetInfo, DatasetStore
 from studio.datasets.trigger import has_trigger_word
 from studio.runs.manifest import describe_broken, find_broken
 from studio.workspace import Workspace
 
+_MOSTLY = 0.6  # of the captions are tags where tags are shuffled
 ENLARGED = 0.9  # below this share of the wanted area a picture counts as too small
 
 
@@ -68,6 +71,7 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
         faults += [Fault(field="dataset", text=text) for text in find_pair_faults(pictures)]
     elif config is not None:
         _check_words(config, pictures, faults, warnings)
+        _check_tags(config, pictures, warnings)
         _check_masks(config, pictures, warnings)
     if config is not None:
         _check_sizes(config, pictures, what, warnings)
@@ -113,6 +117,28 @@ def _check_words(config: Any, pictures: list[Any], faults: list[Fault], warnings
         warnings.append(Fault(field="trigger_word", text=f"{text} Set one on the Captions page, for example zog."))
 
 
+def _check_tags(config: Any, pictures: list[Any], warnings: list[Fault]) -> None:
+    """Shuffled tags that are none: captions in sentences, or too few tags behind those that keep their place."""
+    orders = plan_orders(config)
+    if orders is None:
+        return
+    prompt = getattr(config, "instance_prompt", "")
+    texts = [prompt] if prompt else [p.text for p in pictures if p.text.strip()]
+    moving, tagged = sum(orders.count(text) > 1 for text in texts), sum(map(is_tagged, texts))
+    what = f"the prompt of the subject, “{prompt}”," if prompt else f"of {count(texts, 'caption')} none"
+    text = ""
+    if not moving:
+        text = f"Shuffle tags is on, and {what} has two tags or more behind the first {config.keep_tags}: nothing is shuffled."
+        text = f"{text} Put commas between tags, lower Tags that keep their place, or turn it off."
+    elif tagged < _MOSTLY * len(texts):
+        text = f"Shuffle tags is on, and {len(texts) - tagged:,} of {count(texts, 'caption')} are sentences rather than tags: their "
+        text += "parts would be read in any order. See it under Preview on the Captions page, or turn it off."
+    elif config.family == "flux":
+        text = "Shuffle tags is on, and Flux was taught with whole sentences. Sentences work better for it: write them, and turn it off."
+    if text:
+        warnings.append(Fault(field="shuffle_tags", text=text))
+
+
 def _check_masks(config: Any, pictures: list[Any], warnings: list[Fault]) -> None:
     masked, wanted = sum(bool(p.mask) for p in pictures), getattr(config, "masked_loss", None)
     if wanted and not masked:
@@ -145,9 +171,9 @@ def check_folders(config: Any, faults: list[Fault]) -> None:
         faults.append(Fault(field="val_image", text=f"The picture {picture} does not exist. Give one that does, or leave it empty."))
 
 
-def count(names: list[str], what: str) -> str:
+def count(names: Sized, what: str) -> str:
     """“1 picture”, “3 pictures”."""
-    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"
+    return f"{len(names):,} {what}{'' if len(names) == 1 else 's'}"
 
 
 def some(names: list[str]) -> str:

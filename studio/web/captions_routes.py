@@ -27,7 +27,7 @@ from studio.datasets.tokens import Counter as Tokens
 from studio.datasets.tokens import load_counter
 from studio.datasets.trigger import Place, with_trigger_word
 from studio.datasets.words import WordCounts
-from studio.web import captions_bulk
+from studio.web import captions_bulk, captions_readings
 from studio.web.captions_advice import describe_advice, describe_trigger
 from studio.web.captions_bulk import answer, check_word
 from studio.web.choices import choose_base_model
@@ -73,6 +73,7 @@ def router(context: Context) -> APIRouter:
     _add_advice_routes(api, context, bases)
     _add_job_routes(api, context)
     captions_bulk.add_routes(api, context)
+    captions_readings.add_routes(api, context)
     return api
 
 

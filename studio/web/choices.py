@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from backends.contract.base_models import find_base_model, is_bundled
+from backends.contract.caption_reading import has_word
 from studio.runs.hardware import LARGE_GPU_GB, Hardware, probe_hardware
 from studio.runs.presets import Preset, load_presets
 from studio.web.context import Context
@@ -63,14 +63,10 @@ def compute_sample_prompts(captions: Sequence[str], trigger_word: str, suggested
         limit: How many prompts at most.
     """
     written = list(dict.fromkeys(" ".join(c.split()) for c in captions if c.strip()))
-    ours = [c for c in written if _has_word(c, trigger_word)] or written
+    ours = [c for c in written if has_word(c, trigger_word)] or written
     remembered = list(dict.fromkeys([ours[0], ours[len(ours) // 2]])) if ours else []
-    without = next((s for s in suggested if not _has_word(s, trigger_word)), "a cat on a blue background")
-    combined = [s for s in suggested if _has_word(s, trigger_word) and s not in remembered]
+    without = next((s for s in suggested if not has_word(s, trigger_word)), "a cat on a blue background")
+    combined = [s for s in suggested if has_word(s, trigger_word) and s not in remembered]
     if not combined and trigger_word:
         combined = [f"{trigger_word} on a purple background"]
     return [*[*combined, *remembered][: limit - 1], without]  # the first one stands for the run wherever it is shown small
-
-
-def _has_word(text: str, word: str) -> bool:
-    return bool(word) and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None

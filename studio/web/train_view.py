@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from studio.web.train_figures import describe_forecast
 from studio.workspace import new_id
 
 BASE = "pretrained_model_name_or_path"
+HANDED_OVER = ("caption_dropout", "shuffle_tags", "keep_tags", "seed")  # by the address that the Captions page leads to
 OWN_FIELDS = (BASE, "trigger_word", "sample_prompts")  # filled from the data set or the base card, not by the preset alone
 
 
@@ -130,6 +132,13 @@ def first_values(context: Context, dataset_id: str, preset: Preset, base_model: 
     return values
 
 
+def read_handed_over(preset: Preset, query: Mapping[str, str]) -> dict[str, Any]:
+    """Settings that an address brings along for this preset's training; what is wrong with them is told at their fields."""
+    fields = find_backend(preset.backend).config.model_fields
+    found: dict[str, Any] = {name: query[name][:40] for name in HANDED_OVER if name in query and name in fields}
+    return {name: value == "true" if fields[name].annotation is bool else value for name, value in found.items()}
+
+
 def first_name(context: Context, dataset_id: str) -> str:
     """A free run name made from the data set's: zog-01, zog-02, ..."""
     try:
@@ -160,7 +169,6 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "preset": {"name": preset.name, "sources": list(preset.sources), "took": f"{preset.minutes:g} min on {preset.minutes_on}"},
         "want": want,
         "base": base,
-        "fields": _list_fields(backend.config, asked),
         "insist": insist,
         "dataset": asked.dataset_id,
     }
@@ -171,6 +179,7 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
     else:
         launch = _read_launch(asked)
         faults, config, forecast = _forecast(context, asked, backend.config, launch)
+    shown["fields"] = _list_fields(backend.config, asked, {fault.field for fault in faults})
     shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
     if forecast is not None and config is not None:
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
@@ -212,9 +221,14 @@ def _forecast(
     return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_training, launch)
 
 
-def _list_fields(config: type[Config], asked: Asked) -> list[str]:
-    """The settings that the form shows; edits draw pairs as samples, and prompts only of a picture of one's own."""
+def _list_fields(config: type[Config], asked: Asked, wrong: set[str]) -> list[str]:
+    """The settings that the form shows; edits draw pairs as samples, and prompts only of a picture of one's own.
+
+    What only shuffled tags have is not shown without them, unless it is wrong.
+    """
     hidden = {"sample_prompts"} if wants_pairs(config) and not asked.values.get("val_image") else set()
+    if not asked.values.get("shuffle_tags"):
+        hidden |= {"keep_tags", "tag_orders"} - wrong
     return [*(name for name in config.model_fields if name not in hidden), *LAUNCH_FIELDS]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -83,6 +85,19 @@ def test_search_narrows_what_is_shown_and_the_keys_walk_through_it(page, server,
     page.get_by_label("Written by").select_option("missing")
     expect(page.locator(".flt [role=status]")).to_contain_text("captions of 50,000.")
     assert page.locator("#cap").input_value() == ""
+
+
+def test_what_training_reads_of_fifty_thousand_is_shown_by_its_first_rows(page, server, many):
+    open_captions(page, server, many[1])
+    page.get_by_role("button", name="Preview", exact=True).click()
+    page.get_by_label("Shuffle tags").check()
+    expect(page.locator(".rd-list > li")).to_have_count(8)
+    expect(page.locator(".rd .sum")).to_contain_text(re.compile(r"Tags change places in [\d,]{6} of [\d,]{6} captions"))
+    assert nodes(page) < 1500
+    begun = time.perf_counter()
+    answer = httpx.post(f"{server.address}/api/captions/{many[1]}/readings", json={"shuffle_tags": True, "among": [[1, MANY]]})
+    assert len(answer.json()["rows"]) == 8 and len(answer.content) < 16_000
+    assert time.perf_counter() - begun < 1
 
 
 def test_a_change_of_forty_five_thousand_is_counted_made_and_undone_after_a_reload(page, server, many):

@@ -9,6 +9,7 @@ import {mountFind} from './captions_find.js';
 import {mountBar} from './captions_bar.js';
 import {mountAdvice, mountKnown} from './captions_advice.js';
 import {mountTags} from './captions_tags.js';
+import {mountReading} from './captions_reading.js';
 import {mountSteps} from './captions_steps.js';
 import {mountHistory} from './captions_history.js';
 import {makePull, recountIn} from './captions_news.js';
@@ -269,8 +270,9 @@ function notebook(el, all, words) {
   };
   const finder = mountFind(panel, book);
   const tags = mountTags(panel, book),
-    steps = mountSteps(panel, book);
-  const bar1 = mountBar(bar0, book, {find: finder, tags, steps});
+    steps = mountSteps(panel, book),
+    reading = all.dataset.kind === 'pairs' ? null : mountReading(panel, book); // instructions are read as they are written
+  const bar1 = mountBar(bar0, book, {find: finder, tags, reading, steps});
   listenToKeys(el, ta, grid, {go, move, right, words, current: () => cur, bar: bar1, steps, flush});
   mountHistory(past, book, WRITER);
   mountWords(chips, book);

@@ -14,7 +14,7 @@ export function mountBar(el, book, panels) {
   const said = h('p.d-small', {role: 'status'}), error = h('p.d-err', {id: 'flt-err', role: 'alert', hidden: true}), clear = h('button.d-btn.sm.quiet', {type: 'button', hidden: true, onclick: () => reset()}, icon('x', 's'), ' Clear');
   const long = h('button.d-chip', {type: 'button', aria: {pressed: 'false'}, title: `The base model reads ${book.limit} tokens`, onclick: () => { const on = least.value === String(book.limit + 1); least.value = on ? '' : book.limit + 1; most.value = ''; later(0); }}, 'Too long');
   const tool = (key, name, words) => h('button.d-btn.sm.quiet', {type: 'button', data: {key}, aria: {expanded: 'false'}, onclick: () => toggle(key)}, icon(name, 's'), ' ' + words);
-  const tools = [tool('find', 'find', 'Find and replace'), panels.tags && tool('tags', 'sliders', 'Tags'), tool('steps', 'undo', 'Changes')].filter(Boolean);
+  const tools = [tool('find', 'find', 'Find and replace'), panels.tags && tool('tags', 'sliders', 'Tags'), panels.reading && tool('reading', 'strip', 'Preview'), tool('steps', 'undo', 'Changes')].filter(Boolean);
   const chosen = h('span.d-row.sl', {hidden: true});
   fill(el, h('div.flt', {role: 'search'}, h('div.d-row.wrap', text, h('label.ck', expression, ' Expression'), who, h('span.d-row.tk', least, h('span.d-small.d-sub', 'to'), most, h('span.d-small.d-sub', 'tokens')), long, poor, clear, h('div.d-row.d-push.tl', tools)),
     h('div.d-row.wrap.sd', said, error, chosen)));

@@ -55,6 +55,8 @@ class AiToolkitSettings(Config):
     # Its pictures are those of the studio; it cuts none of them and knows no single picture's loss.
     debug_loss=False, dataset_name=None, dataset_config_name=None, image_column="image", caption_column="text", train_data_dir=None,
     max_train_samples=None, center_crop=False,
+    # It shuffles captions anew each time that it reads one, and all of their tags.
+    keep_tags=0, tag_orders=8,
     # A Flux LoRA of its kind: the file has no alpha, which is then the rank.
     alpha=None, lora_variant="lora", train_text_encoder=False, text_encoder_lr=None,
     # Noise levels as in logit_normal (its “sigmoid”), guidance 1, all of T5's words.
@@ -96,6 +98,15 @@ class FluxAiToolkitConfig(CaptionedPictures, LoraSettings, FlowNoise, OptimizerS
                 if sign in prompt:
                     raise ValueError(f"A sample prompt has “{sign}”, which ai-toolkit takes for {meaning}: “{prompt}”. Write it without.")
         return value
+
+    @model_validator(mode="after")
+    def _a_word_that_stays(self) -> Self:
+        if self.shuffle_tags and self.trigger_word:
+            raise ValueError(
+                f"shuffle_tags: ai-toolkit shuffles all tags, and the trigger word “{self.trigger_word}” with them. Switch it off, or "
+                "train with flux/text_to_image, where the first tags keep their place."
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_base_that_it_knows(self) -> Self:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import field_validator
 
+from backends.contract.caption_reading import MOST_ORDERS, TagOrders
 from backends.contract.config import Config, setting
 
 
@@ -61,6 +62,29 @@ class Words(ShownPictures):
     caption_dropout: float = setting(
         0.0, "Caption dropout", "0 to 0.9. How often a caption is left out; 0.05 is usual.", group="pictures", ge=0, le=0.9
     )
+    shuffle_tags: bool = setting(
+        False,
+        "Shuffle tags",
+        "On or off. Reads what stands between commas in another order each time; for tags, not for sentences.",
+        group="pictures",
+        widget="switch",
+    )
+    keep_tags: int = setting(
+        1,
+        "Tags that keep their place",
+        "0 to 100. Of shuffled tags the first so many; a trigger word at the start always does.",
+        group="pictures",
+        ge=0,
+        le=100,
+    )
+    tag_orders: int = setting(
+        8,
+        "Orders of each caption",
+        "2 to 64. Of shuffled tags; each is encoded once. Where captions are encoded each time, any order comes.",
+        group="pictures",
+        ge=2,
+        le=MOST_ORDERS,
+    )
 
     @field_validator("trigger_word")
     @classmethod
@@ -73,6 +97,13 @@ class Words(ShownPictures):
                 + "."
             )
         return word
+
+
+def plan_orders(config: Any) -> TagOrders | None:
+    """The orders in which a training reads the tags of its captions; None where it reads them as they are written, and of edit pairs."""
+    if not getattr(config, "shuffle_tags", False):
+        return None
+    return TagOrders(config.keep_tags, config.tag_orders, config.trigger_word)
 
 
 class HubPictures(Config):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 
 from backends.contract import files
@@ -66,7 +66,7 @@ def build_streamed_data(
     """Batches from shards; `judging` are the samples that judge, as files, and how they are brought to their buckets."""
     c, a = ground.config, ground.accelerator
     buckets = list_run_buckets(c)
-    streamed = StreamedItems(samples, method.build_items)
+    streamed = StreamedItems(samples, partial(_build_items, method))
     how = Dealing(ground.seed, c.train_batch_size, a.num_processes, 0.5 if c.random_flip else 0.0, method.plan_drops())
     order = ShardOrder(BucketedShards(samples, buckets), how)
     live = LivePrompts(family)
@@ -82,6 +82,10 @@ def build_streamed_data(
     items, placements = judging
     groups: list[Hashable] = [next(iter(placement.values())).bucket for placement in placements]
     return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live, groups, len(samples))
+
+
+def _build_items(method: Method, rows: Sequence[Row]) -> list[Item]:
+    return [item.in_any_order() for item in method.build_items(rows)]
 
 
 def _freeze(run: RunDir, samples: ShardSet) -> None:

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from backends.contract.chance import mix_seed
 from backends.engine.order import Kept, Pick, SampleOrder
-from backends.engine.seeds import mix_seed
 
 WINDOW = 50_000  # samples
 

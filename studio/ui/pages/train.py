@@ -95,7 +95,8 @@ class TrainForm:
         preset, told = train_view.find_first(self.context, dataset_id, key)
         where = {"dataset": dataset_id, "ticket": secrets.token_hex(8), "told": told, "pictures": str(info.num_training if info else 0)}
         name = train_view.first_name(self.context, dataset_id) if dataset_id else ""
-        return [where, preset.task, *self._cards(preset, preset.base_model), name, *self._shown(where, preset, preset.base_model)]
+        brought = train_view.read_handed_over(preset, request.query_params)
+        return [where, preset.task, *self._cards(preset, preset.base_model), name, *self._shown(where, preset, preset.base_model, brought)]
 
     def choose_task(self, where: dict[str, str], task: str, base: str) -> list[Any]:
         """Another task: the recipes for it, and the first of them."""
@@ -123,9 +124,9 @@ class TrainForm:
             gr.update(value=preset.key),
         ]
 
-    def _shown(self, where: dict[str, str], preset: Preset, base: str) -> list[Any]:
+    def _shown(self, where: dict[str, str], preset: Preset, base: str, brought: dict[str, Any] | None = None) -> list[Any]:
         known = find_base_model(base)
-        values = train_view.first_values(self.context, where.get("dataset", ""), preset, known.key if known else base)
+        values = train_view.first_values(self.context, where.get("dataset", ""), preset, known.key if known else base) | (brought or {})
         return [to_form(f, values[f.name]) if f.name in values else gr.skip() for f in self.fields]
 
 

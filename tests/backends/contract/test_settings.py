@@ -135,6 +135,10 @@ CROSSED = [
     ("sdxl/text_to_image", {"trigger_word": "zog the dog"}, ["zog the dog", "one word"]),
     ("sdxl/text_to_image", {"sample_prompts": ["a"] * 17}, ["Sample prompts"]),
     ("sd15/instruct_pix2pix", {"conditioning_dropout_prob": 0.4}, ["0.33"]),
+    ("flux/ai_toolkit", {"shuffle_tags": True, "trigger_word": "zog"}, ["zog", "off", "flux/text_to_image"]),
+    ("sd15/instruct_pix2pix", {"shuffle_tags": True}, ["There is no setting", "shuffle_tags"]),
+    ("sdxl/text_to_image", {"keep_tags": -1}, ["Tags that keep their place", "-1", "0 to 100"]),
+    ("sdxl/dreambooth", {"tag_orders": 1}, ["Orders of each caption", "2 to 64"]),
     ("flux/ai_toolkit", {"pretrained_model_name_or_path": "/x/flux1-dev.safetensors"}, ["not from one file", "flux/text_to_image"]),
 ]
 

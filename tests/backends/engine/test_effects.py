@@ -142,6 +142,9 @@ ELSEWHERE = {
     "sample_batch_size": "test_class_pictures_are_drawn_as_many_at_once_as_asked",
     "masked_loss": "test_nothing_outside_the_mask_is_learnt",
     "unmasked_weight": "test_masks_change_what_is_learnt_and_so_does_the_weight_outside",
+    "shuffle_tags": "test_a_run_that_shuffles_ends_the_same_killed_and_stored",
+    "keep_tags": "test_the_first_tags_keep_their_place_and_no_tag_is_lost",
+    "tag_orders": "test_every_order_is_encoded_before_and_all_come_equally_often",
     "val_image": "test_prompts_are_tried_on_the_picture_of_the_settings",
 }
 

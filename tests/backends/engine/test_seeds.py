@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from backends.engine.seeds import mix_seed, seed_dropout
+from backends.contract.chance import mix_seed
+from backends.engine.seeds import seed_dropout
 
 CPU = torch.device("cpu")
 

@@ -38,6 +38,8 @@ def test_the_defaults_are_those_of_its_own_example(work, pictures):
     assert process["network"] == {"type": "lora", "linear": 16, "linear_alpha": 16}
     assert process["datasets"][0]["resolution"] == [512, 768, 1024]
     assert process["datasets"][0]["caption_dropout_rate"] == 0.05
+    assert process["datasets"][0]["shuffle_tokens"] is False
+    assert process_of(work, pictures, shuffle_tags=True, trigger_word="")["datasets"][0]["shuffle_tokens"] is True
     train = process["train"]
     assert (train["steps"], train["batch_size"], train["optimizer"], train["lr"]) == (2000, 1, "adamw8bit", 1e-4)
     assert train["ema_config"] == {"use_ema": True, "ema_decay": 0.99}

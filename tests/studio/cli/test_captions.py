@@ -64,3 +64,26 @@ def test_nothing_is_written_without_being_asked_and_undo_takes_it_back(run, stor
 def test_a_data_set_that_there_is_not_is_told(run):
     code, told = run("replace", "none", "a", "b")
     assert code == 2 and "none" in json.dumps(told)
+
+
+def test_what_training_reads_is_shown_pass_by_pass_and_nothing_is_written(run, store):
+    dataset = create_many(store, 20)
+    before = texts(store, dataset)
+    code, plain = run("preview", dataset)
+    assert code == 0 and all(row["passes"] == [row["text"]] * 5 for row in plain["captions"])
+    assert len(plain["captions"]) == 8 and plain["all"] == {"written": 18, "moving": 0, "texts": 18}
+    told = run("preview", dataset, "--dropout", "0.5", "--shuffle", "--keep", "0", "--epochs", "3", "--seed", "4")[1]
+    assert told == run("preview", dataset, "--dropout", "0.5", "--shuffle", "--keep", "0", "--epochs", "3", "--seed", "4")[1]
+    passes = [text for row in told["captions"] for text in row["passes"]]
+    assert {len(row["passes"]) for row in told["captions"]} == {3} and "" in passes and told["all"]["moving"] > 0
+    assert told["all"]["texts"] > told["all"]["written"]
+    assert texts(store, dataset) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--keep", "-1"), "Tags that keep their place is -1"), (("--dropout", "0.95"), "0 to 0.9"), (("--seed", "-3"), "Seed is -3")],
+)
+def test_a_preview_with_settings_that_no_training_takes_is_refused_with_the_rule(run, store, arguments, words):
+    code, told = run("preview", create_many(store, 5), *arguments)
+    assert code == 2 and words in str(told)

@@ -6,13 +6,14 @@ from collections import Counter as Counts
 
 import pytest
 
+from backends.contract.caption_reading import split_tags
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, search
 from studio.datasets.captions import set_caption
 from studio.datasets.history import Cause
 from studio.datasets.search import Wanted, find_places
 from studio.datasets.tokens import Counter
-from studio.datasets.words import WordCounts, find_phrases, split_tags
+from studio.datasets.words import WordCounts, find_phrases
 from tests.studio.datasets.many import caption, create_many
 
 COUNT = 200

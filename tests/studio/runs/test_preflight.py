@@ -156,3 +156,44 @@ def test_a_gpu_that_somebody_else_fills_is_a_warning(workspace, zog, monkeypatch
 def test_an_unknown_base_model_is_told_once(workspace, zog):
     checked = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "pretrained_model_name_or_path": "pokket"})
     assert [f.field for f in checked.faults].count("pretrained_model_name_or_path") == 1
+
+
+TAGS = "zog, red wall, smiling, waving"
+
+
+def write_all(workspace, dataset, text):
+    store = DatasetStore(workspace)
+    for number, picture in enumerate(store.pictures(dataset)):
+        set_caption(store, dataset, picture.id, text.format(number), picture.version)
+
+
+@pytest.mark.parametrize(
+    ("backend", "caption", "settings", "words"),
+    [
+        (BACKEND, TAGS + ", {}", {}, ""),
+        (BACKEND, "zog on a red wall {}", {}, "no"),  # the trigger word's tag is the only one
+        (BACKEND, TAGS, {"keep_tags": 3}, "of 12 captions none has two tags or more behind the first 3: nothing is shuffled"),
+        (BACKEND, "zog on a red wall, looking up at somebody, in the evening light", {}, "12 of 12 captions are sentences"),
+        ("flux/text_to_image", TAGS, {}, "Flux was taught with whole sentences"),
+        ("sdxl/dreambooth", TAGS, {"instance_prompt": "a photo of zog"}, "the prompt of the subject, “a photo of zog”, has"),
+    ],
+)
+def test_shuffling_what_are_no_tags_is_a_warning_with_the_way_out(workspace, zog, backend, caption, settings, words):
+    write_all(workspace, zog, caption)
+    values = {"trigger_word": "zog", "shuffle_tags": True, "max_train_steps": 10, **settings}
+    checked = run_preflight(workspace, zog, backend, values)
+    told = text_at(checked.warnings, "shuffle_tags")
+    assert (words in told) if words else told == ""
+    assert "shuffle_tags" not in fields(checked.faults)
+    off = run_preflight(workspace, zog, backend, {**values, "shuffle_tags": False})
+    assert "shuffle_tags" not in fields(off.warnings)
+
+
+def test_more_orders_of_each_caption_need_more_room(workspace, zog):
+    values = {**SUBJECT, "pretrained_model_name_or_path": "sdxl", "resolution": 1024}
+    few, many, more = (
+        run_preflight(workspace, zog, BACKEND, {**values, **settings}).forecast.encoded_gb
+        for settings in ({}, {"shuffle_tags": True}, {"shuffle_tags": True, "tag_orders": 64})
+    )
+    assert many - few == pytest.approx(12 * 7 * 77 * 2048 * 2 / 1e9, abs=1e-3)
+    assert more - few == pytest.approx(12 * 63 * 77 * 2048 * 2 / 1e9, abs=2e-3)

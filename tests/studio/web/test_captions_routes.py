@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -249,3 +250,55 @@ def test_the_light_table_excludes_and_removes_by_place_and_both_steps_can_be_und
     after = client.get(f"/api/datasets/{dataset}").json()
     assert (after["places"], after["excluded"]) == ([run], [])
     assert client.get(f"/api/datasets/{dataset}/places", params={"shape": "1:1"}).json()["places"] == [run]
+
+
+TAGS = "zog, red wall, smiling, waving, at night"
+
+
+def read_ahead(client, dataset, **settings):
+    return client.post(f"/api/captions/{dataset}/readings", json=settings)
+
+
+def test_what_training_reads_is_told_for_the_first_or_the_named_captions(client, dataset):
+    for picture in read(client, dataset)["pictures"][:6]:
+        save(client, dataset, picture["id"], f"{TAGS}, {picture['place']}", picture["version"])
+    told = read_ahead(client, dataset).json()
+    assert len(told["rows"]) == 8 and all(row["passes"] == [row["text"]] * 5 and not row["moves"] for row in told["rows"])
+    settings = {"caption_dropout": "0.3", "shuffle_tags": True, "keep_tags": "2", "seed": "7"}
+    told = read_ahead(client, dataset, **settings, among=[[2, 3]], passes=20).json()
+    assert [row["place"] for row in told["rows"]] == [2, 3, 4] and all(row["moves"] for row in told["rows"])
+    for row in told["rows"]:
+        written = row["text"].split(", ")
+        assert "" in row["passes"] and len(set(row["passes"])) > 4
+        assert all(text.split(", ")[:2] == written[:2] and sorted(text.split(", ")) == sorted(written) for text in row["passes"] if text)
+    counted = client.post(f"/api/captions/{dataset}/readings/count", json=settings).json()
+    assert counted == {"written": 12, "moving": 6, "texts": 6 * 8 + len({p["text"] for p in read(client, dataset)["pictures"][6:]})}
+
+
+def test_excluded_pictures_are_not_read(client, context, dataset):
+    rows = list(context.datasets.index(dataset).rows())
+    with context.datasets.index(dataset).change() as changes:
+        changes.put(replace(rows[0], excluded=True))
+    assert [row["place"] for row in read_ahead(client, dataset).json()["rows"]] == [row.place for row in rows[1:9]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "words"),
+    [
+        ({"keep_tags": "-1"}, "keep_tags", "“-1”; it must be a number from 0 to 100"),
+        ({"keep_tags": "two"}, "keep_tags", "“two”; it must be a whole number from 0 to 100"),
+        ({"caption_dropout": "1"}, "caption_dropout", "0 to 0.9"),
+        ({"seed": "-1"}, "seed", "0 to 4,294,967,295"),
+    ],
+)
+def test_settings_that_no_training_takes_are_refused_at_their_field(client, dataset, settings, field, words):
+    answer = read_ahead(client, dataset, **settings)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == field and words in answer.json()["error"]["text"]
+
+
+def test_instructions_of_pairs_are_not_shuffled(client, context):
+    pairs = context.datasets.create("Pairs", kind="pairs")
+    answer = read_ahead(client, pairs.id, shuffle_tags=True)
+    assert answer.status_code == 400 and "read as they are written" in answer.json()["error"]["text"]
+    context.datasets.delete(pairs.id)

@@ -9,7 +9,7 @@ from backends.contract.rundir import RunDir
 from studio.datasets.samples import create_sample_dataset
 from studio.runs.control import stop_run
 from studio.runs.hardware import Gpu, describe_hardware
-from studio.runs.presets import find_preset
+from studio.runs.presets import find_preset, load_presets
 from studio.web.choices import choose_preset, compute_sample_prompts, presets_for
 from studio.web.train_view import (
     Asked,
@@ -21,6 +21,7 @@ from studio.web.train_view import (
     first_values,
     offered_bases,
     offered_tasks,
+    read_handed_over,
 )
 from tests.studio.runs.conftest import wait_for_state
 
@@ -87,6 +88,14 @@ def test_a_preset_that_there_is_not_is_told_and_another_stands_in(context, datas
     preset, told = find_first(context, dataset, "text_to_image/pocket_subjekt")
     assert preset.key == SUBJECT
     assert "Did you mean text_to_image/pocket_subject" in told
+
+
+def test_an_address_brings_along_how_captions_are_read_and_nothing_else():
+    query = {"caption_dropout": "0.1", "shuffle_tags": "true", "keep_tags": "2", "seed": "7", "learning_rate": "1", "preset": "x"}
+    brought = read_handed_over(find_preset(SUBJECT), query)
+    assert brought == {"caption_dropout": "0.1", "shuffle_tags": True, "keep_tags": "2", "seed": "7"}
+    edit = next(p for p in load_presets() if p.task == "edit")
+    assert read_handed_over(edit, query) == {"seed": "7"}  # instructions are not shuffled
 
 
 @pytest.mark.parametrize(
@@ -178,3 +187,13 @@ def test_edits_ask_for_prompts_only_with_a_picture_of_ones_own(context, dataset)
     assert "sample_prompts" not in ask(context, dataset, edits)["fields"]
     values = {**first_values(context, dataset, find_preset(edits)), "val_image": "/pictures/house.png"}
     assert "sample_prompts" in describe_run(context, Asked(dataset, edits, "zog-01", values))["fields"]
+
+
+def test_what_only_shuffled_tags_have_is_shown_with_them_or_where_it_is_wrong(context, dataset):
+    def shown(**values):
+        found = describe_run(context, Asked(dataset, SUBJECT, "zog-01", {**find_preset(SUBJECT).values, **values}))["fields"]
+        return [name for name in ("shuffle_tags", "keep_tags", "tag_orders") if name in found]
+
+    assert shown() == shown(shuffle_tags=False) == ["shuffle_tags"]
+    assert shown(shuffle_tags=True) == ["shuffle_tags", "keep_tags", "tag_orders"]
+    assert shown(keep_tags="-1") == ["shuffle_tags", "keep_tags"]
