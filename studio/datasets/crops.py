@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -58,10 +59,14 @@ class Framed:
 
 @dataclass
 class Cropped:
-    """What came of it: the token that undoes it (empty where nothing was to be done), how many, around what, who stayed and why."""
+    """What came of it.
+
+    The token undoes it (empty where all were so already); `done` has the ids of who has the shape now, `around` what they were laid
+    around; `left` who stayed, by name, and why.
+    """
 
     token: str = ""
-    count: int = 0
+    done: list[str] = field(default_factory=list)
     around: Counter[Around] = field(default_factory=Counter)
     left: list[tuple[str, str]] = field(default_factory=list)
 
@@ -91,7 +96,7 @@ def read_shape(text: str) -> float:
         wide, high = (float(part) for part in text.split(":"))
         return wide / high
     except (ValueError, ZeroDivisionError):
-        raise DarkroomError(f"The shape is “{text}”; it must be two numbers such as 3:4, or {BUCKET}.", field="shape") from None
+        raise DarkroomError(f"The shape is “{text}”; it must be two numbers such as 3:4, or {BUCKET}.", field="crop") from None
 
 
 def crop_pictures(
@@ -120,9 +125,9 @@ def crop_pictures(
             result.left.append((one.row.name, one.refusal))
             continue
         result.around[one.around] += 1
+        result.done.append(one.row.id)
         if one.edit != edit_of(one.row.images[-1]):
             edits[one.row.id] = one.edit
-    result.count = sum(result.around.values())
     if edits:
         watch.begin("Cutting", len(edits), "file")
 
@@ -149,8 +154,8 @@ def find_crops(store: DatasetStore, dataset_id: str, rows: Iterable[tuple[Pictur
         fitting = [(row, edit) for row, edit in part if not _say_unfit(row)]
         known = read_faces(cache, [whole_of(row.images[-1]).sha256 for row, _ in fitting]) if wish.keep != "middle" else {}
         asked = [_ask(row, edit, aspect_of, wish.keep, known) for row, edit in fitting]
-        many_enough = 1 if count >= _PROCESSES_FROM else _PROCESSES_FROM
-        seen = work_through(partial(_frame_picture, folder), asked, len(asked), _say_crashed, many=many_enough)
+        least = 1 if count >= _PROCESSES_FROM and wish.keep != "middle" else sys.maxsize  # for the middle no file is opened
+        seen = work_through(partial(_frame_picture, folder), asked, len(asked), _say_crashed, many=least)
         try:
             answers = dict(zip((row.id for row, _ in fitting), seen, strict=True))
         finally:
@@ -213,3 +218,18 @@ def _framed(row: Picture, edit: Edit, seen: _Seen | None) -> Framed:
     except DarkroomError as error:
         return Framed(row, edit, refusal=error.text)
     return Framed(row, replace(edit, crop=box), seen.frame.around, seen.frame.faces)
+
+
+def say_cropped(made: Cropped) -> str:
+    """What came of many crops, in one or two sentences."""
+    around = [
+        f"{made.around['faces']:,} around faces" if made.around["faces"] else "",
+        f"{made.around['subject']:,} around what stands out" if made.around["subject"] else "",
+        f"{made.around['middle']:,} around the middle" if made.around["middle"] else "",
+    ]
+    return f"{len(made.done):,} cropped: {', '.join(filter(None, around)) or 'none'}.{say_left(made.left)}"
+
+
+def say_left(left: list[tuple[str, str]]) -> str:
+    """How many were left as they were, in a sentence; nothing where none was."""
+    return f" {len(left):,} {'is' if len(left) == 1 else 'are'} left as {'it was' if len(left) == 1 else 'they were'}." if left else ""

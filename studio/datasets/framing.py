@@ -151,8 +151,12 @@ def _fits(heads: tuple[float, float, float, float], part: tuple[int, int]) -> bo
 
 def _held(wanted: float, first: float, last: float, length: int, whole: int) -> int:
     """Where a window of this length begins: as wanted, but with all from `first` to `last` in it where it fits, inside the whole."""
-    if last - first <= length:
-        wanted = min(max(wanted, last - length), first)
-    else:
-        wanted = (first + last - length) / 2
+    wanted = min(max(wanted, last - length), first) if last - first <= length else (first + last - length) / 2
     return round(min(max(wanted, 0), whole - length))
+
+
+def say_frame(around: Around, faces: int = 0) -> str:
+    """What a frame was laid around, as a page says it."""
+    if around == "faces":
+        return "Kept around one face" if faces == 1 else f"Kept around {faces} faces"
+    return "Kept around what stands out" if around == "subject" else "The middle is kept"
