@@ -48,7 +48,7 @@ export function openCropMany(dataset, body, {noun = 'picture', started, onclose}
     fill(stage, h('div.fms', frames.map(tile)), count > frames.length && h('p.more', `and ${(count - frames.length).toLocaleString('en')} more in the same way`));
     status.textContent = stay ? `${stay} of ${frames.length === count ? '' : 'the first '}${frames.length} ${stay === 1 ? 'stays as it is' : 'stay as they are'}.` : '';
     go.disabled = stay === count;
-    go.textContent = `Crop ${plural(count, noun)}`;
+    go.textContent = frames.length === count ? `Crop ${plural(count - stay, noun)}` : stay ? 'Crop those that can be' : `Crop ${plural(count, noun)}`;
   }
   function tile(f) {
     const whole = {width: f.width, height: f.height}, seen = seenSize(whole, f.turns), part = Math.min(168 / seen.width, 168 / seen.height), px = (n) => Math.round(n * part) + 'px';
