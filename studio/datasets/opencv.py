@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from backends.contract.errors import DarkroomError
 
 INSTALL = 'python -m pip install "opencv-python-headless<5"'
 _PROBE = "haarcascade_frontalface_default.xml"
+_guard = threading.RLock()  # while it is imported it stands twice under its name, which a second thread trips over
 
 
 def is_installed() -> bool:
     """Whether it is there with the cascades that find faces, which version 5 comes without. Nothing is imported."""
-    spec = importlib.util.find_spec("cv2")
+    with _guard:
+        spec = importlib.util.find_spec("cv2")
     return bool(spec and spec.origin and (Path(spec.origin).parent / "data" / _PROBE).is_file())
 
 
@@ -29,9 +32,10 @@ def load_opencv() -> Any:
             f"This wants the package opencv-python-headless, version 4, which is not installed. Install it with: {INSTALL} "
             "and start Darkroom again."
         )
-    import cv2
+    with _guard:
+        import cv2
 
-    cv2.setNumThreads(1)
+        cv2.setNumThreads(1)
     return cv2
 
 

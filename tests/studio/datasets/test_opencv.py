@@ -53,3 +53,12 @@ def test_a_version_without_the_cascades_counts_as_none(monkeypatch, tmp_path):
 def test_the_server_is_built_without_importing_it():
     code = "import sys, studio.web.server, studio.cli.root; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_many_threads_may_open_it_at_once():
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor as T; from studio.datasets.opencv import load_opencv\n"
+        "with T(8) as pool: print({m.__name__ for m in pool.map(lambda _: load_opencv(), range(8))}, load_opencv().getNumThreads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.split() == ["{'cv2'}", "1"], done.stderr
