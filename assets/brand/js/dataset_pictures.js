@@ -106,7 +106,7 @@ export function makePictures(page) {
   function decision(chosen) {
     const places = chosen ? chosenPlaces() : unseen, some = chosen ? plural(chosen, 'mask') : unseen.length === 1 ? 'This mask' : 'All';
     const button = (name, words, keep) => h('button.d-btn.sm', {type: 'button', onclick: () => decide(places, keep)}, icon(name, 's'), words);
-    return h('div.d-row.wrap.seen', h('p.d-small.d-sub', 'Dimmed is what is not learnt. Open one with M to mend it.'), h('div.d-row.d-push', button('check', `${some} ${places.length === 1 ? 'is' : 'are'} right`, true), button('trash', chosen ? 'Take them away' : unseen.length === 1 ? 'Take it away' : 'Take all away', false)));
+    return h('div.d-row.wrap.seen', h('p.d-small.d-sub', 'Dimmed is what is not learnt. Choose one, then Mask, to mend it.'), h('div.d-row.d-push', button('check', `${some} ${places.length === 1 ? 'is' : 'are'} right`, true), button('trash', chosen ? 'Take them away' : unseen.length === 1 ? 'Take it away' : 'Take all away', false)));
   }
   async function decide(places, keep) {
     try {
