@@ -69,10 +69,10 @@ def edit(
         text = f"{len(told):,} of {dataset} {'is' if len(told) == 1 else 'are'} edited."
         if made.around:
             text = f"{say_cropped(made)}\n" + "".join(f"  {name}: {reason}\n" for name, reason in made.left[:TOLD])
-        undo_by = f" To undo: studio dataset undo {dataset} {made.token}" if made.token else " Nothing had to be changed."
+        undo_by = f"To undo: studio dataset undo {dataset} {made.token}" if made.token else "Nothing had to be changed."
         value = {"dataset": dataset, "edited": told, "token": made.token, "around": dict(made.around)}
         left = [{"name": name, "reason": reason} for name, reason in made.left]
-        emit({**value, "left": left}, escape(text.rstrip() + undo_by), as_json=as_json)
+        emit({**value, "left": left}, escape(text.rstrip() + ("\n" if made.left else " ") + undo_by), as_json=as_json)
 
 
 def _edit_alike(studio: Studio, dataset: str, rows: list[Picture], crop: str, only: Edit, watch: Watch) -> Cropped:

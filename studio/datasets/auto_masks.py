@@ -129,6 +129,14 @@ def drop_masks(store: DatasetStore, dataset_id: str, rows: Iterable[Picture]) ->
     return name_masks(store, dataset_id, dict.fromkeys(found, ""), found) if found else ("", 0)
 
 
+def count_masks(index: PictureIndex) -> tuple[int, int, int]:
+    """How many single pictures there are; of how many a person made the mask; of how many nobody has looked at it."""
+    with index.read() as table:
+        sql = "SELECT count(*), total(mask <> ''), total(mask LIKE ?) FROM images WHERE side = ''"
+        count, masked, auto = map(int, table.execute(sql, (f"%{AUTO}.png",)).fetchone())
+    return count, masked - auto, auto
+
+
 def find_auto(index: PictureIndex) -> list[int]:
     """Where the pictures stand whose masks nobody has looked at yet, in their order."""
     with index.read() as table:

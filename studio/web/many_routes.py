@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from backends.contract.base_models import find_base_model
 from backends.contract.errors import DarkroomError
-from studio.datasets.auto_masks import drop_masks, keep_masks, make_masks
+from studio.datasets.auto_masks import count_masks, drop_masks, keep_masks, make_masks
 from studio.datasets.checks import find_target
 from studio.datasets.crops import Framed, Keep, Wish, crop_pictures, find_crops, say_cropped, say_left
 from studio.datasets.data_jobs import Job
@@ -108,10 +108,14 @@ def _add_masks(api: APIRouter, context: Context) -> None:
     @api.post("/masks/count")
     def count(dataset_id: str, body: Chosen) -> JSONResponse:
         """How many there are, and how many have masks already, by whom."""
-        masks = [row.mask for row in _rows(context, safe_id(dataset_id, "data set"), body)]
-        auto = sum(map(is_auto, masks))
-        counts = {"count": len(masks), "by_hand": sum(map(bool, masks)) - auto, "auto": auto}
-        return _answer({**counts, "installed": is_installed(), "install": INSTALL})
+        if body.ids or body.places:
+            masks = [row.mask for row in _rows(context, safe_id(dataset_id, "data set"), body)]
+            auto = sum(map(is_auto, masks))
+            counts = (len(masks), sum(map(bool, masks)) - auto, auto)
+        else:
+            counts = count_masks(store.index(safe_id(dataset_id, "data set")))
+        told = dict(zip(("count", "by_hand", "auto"), counts, strict=True))
+        return _answer({**told, "installed": is_installed(), "install": INSTALL})
 
     @api.post("/masks")
     def mask(dataset_id: str, body: MasksAsked) -> JSONResponse:

@@ -31,9 +31,9 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
     h('header', h('div', h('h2.d-h2', {id: 'crop-title'}, 'Crop'), h('p.d-small.d-sub', `${number ? number + '  ' : ''}${told.name}`)), h('button.d-btn.ico.quiet.d-push', {type: 'button', aria: {label: 'Close'}, onclick: () => dialog.close()}, icon('x'))),
     stage,
     h('div.side', told.pair && h('p.d-small.d-sub.both', 'Before and after are edited alike; you see the picture after.'),
-      h('div', h('label.d-lab', {htmlFor: 'crop-shape'}, 'Shape'), shape), subject, kept, !told.finds_faces && wanting('“Keep the subject” goes by colour and edges. Faces are found too where OpenCV is installed.', told.install),
+      h('div', h('label.d-lab', {htmlFor: 'crop-shape'}, 'Shape'), shape), subject, kept,
       h('div', h('span.d-lab', 'Turn and mirror'), h('div.d-row.steps', steps)),
-      h('div', h('span.d-lab', 'Frame, px'), h('div.nums', Object.entries(fields).map(([key, input]) => h('label', h('span', {x: 'Left', y: 'Top', w: 'Width', h: 'Height'}[key]), input)))), result, fault),
+      h('div', h('span.d-lab', 'Frame, px'), h('div.nums', Object.entries(fields).map(([key, input]) => h('label', h('span', {x: 'Left', y: 'Top', w: 'Width', h: 'Height'}[key]), input)))), result, fault, !told.finds_faces && wanting('“Keep the subject” goes by colour and edges. Faces are found too where OpenCV is installed.', told.install)),
     h('footer', reset, h('button.d-btn.big.d-push', {type: 'button', onclick: () => dialog.close()}, 'Cancel'), save));
 
   function drawShapes() {

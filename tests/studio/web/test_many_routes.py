@@ -84,7 +84,9 @@ def test_masks_are_made_looked_through_kept_and_taken_away(client, context, data
     assert kept["count"] == 1 and client.get(path).json()["unseen"] == [[second["place"], 1]]
     gone = client.post(f"{path}/masks/decide", json={"keep": False}).json()
     assert gone["count"] == 1 and [r.get("masked") for r in rows(client, dataset)] == ["hand", None, None]
-    assert client.post(f"{path}/masks/count", json={}).json()["by_hand"] == 1
+    for body in ({}, {"ids": [first["id"], second["id"]]}):
+        told = client.post(f"{path}/masks/count", json=body).json()
+        assert (told["count"], told["by_hand"], told["auto"]) == (2 if body else 3, 1, 0)
     client.post(f"{path}/undo", json={"token": gone["token"]})
     assert client.get(path).json()["unseen"] == [[second["place"], 1]]
 
