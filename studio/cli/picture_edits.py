@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import typer
-from PIL import Image
 
 from backends.contract.errors import DarkroomError
-from backends.contract.pictures import open_picture
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument
 from studio.cli.hub import app
-from studio.cli.output import bar, emit, plain_errors, table
+from studio.cli.moving import watching
+from studio.cli.output import bar, emit, escape, plain_errors, table
 from studio.datasets import captions
 from studio.datasets.buckets import ENLARGED, count_buckets
 from studio.datasets.checks import DEFAULT_BASE, find_target
+from studio.datasets.crops import BUCKET, Cropped, Keep, Wish, crop_pictures, say_cropped
 from studio.datasets.edit_pictures import edit_pictures, exclude_pictures
 from studio.datasets.edits import Box, Edit, checked_edit, edit_of, whole_of
-from studio.datasets.framing import find_subject
-from studio.datasets.masks import masks_of_alpha, read_mask_file, set_masks
 from studio.datasets.rows import Picture
+from studio.datasets.watch import Watch
 
-_CROP_HELP = "Left,top,width,height in px of the whole picture, or as shares of it from 0 to 1; a shape such as 3:4; or whole."
+_CROP_HELP = (
+    "Left,top,width,height in px of the whole picture, or as shares of it from 0 to 1; a shape such as 3:4; "
+    "bucket, for the nearest shape that a training knows (of another base model: bucket@sdxl); or whole."
+)
+_KEEP_HELP = "What a shape is laid around: subject (faces, else what stands out), face (who has none stays as it is), or middle."
 __all__ = ["app"]
+TOLD = 20  # of those that stayed as they were, by name
 PicturesArgument = Annotated[list[str], typer.Argument(help="Names or ids of pictures or pairs; all where none is given.")]
 
 
@@ -36,22 +39,48 @@ def edit(
     crop: Annotated[str, typer.Option(help=_CROP_HELP)] = "whole",
     rotate: Annotated[int, typer.Option(help="Degrees clockwise, after the cut: 0, 90, 180 or 270.")] = 0,
     mirror: Annotated[bool, typer.Option("--mirror", help="Left becomes right.")] = False,
+    keep: Annotated[str, typer.Option(help=_KEEP_HELP)] = "subject",
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Cuts, turns or mirrors pictures, in place of any edit before; both sides of a pair alike. The files that came in stay as they are."""
+    """Cuts, turns or mirrors pictures, in place of any edit before; both sides of a pair alike. The files that came in stay as they are.
+
+    With a shape each picture is cut around its own subject; who cannot be is named and stays as it is.
+    """
     with plain_errors(as_json=as_json):
         if rotate % 90:
             raise DarkroomError(f"--rotate is {rotate} degrees; it must be 0, 90, 180 or 270.", field="rotate")
-        studio = open_studio(workspace)
-        wanted = [(row, Edit(None, rotate // 90 % 4, mirror)) for row in _choose(studio, dataset, pictures)]
-        edits = {row.id: replace(only, crop=_read_crop(studio, dataset, row, crop, only)) for row, only in wanted}
+        if keep not in get_args(Keep):
+            raise DarkroomError(f"--keep is “{keep}”; it must be subject, face or middle.", field="keep")
+        studio, only = open_studio(workspace), Edit(None, rotate // 90 % 4, mirror)
+        rows = choose_rows(studio, dataset, pictures)
         with bar(quiet=as_json) as progress:
-            task = progress.add_task("Writing", total=len(edits))
-            token = edit_pictures(studio.datasets, dataset, edits, lambda done, total: progress.update(task, completed=done, total=total))
-        told = [_describe(row) for row in map(studio.datasets.index(dataset).get, edits) if row]
-        text = f"{len(told):,} of {dataset} {'is' if len(told) == 1 else 'are'} edited. To undo: studio dataset undo {dataset} {token}"
-        emit({"dataset": dataset, "edited": told, "token": token}, text, as_json=as_json)
+            watch = watching(progress, progress.add_task("Looking", total=len(rows)))
+            shape, _, base = crop.partition("@")
+            if ":" in shape or shape == BUCKET:
+                wish = Wish(shape, cast("Keep", keep), find_target(None, base or DEFAULT_BASE))
+                made = crop_pictures(studio.datasets, dataset, [(row, only) for row in rows], len(rows), wish, watch)
+            else:
+                made = _edit_alike(studio, dataset, rows, crop, only, watch)
+        if made.left and not made.done:
+            name, reason = made.left[0]
+            raise DarkroomError(f"“{name}”: {reason}" + (f" So it is with {len(made.left):,}." if len(made.left) > 1 else ""), field="crop")
+        told = [_describe(row) for row in map(studio.datasets.index(dataset).get, made.done) if row]
+        text = f"{len(told):,} of {dataset} {'is' if len(told) == 1 else 'are'} edited."
+        if made.around:
+            text = f"{say_cropped(made)}\n" + "".join(f"  {name}: {reason}\n" for name, reason in made.left[:TOLD])
+        undo_by = f"To undo: studio dataset undo {dataset} {made.token}" if made.token else "Nothing had to be changed."
+        value = {"dataset": dataset, "edited": told, "token": made.token, "around": dict(made.around)}
+        left = [{"name": name, "reason": reason} for name, reason in made.left]
+        emit({**value, "left": left}, escape(text.rstrip() + ("\n" if made.left else " ") + undo_by), as_json=as_json)
+
+
+def _edit_alike(studio: Studio, dataset: str, rows: list[Picture], crop: str, only: Edit, watch: Watch) -> Cropped:
+    """Gives all rows the same edit."""
+    edits = {row.id: replace(only, crop=_read_crop(row, crop)) for row in rows}
+    watch.begin("Writing", len(edits), "file")
+    token = edit_pictures(studio.datasets, dataset, edits, lambda done, _: watch.step(done - watch.done))
+    return Cropped(token, list(edits))
 
 
 @app.command("exclude")
@@ -65,44 +94,11 @@ def exclude(
     """Leaves pictures or pairs out of training, checks and exports. They stay in the data set."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        rows = _choose(studio, dataset, pictures)
+        rows = choose_rows(studio, dataset, pictures)
         token = exclude_pictures(studio.datasets, dataset, [row.id for row in rows], excluded=not again)
         left = studio.datasets.info(dataset).num_training
         value = {"dataset": dataset, "excluded": not again, "rows": len(rows), "training": left, "token": token}
         emit(value, f"{left:,} of {dataset} will be trained on. To undo: studio dataset undo {dataset} {token}", as_json=as_json)
-
-
-@app.command("mask")
-def mask(
-    dataset: DatasetArgument,
-    pictures: PicturesArgument = [],  # noqa: B006
-    file: Annotated[Path | None, typer.Option(help="A grey picture of the size of the whole one: white is learnt, black is not.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take masks away.")] = False,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Gives pictures masks for a training with masked_loss: from a file, or from the transparency that the pictures came with."""
-    with plain_errors(as_json=as_json):
-        if file and remove:
-            raise DarkroomError("Give --file or --remove, not both.")
-        studio = open_studio(workspace)
-        rows, masks = _choose(studio, dataset, pictures), dict[str, Image.Image | None]()
-        if file:
-            if not file.is_file():
-                raise DarkroomError(f"There is no file {file}. Give a PNG, JPEG or WebP.", field="file")
-            masks = {row.id: read_mask_file(file.read_bytes()) for row in rows}
-        elif remove:
-            masks = {row.id: None for row in rows if row.mask}
-        else:
-            with bar(quiet=as_json) as progress:
-                task = progress.add_task("Reading", total=len(rows))
-                masks = masks_of_alpha(studio.datasets, dataset, rows, lambda done: progress.update(task, completed=done))
-        if not masks and not remove:
-            raise DarkroomError("None of these pictures came with transparent parts. Paint masks on the Dataset page, or give --file.")
-        token = set_masks(studio.datasets, dataset, masks)
-        told = f"{len(masks):,} {'picture has' if len(masks) == 1 else 'pictures have'} {'no mask any more' if remove else 'a mask'}."
-        text = f"{told} To undo: studio dataset undo {dataset} {token}"
-        emit({"dataset": dataset, "pictures": len(masks), "token": token}, text, as_json=as_json)
 
 
 @app.command("undo")
@@ -139,7 +135,7 @@ def buckets(
         emit(value, table(columns, rows), as_json=as_json)
 
 
-def _choose(studio: Studio, dataset: str, wanted: list[str]) -> list[Picture]:
+def choose_rows(studio: Studio, dataset: str, wanted: list[str]) -> list[Picture]:
     """The rows of these ids or names; all complete ones where nothing is named."""
     studio.workspace.dataset(dataset)
     index = studio.datasets.index(dataset)
@@ -154,18 +150,14 @@ def _choose(studio: Studio, dataset: str, wanted: list[str]) -> list[Picture]:
     return found
 
 
-def _read_crop(studio: Studio, dataset: str, row: Picture, crop: str, edit: Edit) -> Box | None:
+def _read_crop(row: Picture, crop: str) -> Box | None:
     """The cut in px of the whole picture; None keeps all of it."""
+    if crop == "whole":
+        return None
     whole = whole_of(row.images[-1])
     try:
-        if crop == "whole":
-            return None
-        if ":" in crop:
-            wide, high = (float(part) for part in crop.split(":"))
-            with open_picture(studio.workspace.dataset(dataset) / whole.file) as picture:
-                return find_subject(picture, high / wide if edit.turns % 2 else wide / high)  # a shape is that of the turned picture
         numbers = [float(part) for part in crop.split(",")]
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         raise DarkroomError(f"--crop is “{crop}”; it must be {_CROP_HELP[0].lower()}{_CROP_HELP[1:]}", field="crop") from None
     return checked_edit(numbers, 0, mirrored=False, size=(whole.width, whole.height)).crop
 

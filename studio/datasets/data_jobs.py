@@ -25,12 +25,16 @@ ACTIVE = ("running", "asks")
 _REFUSED_KEPT = 2000
 _KEPT = 20  # jobs that are over and that nobody has put away yet
 _SOON_S, _LITTLE = 1.0, 0.02  # before, how long it takes cannot be told
+_SHOWN = ("id", "kind", "title", "dataset", "state", "sentence", "asks", "accepted", "refused", "token")
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Job:
-    """One piece of work as a page shows it. `sentence` tells how it ended; `asks` is what must be answered before it goes on."""
+    """One piece of work as a page shows it.
+
+    `sentence` tells how it ended; `asks` is what must be answered before it goes on; `token` undoes what it did, where that can be.
+    """
 
     id: str
     kind: str
@@ -42,6 +46,7 @@ class Job:
     accepted: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
     left_out: int = 0
+    token: str = ""
     watch: Watch = field(default_factory=Watch, repr=False)
     folder: Path | None = field(default=None, repr=False)
     began: float = field(default_factory=time.monotonic, repr=False)
@@ -59,6 +64,10 @@ class Job:
                 self.refused.append({"name": one.name, "reason": one.reason})
             else:
                 self.left_out += 1
+
+    def leave(self, names: Iterable[tuple[str, str]]) -> None:
+        """Keeps who was left as it is, by name, with the reason."""
+        self.took(Outcome(name, False, None, reason) for name, reason in names)
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Waits until a person has answered.
@@ -94,9 +103,7 @@ class Job:
         """As it stands now; `part` from 0 to 1 and `seconds_left`, None where they are not known."""
         watch = self.watch
         part = watch.part if watch.part is not None else watch.done / watch.total if watch.total else None
-        plain = {
-            name: getattr(self, name) for name in ("id", "kind", "title", "dataset", "state", "sentence", "asks", "accepted", "refused")
-        }
+        plain = {name: getattr(self, name) for name in _SHOWN}
         counts = {"what": watch.what, "done": watch.done, "total": watch.total, "unit": watch.unit, "part": part}
         return {**plain, **counts, "left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped}
 
@@ -126,7 +133,7 @@ class DataJobs:
         """Begins; `work` is given the job and answers with a sentence that tells what came of it.
 
         Args:
-            kind: import, sample, merge, copy, split, fetch, push.
+            kind: import, sample, merge, copy, split, fetch, push, crop, mask.
             title: What it is called on a page.
             work: Raises DarkroomError where it fails, Stopped where nothing of it is kept.
             dataset: Id of the data set that it fills; the work may name it later.

@@ -14,9 +14,10 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.edits import MASKS, edit_of, mask_copy, whole_of
 from studio.datasets.pictures import MAX_BYTES, PictureRefused, decode_alpha
-from studio.datasets.rows import Picture, whole_id
+from studio.datasets.rows import ImageFile, Picture, whole_id
 from studio.datasets.store import DatasetStore, explain_disk, found_picture
 
+AUTO = "-auto"  # end of the name of a mask that nobody has looked at
 _DIGITS = 12
 
 
@@ -33,13 +34,37 @@ def set_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, Image.Im
     """
     folder, index = store.workspace.dataset(dataset_id), store.index(dataset_id)
     rows = {row_id: found_picture(index.get(row_id), row_id) for row_id in masks}
-    written = {row_id: _write_mask(folder, rows[row_id], mask) if mask is not None else "" for row_id, mask in masks.items()}
-    with index.change() as changes:
-        found = [found_picture(changes.get(row_id), row_id) for row_id in masks]
+    written = {row_id: _write_checked(folder, rows[row_id], mask) if mask is not None else "" for row_id, mask in masks.items()}
+    return name_masks(store, dataset_id, written)[0]
+
+
+def name_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, str], before: Mapping[str, str] | None = None) -> tuple[str, int]:
+    """Gives rows masks whose files are written already (see `write_mask`); an empty name takes one away. A token undoes it.
+
+    Args:
+        store: Where the data set lies.
+        dataset_id: Which one.
+        masks: Row id -> the mask's file.
+        before: Row id -> the mask that it had when it was looked at. Rows that are gone, or have another one by now, stay as they are.
+
+    Returns:
+        The token, and how many rows it is about.
+    """
+    with store.index(dataset_id).change() as changes:
+        if before is None:
+            found = [found_picture(changes.get(row_id), row_id) for row_id in masks]
+        else:
+            there = (changes.get(row_id) for row_id in masks)
+            found = [row for row in there if row is not None and row.mask == before[row.id]]
         token = store.remember(dataset_id, "mask", changes, found)
         for row in found:
-            changes.put(replace(row, mask=written[row.id]))
-    return token
+            changes.put(replace(row, mask=masks[row.id]))
+    return token, len(found)
+
+
+def is_auto(mask: str) -> bool:
+    """Whether a mask was made without a hand and nobody has looked at it since."""
+    return Path(mask).stem.endswith(AUTO)
 
 
 def masks_of_alpha(
@@ -98,7 +123,7 @@ def find_mask(folder: Path, row: Picture) -> Path | None:
     return path
 
 
-def _write_mask(folder: Path, row: Picture, mask: Image.Image) -> str:
+def _write_checked(folder: Path, row: Picture, mask: Image.Image) -> str:
     if row.before is not None:
         raise DarkroomError(f"“{row.name}” is an edit pair. Masks belong to single pictures.")
     whole = whole_of(row.images[0])
@@ -110,8 +135,17 @@ def _write_mask(folder: Path, row: Picture, mask: Image.Image) -> str:
     grey = mask.convert("L")
     if not grey.getextrema()[1]:
         raise DarkroomError(f"The mask of “{row.name}” covers nothing, so that nothing would be learnt. Paint something, or exclude it.")
-    data = _encode(grey)
-    name = f"{MASKS}/{whole.id}-{hashlib.sha256(data).hexdigest()[:_DIGITS]}.png"
+    return write_mask(folder, whole, grey)
+
+
+def write_mask(folder: Path, of: Picture | ImageFile, mask: Image.Image | bytes, *, auto: bool = False) -> str:
+    """Writes the mask of a whole picture, of its size, or the PNG of one; its file, relative to the data set's folder.
+
+    Raises:
+        DarkroomError: When the disk is full.
+    """
+    data = mask if isinstance(mask, bytes) else _encode(mask)
+    name = f"{MASKS}/{whole_id(of.id)}-{hashlib.sha256(data).hexdigest()[:_DIGITS]}{AUTO if auto else ''}.png"
     try:
         (folder / MASKS).mkdir(exist_ok=True)
         files.write_bytes(folder / name, data)

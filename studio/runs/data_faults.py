@@ -10,6 +10,7 @@ from backends.contract.config import Fault
 from backends.contract.errors import DarkroomError
 from backends.contract.settings.pictures import plan_orders, wants_pairs
 from backends.contract.shards import find_shards
+from studio.datasets.masks import is_auto
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.shared_words import is_tagged
 from studio.datasets.store import DatasetInfo, DatasetStore
@@ -147,6 +148,10 @@ def _check_masks(config: Any, pictures: list[Any], warnings: list[Fault]) -> Non
     elif wanted is False and masked:
         text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, which this run does not use."
         warnings.append(Fault(field="masked_loss", text=f"{text} Turn Learn inside the masks on to use them."))
+    unseen = [p.name for p in pictures if p.mask and is_auto(p.mask)]
+    if wanted and unseen:
+        text = f"{count(unseen, 'mask')} made without a hand, at which nobody has looked: {some(unseen)}."
+        warnings.append(Fault(field="masked_loss", text=f"{text} Look through Automatic masks on the Dataset page."))
 
 
 def _check_sizes(config: Any, pictures: list[Any], what: str, warnings: list[Fault]) -> None:

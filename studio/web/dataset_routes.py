@@ -7,6 +7,7 @@ import secrets
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -17,6 +18,7 @@ from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
+from studio.datasets.auto_masks import find_auto
 from studio.datasets.data_jobs import Job
 from studio.datasets.export import export_dataset
 from studio.datasets.formats.write_out import export_table
@@ -24,6 +26,7 @@ from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
+from studio.datasets.masks import is_auto
 from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
@@ -236,7 +239,13 @@ def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
         return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
     index = context.datasets.index(info.id)
     shapes, width = count_shapes(index)
-    table = {"places": to_runs(index.places()), "shapes": shapes, "width": width, "excluded": to_runs(index.places("excluded"))}
+    table = {
+        "places": to_runs(index.places()),
+        "shapes": shapes,
+        "width": width,
+        "excluded": to_runs(index.places("excluded")),
+        "unseen": to_runs(find_auto(index)),
+    }
     return {**asdict(info), **table, "pictures": describe_rows(context.datasets, info.id, 0, SEEN_ROWS)}
 
 
@@ -259,7 +268,7 @@ def describe_picture(picture: Picture) -> dict[str, Any]:
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
     known = {"id": picture.id, "img": picture.face, "place": picture.place, "name": picture.name, **size, "text": picture.text}
     known |= {"excluded": True} if picture.excluded else {}
-    known |= {"masked": True} if picture.mask else {}
+    known |= {"masked": "auto" if is_auto(picture.mask) else "hand", "mask": Path(picture.mask).stem} if picture.mask else {}
     known |= {"edited": True} if any(image.edit for image in picture.images) else {}
     if picture.before is None or picture.after is None:
         return known

@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field
 from backends.contract.base_models import find_base_model
 from backends.contract.buckets import choose_bucket, compute_placement
 from backends.contract.errors import DarkroomError
-from backends.contract.pictures import open_picture
 from studio.datasets.buckets import compute_lost, count_buckets, list_buckets
 from studio.datasets.checks import Target, find_target
+from studio.datasets.crops import Wish, find_crops
 from studio.datasets.edit_pictures import edit_pictures, exclude_pictures
-from studio.datasets.edits import checked_edit, edit_of, whole_of
-from studio.datasets.framing import find_subject
+from studio.datasets.edits import Edit, checked_edit, edit_of, whole_of
+from studio.datasets.framing import say_frame
+from studio.datasets.opencv import INSTALL, is_installed
 from studio.datasets.places import Runs
 from studio.datasets.rows import ImageFile, Picture
 from studio.web.choices import choose_base_model
@@ -66,9 +67,15 @@ def router(context: Context) -> APIRouter:
 
     @api.get("/pictures/{picture_id}/subject")
     def subject(dataset_id: str, picture_id: str, aspect: Annotated[float, Query(gt=0)]) -> JSONResponse:
-        whole = _shown_whole(row_of(dataset_id, picture_id))
-        with open_picture(store.workspace.dataset(dataset_id) / whole.file) as picture:
-            return _answer({"crop": find_subject(picture, aspect)})
+        """The part of this shape of the whole picture that keeps faces, else what stands out."""
+        row = row_of(dataset_id, picture_id)
+        wish = Wish(f"{aspect!r}:1", "subject", find_target(None, choose_base_model(context, dataset_id)))
+        (found,) = find_crops(store, dataset_id, [(row, Edit())], 1, wish)
+        if found.around is None:
+            raise DarkroomError(found.refusal)
+        whole = _shown_whole(row)
+        said = {"around": found.around, "said": say_frame(found.around, found.faces), "faces": found.faces}
+        return _answer({"crop": found.edit.crop or (0, 0, whole.width, whole.height), **said})
 
     @api.post("/exclude")
     def exclude(dataset_id: str, wanted: Excluded) -> JSONResponse:
@@ -109,7 +116,8 @@ def describe_edit(context: Context, dataset_id: str, row: Picture) -> dict[str, 
     known = find_base_model(base)
     shown = {"id": row.id, "name": row.name, "pair": row.before is not None, "missing": row.missing}
     sizes = {"whole": whole.id, "width": whole.width, "height": whole.height, "buckets": buckets, "base": known.name if known else base}
-    return {**shown, **sizes, "crop": edit.crop, "turns": edit.turns, "mirrored": edit.mirrored}
+    faces = {"finds_faces": is_installed(), "install": INSTALL}
+    return {**shown, **sizes, **faces, "crop": edit.crop, "turns": edit.turns, "mirrored": edit.mirrored}
 
 
 def _shown_whole(row: Picture) -> ImageFile:

@@ -11,8 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from PIL import Image
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.auto_masks import make_one
 from studio.datasets.edits import whole_of
-from studio.datasets.masks import masks_of_alpha, read_mask_file, set_masks
+from studio.datasets.masks import is_auto, masks_of_alpha, read_mask_file, set_masks
+from studio.datasets.opencv import INSTALL, is_installed
 from studio.datasets.rows import Picture
 from studio.web.context import Context
 from studio.web.dataset_routes import describe_picture
@@ -55,7 +57,8 @@ def _add_looks(api: APIRouter, context: Context) -> None:
     def show(dataset_id: str, picture_id: str) -> JSONResponse:
         row = _row_of(context, dataset_id, picture_id)
         whole = whole_of(row.images[-1])
-        return _answer({"whole": whole.id, "name": row.name, "width": whole.width, "height": whole.height, "masked": bool(row.mask)})
+        shown = {"whole": whole.id, "name": row.name, "width": whole.width, "height": whole.height, "masked": bool(row.mask)}
+        return _answer({**shown, "auto": is_auto(row.mask), "installed": is_installed(), "install": INSTALL})
 
     @api.get("/picture.png")
     def picture(dataset_id: str, picture_id: str) -> Response:
@@ -78,6 +81,17 @@ def _add_looks(api: APIRouter, context: Context) -> None:
         if found is None:
             raise DarkroomError(f"“{row.name}” came without transparent parts. Paint the mask by hand.")
         return _png(found)
+
+    @api.get("/subject.png")
+    def subject(dataset_id: str, picture_id: str) -> Response:
+        """A mask made without a hand, of which nothing is kept; a header says around how many faces it was made."""
+        row = _row_of(context, dataset_id, picture_id)
+        made, faces = make_one(context.workspace.dataset(dataset_id), context.workspace.cache, row)
+        if made.mask is None:
+            raise DarkroomError(f"{made.refusal} Paint the mask by hand.")
+        answer = _png(made.mask)
+        answer.headers["Darkroom-Faces"] = str(faces)
+        return answer
 
 
 def _row_of(context: Context, dataset_id: str, picture_id: str) -> Picture:

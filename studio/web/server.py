@@ -24,6 +24,7 @@ _ROUTES = (
     "dataset",
     "edit",
     "mask",
+    "many",
     "captions",
     "machine",
     "check",

@@ -5,7 +5,7 @@ const noun = (kind) => (kind === 'pairs' ? 'pair' : 'picture');
 const path = (id) => encodeURIComponent(id);
 
 /* A dialogue with fields. send() -> promise; its refusal is shown and the dialogue stays. Resolves with what it answered, or null. */
-function formDialog(title, text, fields, yes, send) {
+export function formDialog(title, text, fields, yes, send) {
   return new Promise((resolve) => {
     const err = h('p.d-err', {role: 'alert', hidden: true}), go = h('button.d-btn.pri', {value: 'yes'}, yes);
     let answer = null;

@@ -1,5 +1,6 @@
 // The crop dialog: a frame over the whole picture, its shape, turning and mirroring, and what training will make of it.
 import {h, icon, fill, api} from './core.js';
+import {wanting} from './crop_many.js';
 import {MIN, moved, resized, rounded, seenSize, shapeName, shaped, stepped, toSeen, toWhole} from './crop_box.js';
 
 const HANDLES = [['nw', -1, -1], ['n', 0, -1], ['ne', 1, -1], ['e', 1, 0], ['se', 1, 1], ['s', 0, 1], ['sw', -1, 1], ['w', -1, 0]];
@@ -21,7 +22,7 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
   const fields = Object.fromEntries([['x', 'Left'], ['y', 'Top'], ['w', 'Width'], ['h', 'Height']].map(([key, label]) =>
     [key, h('input.d-in.mono', {id: 'crop-' + key, type: 'number', min: key === 'w' || key === 'h' ? MIN : 0, step: 1, aria: {label: `${label}, px`}, onchange: () => typed(key)})]));
   const shape = h('select.d-sel', {id: 'crop-shape', onchange: () => { aspect = +shape.value; if (aspect) set(shaped(box, size(), aspect)); }});
-  const result = h('p.d-small.res', {role: 'status'}), fault = h('p.d-err', {role: 'alert', hidden: true});
+  const kept = h('p.d-small.d-sub.kept.both', {role: 'status', hidden: true}), result = h('p.d-small.res', {role: 'status'}), fault = h('p.d-err', {role: 'alert', hidden: true});
   const subject = h('button.d-btn', {type: 'button', onclick: keepSubject}, icon('aim', 's'), 'Keep the subject');
   const reset = h('button.d-btn.quiet', {type: 'button', onclick: startOver}, icon('undo', 's'), 'Whole picture');
   const save = h('button.d-btn.pri', {type: 'button', onclick: write}, 'Save');
@@ -30,9 +31,9 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
     h('header', h('div', h('h2.d-h2', {id: 'crop-title'}, 'Crop'), h('p.d-small.d-sub', `${number ? number + '  ' : ''}${told.name}`)), h('button.d-btn.ico.quiet.d-push', {type: 'button', aria: {label: 'Close'}, onclick: () => dialog.close()}, icon('x'))),
     stage,
     h('div.side', told.pair && h('p.d-small.d-sub.both', 'Before and after are edited alike; you see the picture after.'),
-      h('div', h('label.d-lab', {htmlFor: 'crop-shape'}, 'Shape'), shape), subject,
+      h('div', h('label.d-lab', {htmlFor: 'crop-shape'}, 'Shape'), shape), subject, kept,
       h('div', h('span.d-lab', 'Turn and mirror'), h('div.d-row.steps', steps)),
-      h('div', h('span.d-lab', 'Frame, px'), h('div.nums', Object.entries(fields).map(([key, input]) => h('label', h('span', {x: 'Left', y: 'Top', w: 'Width', h: 'Height'}[key]), input)))), result, fault),
+      h('div', h('span.d-lab', 'Frame, px'), h('div.nums', Object.entries(fields).map(([key, input]) => h('label', h('span', {x: 'Left', y: 'Top', w: 'Width', h: 'Height'}[key]), input)))), result, fault, !told.finds_faces && wanting('“Keep the subject” goes by colour and edges. Faces are found too where OpenCV is installed.', told.install)),
     h('footer', reset, h('button.d-btn.big.d-push', {type: 'button', onclick: () => dialog.close()}, 'Cancel'), save));
 
   function drawShapes() {
@@ -70,7 +71,7 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
       dialog.dataset.state = 'ready';
     } catch { result.textContent = ''; }
   }
-  function set(next) { box = next; say(''); draw(); }
+  function set(next) { box = next; kept.hidden = true; say(''); draw(); }
   function say(text) { fault.hidden = !text; fill(fault, text && [icon('alert', 's'), text]); }
   function free() { if (aspect) { aspect = 0; shape.value = '0'; } }
   function typed(key) {
@@ -93,8 +94,10 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
     const wanted = aspect || box.w / box.h;
     subject.disabled = true;
     try {
-      const {crop: [x, y, w, high]} = await api(`${path}/subject?aspect=${way.turns % 2 ? 1 / wanted : wanted}`);
+      const {crop: [x, y, w, high], around, said} = await api(`${path}/subject?aspect=${way.turns % 2 ? 1 / wanted : wanted}`);
       set(toSeen({x, y, w, h: high}, whole, way));
+      kept.hidden = false;
+      fill(kept, icon(around === 'faces' ? 'person' : 'aim', 's'), said + '.');
     } catch (error) { say(error.message); draw(); }
   }
   async function write() {

@@ -3,7 +3,7 @@ import {h, icon, api, about, plural, href, rebuild} from './core.js';
 import {askColumns} from './columns.js';
 
 const EVERY_MS = 500, ACTIVE = ['running', 'asks'];
-const KEEPS = ['import', 'sample', 'fetch'];
+const KEEPS = ['import', 'sample', 'fetch'], STAYED = ['crop', 'mask'];
 export const isActive = (job) => ACTIVE.includes(job.state);
 export const isImport = (job) => KEEPS.includes(job.kind);
 const silent = (job) => isImport(job) && job.state === 'done' && !job.refused.length;      // its rows are there to be seen
@@ -83,7 +83,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
     return [h('div.d-row', icon(bad ? 'alert' : job.state === 'stopped' ? 'stop' : 'check'), h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.sentence)),
       job.dataset && !bad && !here(job) && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
       h('button.d-btn.sm.quiet', {type: 'button', aria: {label: `Close: ${job.title}`}, onclick: () => close(job)}, 'Close')),
-    count > 0 && h('details', h('summary', `${plural(count, 'file')} ${count === 1 ? 'was' : 'were'} not taken`),
+    count > 0 && h('details', h('summary', STAYED.includes(job.kind) ? `${plural(count, 'picture')} ${count === 1 ? 'stayed as it was' : 'stayed as they were'}` : `${plural(count, 'file')} ${count === 1 ? 'was' : 'were'} not taken`),
       h('ul.rf', job.refused.slice(0, 100).map((r) => h('li', h('b', r.name), ' ', h('span.d-sub', r.reason))), count > 100 && h('li.d-sub', `and ${(count - 100).toLocaleString('en')} more`)))].filter(Boolean);
   }
   const here = (job) => new URLSearchParams(location.search).get('dataset') === job.dataset && location.pathname.startsWith('/dataset');

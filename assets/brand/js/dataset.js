@@ -22,7 +22,7 @@ export async function mount(el) {
   const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
   const pick = pickers(add);
   const page = {
-    get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
+    get id() { return id; }, track: (job) => jobs.track(job), load, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
     remove: removeRows, exclude, say: (error) => toast(error.message),
     edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
@@ -84,7 +84,7 @@ export async function mount(el) {
   /* While the server takes an archive or a table in by itself, its pictures appear. */
   let peeked = 0, peeking = false;
   async function peek(job) {
-    if (job.dataset !== id || queue.busy || peeking || Date.now() - peeked < 1500) return;
+    if (job.dataset !== id || !isImport(job) || queue.busy || peeking || Date.now() - peeked < 1500) return;
     peeking = true;
     try {
       if (!rows.length) info = await api('/datasets/' + encodeURIComponent(id));
@@ -98,6 +98,7 @@ export async function mount(el) {
   async function jobDone(job) {
     if (job.dataset !== id) return;
     await load();
+    if (job.token) { page.done(job.token, job.sentence); view().worked?.(job); if (!job.refused.length) jobs.close(job.id); }
     if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
   }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */

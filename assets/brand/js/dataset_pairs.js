@@ -2,6 +2,8 @@
 import {h, icon, fill, api, href, plural, query, toast} from './core.js';
 import {makePairCard} from './pair_card.js';
 import {openCrop} from './crop.js';
+import {openCropMany} from './crop_many.js';
+import {NO_PAIR_MASKS} from './mask_many.js';
 import {callIt, pathOf, sendToSide} from './upload.js';
 import {open} from './viewer.js';
 import {makeWindowed} from './windowed.js';
@@ -98,11 +100,12 @@ export function makePairs(page) {
     return true;
   }
   function look(it) {
-    open(shown(), it, {dataset: page.id, marks, onremove: (gone) => page.remove([gone.id]), oncrop: crop, onclose: (last) => { list.reveal(last.id); card.focus(last); }});
+    open(shown(), it, {dataset: page.id, marks, onremove: (gone) => page.remove([gone.id]), oncrop: crop, onmask: noMasks, onclose: (last) => { list.reveal(last.id); card.focus(last); }});
   }
   function crop(it) {
     openCrop(page.id, it, {number: String(numbers.get(it.id)).padStart(2, '0'), onsaved: page.edited, onclose: () => card.focus(it)}).catch(page.say);
   }
+  const noMasks = () => toast(NO_PAIR_MASKS, null, null, 15);
   function next(it) {
     const ids = (filter === 'all' ? all() : shown()).map((x) => x.id), other = items.get(ids[ids.indexOf(it.id) + 1]);
     if (other) { list.reveal(other.id); card.focus(other); }
@@ -127,7 +130,7 @@ export function makePairs(page) {
   }
   const waiting = (rows, side) => rows.filter((r) => r.missing === side).length, halves = (rows) => rows.filter((r) => r.missing);
   const tools = (rows) => waiting(rows, 'before') > 0 && waiting(rows, 'after') > 0 && h('button.d-btn', {type: 'button', onclick: match}, icon('swap', 's'), ' Match by name');
-  const menu = (rows) => [rows.length && ['swap', 'Swap before and after in all', () => swap(null)],
+  const menu = (rows) => [rows.length && ['swap', 'Swap before and after in all', () => swap(null)], rows.some((r) => !r.missing) && ['crop', 'Crop all to one shape', () => openCropMany(page.id, {}, {noun: 'pair', started: page.track})], rows.length && ['mask', 'Masks', noMasks],
     (halves(rows).length || page.info?.num_awaited) && ['trash', halves(rows).length ? `Remove ${plural(halves(rows).length, 'incomplete pair')}` : 'Forget what the list still names', () => page.remove(halves(rows).map((r) => r.id), true)]].filter(Boolean);
   const toolSign = (rows) => [waiting(rows, 'before'), waiting(rows, 'after'), rows.length > 0, page.info?.num_awaited];
   const arrived = (rows) => `${plural(rows.length, 'pair')} in` + (halves(rows).length ? `, ${halves(rows).length} ${halves(rows).length === 1 ? 'waits' : 'wait'} for the other picture` : '');

@@ -2,12 +2,15 @@
 import {h, icon, fill, api, href, plural, query, toast} from './core.js';
 import {createGrid} from './grid.js';
 import {openCrop} from './crop.js';
+import {openCropMany} from './crop_many.js';
 import {openMask} from './mask.js';
-import {indexIn, makeRows, placesOf} from './rows.js';
+import {maskMany} from './mask_many.js';
+import {indexIn, makeRows, placesOf, runsOf} from './rows.js';
 import {open} from './viewer.js';
 
 export function makePictures(page) {
-  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = {}, all = [], some = null, looked = [];
+  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = {}, all = [], some = null, looked = [], unseen = [];
+  const OWN = ['look', 'out', 'unseen'];
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures,
     came: (places) => grid.came(places),
@@ -16,29 +19,35 @@ export function makePictures(page) {
   grid.lasso(el);
   grid.size(size);
 
-  const shown = () => (filter === 'look' ? looked : filter === 'out' ? all.filter((place) => out.has(place)) : filter ? some || all : all);
+  const shown = () => (filter === 'look' ? looked : filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'unseen' ? unseen : filter ? some || all : all);
   /* What the server says of the data set: where its pictures stand, and the first of them. */
   function take(info) {
     all = placesOf(info.places);
     rows.forget();
     out = new Set(placesOf(info.excluded));
+    unseen = placesOf(info.unseen);
     info.pictures.forEach(rows.put);
-    if (filter && !['look', 'out'].includes(filter)) choose(filter);
+    if (filter && !OWN.includes(filter)) choose(filter);
   }
-  function put(row) { rows.put({edited: false, masked: false, excluded: false, ...row}); if (indexIn(all, row.place) < 0) all.push(row.place); }
+  function put(row) {
+    if (row.masked !== 'auto') unseen = unseen.filter((place) => place !== row.place);      // a person's now, or gone
+    rows.put({edited: false, masked: false, mask: '', excluded: false, ...row});
+    if (indexIn(all, row.place) < 0) all.push(row.place);
+  }
   function show(_, now, waiting) {
     if (marks !== now) { marks = now; looked = all.filter((place) => marks[place] && !out.has(place)); }
     else if (filter === 'look') looked = looked.filter((place) => indexIn(all, place) >= 0);
     if (filter === 'out' && !out.size) filter = null;
-    if (filter && !['look', 'out'].includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
-    if (filter === 'look' && !looked.length) filter = null;
+    if (filter && !OWN.includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
+    if ((filter === 'look' && !looked.length) || (filter === 'unseen' && !unseen.length)) filter = null;
+    grid.veil(filter === 'unseen');
     grid.show(page.id, shown(), all, marks, filter ? [] : waiting);
     drawBar();
     if (wanted) { const id = wanted; wanted = ''; cropById(id); }
   }
   async function choose(value) {
     filter = value;
-    if (!value || value === 'look' || value === 'out') return page.draw();
+    if (!value || OWN.includes(value)) return page.draw();
     try {
       const {places} = await api(`/datasets/${encodeURIComponent(page.id)}/places?shape=${encodeURIComponent(value)}`);
       if (filter === value) some = placesOf(places);
@@ -63,11 +72,13 @@ export function makePictures(page) {
         h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
       needy > 0 && h('button.d-chip' + (filter === 'look' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'look'), label: `Needs a look: ${needy}`}, onclick: set('look')}, 'Needs a look ', h('b', needy.toLocaleString('en'))),
       out.size > 0 && h('button.d-chip' + (filter === 'out' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'out'), label: `Excluded: ${out.size}`}, onclick: set('out')}, 'Excluded ', h('b', out.size.toLocaleString('en'))),
+      unseen.length > 0 && h('button.d-chip' + (filter === 'unseen' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'unseen'), label: `Automatic masks: ${unseen.length}`}, onclick: set('unseen')}, 'Automatic masks ', h('b', unseen.length.toLocaleString('en'))),
       h('div.d-row.d-push.sizes', h('div.d-row.selt' + (chosen ? '' : '.none'), {aria: {hidden: String(!chosen)}}, h('b', {role: 'status'}, chosen ? `${chosen.toLocaleString('en')} selected` : ''),
-        chosen === 1 && h('button.d-btn.sm', {type: 'button', onclick: () => edit(crop, [...grid.selection][0])}, icon('crop', 's'), 'Crop'),
+        h('button.d-btn.sm', {type: 'button', onclick: cropSelected}, icon('crop', 's'), 'Crop'), h('button.d-btn.sm', {type: 'button', onclick: maskSelected}, icon('mask', 's'), 'Mask'),
         h('button.d-btn.sm', {type: 'button', onclick: () => excludeSelected()}, icon(back ? 'check' : 'out', 's'), back ? 'Include' : 'Exclude'),
         h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.ico.quiet', {type: 'button', title: 'Clear the selection', aria: {label: 'Clear the selection'}, onclick: () => grid.select([])}, icon('x', 's'))),
       h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
+    if (filter === 'unseen') bar.append(decision(chosen));
     if (focused) [...bar.querySelectorAll('button')].find((b) => b.getAttribute('aria-label') === focused)?.focus();
   }
   function dock({length: n}) {
@@ -86,6 +97,28 @@ export function makePictures(page) {
   async function edit(show, place) { await rows.load([place]); const p = rows.peek(place); if (p) show(p); }
   /* A picture that a link names; it may lie far down. */
   async function cropById(id) { try { const {place} = await api(`/datasets/${encodeURIComponent(page.id)}/pictures/${encodeURIComponent(id)}/place`); edit(crop, place); } catch (error) { page.say(error); } }
+  const chosenPlaces = () => [...grid.selection].sort((a, b) => a - b);
+  function cropSelected() { const places = chosenPlaces(); if (places.length === 1) edit(crop, places[0]); else if (places.length) cropMany({places: runsOf(places)}); }
+  function maskSelected() { const places = chosenPlaces(); if (places.length === 1) edit(paint, places[0]); else if (places.length) masks({places: runsOf(places)}); }
+  function cropMany(body) { openCropMany(page.id, body, {started: page.track, onclose: () => grid.focusActive()}); }
+  async function masks(body) { try { const job = await maskMany(page.id, body); if (job) page.track(job); } catch (error) { page.say(error); } }
+  /* What a person says of the masks that nobody has looked at: of those that are chosen, else of all. */
+  function decision(chosen) {
+    const places = chosen ? chosenPlaces() : unseen, some = chosen ? plural(chosen, 'mask') : unseen.length === 1 ? 'This mask' : 'All';
+    const button = (name, words, keep) => h('button.d-btn.sm', {type: 'button', onclick: () => decide(places, keep)}, icon(name, 's'), words);
+    return h('div.d-row.wrap.seen', h('p.d-small.d-sub', 'Dimmed is what is not learnt. Choose one, then Mask, to mend it.'), h('div.d-row.d-push', button('check', `${some} ${places.length === 1 ? 'is' : 'are'} right`, true), button('trash', chosen ? 'Take them away' : unseen.length === 1 ? 'Take it away' : 'Take all away', false)));
+  }
+  async function decide(places, keep) {
+    try {
+      const {token, count} = await api(`/datasets/${encodeURIComponent(page.id)}/masks/decide`, {places: runsOf(places), keep});
+      grid.select([]);
+      await page.load();
+      if (token) page.done(token, `${plural(count, 'mask')} ${keep ? 'looked at and kept' : 'taken away'}`);
+    } catch (error) { page.say(error); }
+  }
+  /* A job of many pictures is over, and the rows are here as they are now. */
+  function worked(job) { grid.select([]); if (job.kind === 'mask' && job.token) choose('unseen'); }
+  const menu = () => all.length > 1 && [['crop', 'Crop all to one shape', () => cropMany({})], ['mask', 'Mask the subjects of all', () => masks({})]];
   function excludeSelected() {
     const places = [...grid.selection];
     if (places.length) page.exclude(places, !places.every((place) => out.has(place)));
@@ -99,7 +132,7 @@ export function makePictures(page) {
   function key(e) {
     if ((e.ctrlKey || e.metaKey) && e.key === 'a' && all.length) { e.preventDefault(); grid.selectAll(); }
     else if ((e.key === 'Delete' || e.key === 'Backspace') && grid.selection.size) { e.preventDefault(); removeSelected(); }
-    else if ((e.key === 'c' || e.key === 'm') && !e.ctrlKey && !e.metaKey && (grid.selection.size === 1 || (!grid.selection.size && grid.active() != null))) { e.preventDefault(); edit(e.key === 'c' ? crop : paint, grid.selection.size ? [...grid.selection][0] : grid.active()); }
+    else if ((e.key === 'c' || e.key === 'm') && !e.ctrlKey && !e.metaKey && (grid.selection.size || grid.active() != null)) { e.preventDefault(); if (grid.selection.size) (e.key === 'c' ? cropSelected : maskSelected)(); else edit(e.key === 'c' ? crop : paint, grid.active()); }
     else if (e.key.toLowerCase() === 'x' && !e.ctrlKey && !e.metaKey && grid.selection.size) { e.preventDefault(); excludeSelected(); }
     else if (e.key === 'Escape' && grid.selection.size) grid.select([]);
   }
@@ -108,5 +141,5 @@ export function makePictures(page) {
     return `${plural(n, 'picture')} in` + (captions ? `, ${captions.toLocaleString('en')} with a caption` : '');
   }
   const keys = [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['C', 'Crop'], ['M', 'Mask'], ['X', 'Exclude from training, or include'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
-  return {el, show, take, put, excluded, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
+  return {el, menu, worked, show, take, put, excluded, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
 }

@@ -3,7 +3,7 @@ import {h, icon} from './core.js';
 import {indexIn} from './rows.js';
 import {makeWindowed} from './windowed.js';
 
-const EXCLUDED = [{icon: 'out', text: 'excluded'}];
+const EXCLUDED = [{icon: 'out', text: 'excluded'}], UNSEEN = [{icon: 'mask', text: 'automatic mask'}];
 const FRAME = {s: 112, m: 160, l: 248}, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
@@ -12,11 +12,12 @@ const two = (n) => String(n).padStart(2, '0');
 export function createGrid(handlers) {
   const grid = h('div.d-thumbs', {role: 'group', aria: {label: 'Pictures'}}), frames = new Map(), list = makeWindowed(grid, cell);
   const selection = new Set();
-  let order = [], numbers = [], marks = {}, active = null, anchor = null, size = 'm', dataset = '';
+  let order = [], numbers = [], marks = {}, active = null, anchor = null, size = 'm', dataset = '', veiled = false;
 
   const source = (p) => {
     const want = FRAME[size] * Math.min(2, devicePixelRatio || 1);
-    return `/media/thumb/${dataset}/${p.img || p.id}/${want <= 192 ? 192 : want <= 384 ? 384 : 768}.webp`;
+    const px = want <= 192 ? 192 : want <= 384 ? 384 : 768;
+    return veiled && p.mask ? `/api/datasets/${dataset}/pictures/${p.id}/masked/${px}.webp?v=${p.mask}_${p.img}` : `/media/thumb/${dataset}/${p.img || p.id}/${px}.webp`;
   };
   const dimensions = (p) => (p.width === p.height ? String(p.width) : `${p.width} × ${p.height}`);
 
@@ -49,7 +50,7 @@ export function createGrid(handlers) {
     return {frame, box, img, no, p, place};
   }
   function draw(f) {
-    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : marks[place] || [], n = indexIn(numbers, place) + 1;
+    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : [...(marks[place] || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], n = indexIn(numbers, place) + 1;
     f.no.textContent = two(n);
     f.frame.classList.toggle('sel', on);
     f.frame.classList.toggle('out', !!f.p?.excluded);
@@ -145,6 +146,8 @@ export function createGrid(handlers) {
     selectAll: () => select(order),
     active: () => active,
     focusActive: () => active != null && focus(index(active)),
+    /* Whether pictures are shown as their masks leave them. */
+    veil(on) { if (veiled !== on) { veiled = on; list.redraw(); redraw(); } },
     size(name) { size = name; grid.style.setProperty('--frame', FRAME[name] + 'px'); list.redraw(); },
     /* places: those that are shown; all: those that are there, which number them. */
     show(id, places, all, newMarks, pending = []) {

@@ -1,5 +1,6 @@
 // The mask dialog: what of a picture is learnt is painted over it; the rest is dimmed. Kept beside the picture, for trainings that learn inside masks.
 import {h, icon, fill, api, read} from './core.js';
+import {wanting} from './crop_many.js';
 
 const MOST = 2048, DIM = 'rgba(19,18,17,.74)';                         // longest side that is painted on, px; the server brings it to the picture's size
 
@@ -18,10 +19,11 @@ export async function openMask(dataset, row, {onsaved, onclose, number}) {
   const size = h('input', {type: 'range', id: 'mask-brush', min: 4, max: Math.round(Math.max(width, height) / 3), value: brush, oninput: () => { brush = +size.value; show(); }});
   const share = h('p.d-small.res', {role: 'status'}), fault = h('p.d-err', {role: 'alert', hidden: true});
   const button = (words, name, f) => h('button.d-btn', {type: 'button', onclick: f}, name && icon(name, 's'), words);
+  const subject = h('button.d-btn', {type: 'button', disabled: !told.installed, onclick: maskSubject}, icon('aim', 's'), 'Mask the subject'), made = h('p.d-small.d-sub.both', {role: 'status', hidden: !told.auto}, 'This mask was made without a hand. Save it when it is right, or mend it.');
   const back = button('Undo', '', undo), save = h('button.d-btn.pri', {type: 'button', onclick: write}, 'Save');
   const dialog = h('dialog.d-crop.d-paint', {aria: {labelledby: 'mask-title'}},
     h('header', h('div', h('h2.d-h2', {id: 'mask-title'}, 'Mask'), h('p.d-small.d-sub', `${number ? number + '  ' : ''}${told.name}`)), h('button.d-btn.ico.quiet.d-push', {type: 'button', aria: {label: 'Close'}, onclick: () => dialog.close()}, icon('x'))), stage,
-    h('div.side', h('p.d-small.d-sub.both', 'Paint over what is to be learnt. Train uses it where “Learn inside the masks” is on.' + (row.edited ? ' The whole picture is shown; the mask is cropped as the picture is.' : '')),
+    h('div.side', h('p.d-small.d-sub.both', 'Paint over what is to be learnt. Train uses it where “Learn inside the masks” is on.' + (row.edited ? ' The whole picture is shown; the mask is cropped as the picture is.' : '')), subject, !told.installed && wanting('The subject is masked without a hand where OpenCV is installed.', told.install), made,
       h('div', h('span.d-lab', 'Brush'), h('div.d-seg.two', {role: 'group', aria: {label: 'Brush'}}, modes)), h('div', h('label.d-lab', {htmlFor: 'mask-brush'}, 'Size'), size),
       h('div.tools', back, button('Invert', '', () => act('invert')), button('Clear', '', () => act('clear')), button('From transparency', 'pic', fromAlpha)), share, fault),
     h('footer', told.masked && h('button.d-btn.quiet', {type: 'button', onclick: () => send('DELETE')}, icon('trash', 's'), 'Take the mask away'),
@@ -88,7 +90,20 @@ export async function openMask(dataset, row, {onsaved, onclose, number}) {
     const pixels = g.getImageData(0, 0, width, height);
     for (let n = 0; n < pixels.data.length; n += 4) { pixels.data[n + 3] = pixels.data[n]; pixels.data[n] = pixels.data[n + 1] = pixels.data[n + 2] = 255; }
     g.putImageData(pixels, 0, 0);
+    image.faces = answer.headers.get('Darkroom-Faces');
     return image;
+  }
+  async function maskSubject() {
+    subject.disabled = true;
+    fill(subject, icon('aim', 's'), 'Looking …');
+    try {
+      const image = await load(path + '/subject.png'), faces = +image.faces;
+      act({image});
+      fill(made, `Made around ${faces ? (faces === 1 ? 'one face' : `${faces} faces`) : 'what stands out'}. Look at its edge, and mend it with the brush.`);
+      made.hidden = false;
+    } catch (error) { say(error.message); }
+    fill(subject, icon('aim', 's'), 'Mask the subject');
+    subject.disabled = false;
   }
   async function fromAlpha() { try { act({image: await load(path + '/alpha.png')}); } catch (error) { say(error.message); } }
   async function send(method, body) {

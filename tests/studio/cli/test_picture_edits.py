@@ -73,7 +73,7 @@ def test_all_pictures_are_brought_to_one_shape(studio, tmp_path, dataset):
     ("options", "said"),
     [
         (["--crop", "1,2,3"], "four numbers"),
-        (["--crop", "square"], "such as 3:4; or whole"),
+        (["--crop", "square"], "a shape such as 3:4; bucket"),
         (["--crop", "300,0,200,200"], "400 x 200 px"),
         (["--rotate", "45"], "0, 90, 180 or 270"),
     ],

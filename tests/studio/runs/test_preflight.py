@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
+from studio.datasets.auto_masks import keep_masks
 from studio.datasets.captions import set_caption
+from studio.datasets.masks import name_masks, write_mask
 from studio.datasets.store import DatasetStore
 from studio.runs import preflight
 from studio.runs.hardware import Gpu, describe_hardware
@@ -197,3 +200,14 @@ def test_more_orders_of_each_caption_need_more_room(workspace, zog):
     )
     assert many - few == pytest.approx(12 * 7 * 77 * 2048 * 2 / 1e9, abs=1e-3)
     assert more - few == pytest.approx(12 * 63 * 77 * 2048 * 2 / 1e9, abs=2e-3)
+
+
+def test_masks_at_which_nobody_has_looked_are_told_where_they_would_be_learnt_from(workspace, zog):
+    store, inside = DatasetStore(workspace), {**SUBJECT, "masked_loss": True}
+    row = store.pictures(zog)[0]
+    mask = Image.new("L", (row.width, row.height), 255)
+    name_masks(store, zog, {row.id: write_mask(workspace.dataset(zog), row, mask, auto=True)})
+    assert f"nobody has looked: {row.name}" in text_at(run_preflight(workspace, zog, BACKEND, inside).warnings, "masked_loss")
+    assert "nobody" not in text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).warnings, "masked_loss")
+    keep_masks(store, zog, store.pictures(zog))
+    assert not text_at(run_preflight(workspace, zog, BACKEND, inside).warnings, "masked_loss")
