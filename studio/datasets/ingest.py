@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_files, ingest_pairs
+from studio.datasets import caption_files, ingest_masks, ingest_pairs
 from studio.datasets.archive import unpack
-from studio.datasets.formats.kohya import find_repeated
+from studio.datasets.formats.kohya import find_repeated, read_repeated
+from studio.datasets.formats.mask_names import lies_in_masks
 from studio.datasets.incoming import Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
 from studio.datasets.index import PictureIndex
 from studio.datasets.pair_names import looks_like_pairs
@@ -44,14 +45,19 @@ def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Pa
     """Takes files that were dropped together. One that cannot be opened is refused; the others have nothing to do with it."""
     store.workspace.dataset(dataset_id)
     files = [Found(clean_name(name), Path(path)) for name, path in named]
-    together = [f for f in files if kind_of(f) != "archive"] if store.info(dataset_id).kind == "pairs" else []
+    pairs = store.info(dataset_id).kind == "pairs"
+    together = [f for f in files if kind_of(f) != "archive"] if pairs else []
     outcomes = ingest_found(store, dataset_id, together)
-    for file in (f for f in files if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
+    masks, alone = ([], files) if pairs else ingest_masks.part_masks(store, dataset_id, files)
+    came: dict[str, str] = {}
+    for file in (f for f in alone if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
         try:
-            outcomes += ingest_upload(store, dataset_id, file.name, file.path)
+            own = ingest_upload(store, dataset_id, file.name, file.path)
         except DarkroomError as refusal:
-            outcomes.append(Outcome(file.name, False, None, refusal.text))
-    return outcomes
+            own = [Outcome(file.name, False, None, refusal.text)]
+        came |= {file.name: o.picture_id for o in own if o.accepted and o.picture_id}
+        outcomes += own
+    return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came)
 
 
 def ingest_folder(store: DatasetStore, dataset_id: str, path: Path, watch: Watch | None = None) -> list[Outcome]:
@@ -77,11 +83,16 @@ def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found], watch
     found = [f for f in found if not is_silent(f.name)]
     if not found:
         return []
-    if watch and not watch.total:
+    counts = watch is not None and not watch.total
+    if watch and counts:
         watch.begin("Taking the pictures in", sum(kind_of(f) == "picture" for f in found))
     if store.decide_kind(dataset_id, lambda: _guess_kind(found)) == "pairs":
-        return ingest_pairs.ingest_pairs(store, dataset_id, found, watch)
-    return _ingest_pictures(store, dataset_id, _without_common_folder(found), watch)
+        masks, found = ingest_masks.part_masks(store, dataset_id, found)
+        return ingest_pairs.ingest_pairs(store, dataset_id, found, watch) + ingest_masks.refuse_masks(masks)
+    masks, found = ingest_masks.part_masks(store, dataset_id, _without_common_folder(found))
+    outcomes = _ingest_pictures(store, dataset_id, found, watch)
+    came = {o.name: o.picture_id for o in outcomes if o.accepted and o.picture_id}
+    return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came, watch, tell=counts)
 
 
 def _guess_kind(found: list[Found]) -> str:
@@ -180,7 +191,9 @@ def _attach(store: DatasetStore, dataset_id: str, texts: dict[str, str], outcome
 
 
 def _without_common_folder(found: list[Found]) -> list[Found]:
-    """`zog/a.png`, `zog/b.png` -> `a.png`, `b.png`: one folder around everything says nothing."""
+    """`zog/a.png`, `zog/b.png` -> `a.png`, `b.png`: one folder around everything says nothing, unless it says how often or what of."""
     while found and all("/" in f.name for f in found) and len({f.name.split("/")[0] for f in found}) == 1:
+        if all(f.name.count("/") == 1 for f in found) and (read_repeated(found[0].name) or lies_in_masks(found[0].name)):
+            break
         found = [Found(f.name.split("/", 1)[1], f.path) for f in found]
     return found
