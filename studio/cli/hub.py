@@ -28,6 +28,7 @@ def fetch(
     name: Annotated[str, typer.Option(help="Name of the new data set. Default: that on the hub.")] = "",
     image_column: Annotated[list[str] | None, typer.Option(help="The column of pictures; twice for before and after.")] = None,
     words_column: Annotated[str | None, typer.Option(help="The column of captions or instructions; empty for none.")] = None,
+    mask_column: Annotated[str | None, typer.Option(help="The column of masks; empty for none. Default: the one called mask.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,8 +46,8 @@ def fetch(
         try:
             with bar(quiet=as_json) as progress:
                 watch = watching(progress, progress.add_task(f"Fetching {source.repo}", total=None))
-                got = fetch_dataset(studio.datasets, made.id, plan, pictures=image_column or (), words=words_column, watch=watch)
-                outcomes.extend(got)
+                columns = {"pictures": image_column or (), "words": words_column, "mask": mask_column}
+                outcomes.extend(fetch_dataset(studio.datasets, made.id, plan, watch=watch, **columns))  # type: ignore[arg-type]
         finally:
             info = studio.datasets.info(made.id)
             if not info.num_pictures:

@@ -12,7 +12,7 @@ from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument, app
 from studio.cli.output import bar, emit, escape, people, plain_errors
-from studio.datasets.export import export_dataset
+from studio.datasets.export import MASK_STYLES, Layout, export_dataset
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import FORMS, Form, convert_folder, export_table
 from studio.datasets.hub.fetching import fetch_dataset, plan_fetch
@@ -36,6 +36,7 @@ def import_(
     kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
     image_column: Annotated[list[str] | None, typer.Option(help="Of a table: the column of pictures; twice for before and after.")] = None,
     words_column: Annotated[str | None, typer.Option(help="Of a table: the column of captions or instructions; empty for none.")] = None,
+    mask_column: Annotated[str | None, typer.Option(help="Of a table: the column of masks; empty for none. Default: the one called mask.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +58,7 @@ def import_(
             with bar(quiet=as_json) as progress:
                 for source in sources:
                     watch = watching(progress, progress.add_task(f"Importing {source.name}", total=None))
-                    columns = {"pictures": image_column or (), "words": words_column}
+                    columns = {"pictures": image_column or (), "words": words_column, "mask": mask_column}
                     if source in plans:
                         outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)  # type: ignore[arg-type]
                     elif is_table(source):
@@ -125,24 +126,31 @@ def export(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Argument(help="A .zip or .parquet file, or a folder.")],
     form: Annotated[str, typer.Option("--as", help=f"Of a folder: images (with metadata.jsonl), or {_FORM_HELP}")] = "",
+    masks: Annotated[str, typer.Option(help="Of images: masks in a folder of that name (folder), or as name-masklabel.png (beside).")] = "folder",
+    repeats: Annotated[int, typer.Option(min=0, help="Of images: folders 10_name as kohya's scripts want them, with this number.")] = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes pictures and words out: a ZIP of images with .txt, a folder with metadata.jsonl, or a table with the pictures in it.
+    """Writes pictures, words and masks out: a ZIP of images with .txt, a folder with metadata.jsonl, or a table with the pictures in it.
 
     Edit pairs lie in input_images/ and output_images/; in a table their columns are original_image, edit_prompt, edited_image.
+    Ctrl+C leaves nothing behind.
     """
     with plain_errors(as_json=as_json):
+        style = next((one for one in MASK_STYLES if one == masks), None)
+        if style is None:
+            raise DarkroomError(f"There is no place “{masks}” for masks. There is: {', '.join(MASK_STYLES)}.", field="masks")
         store = open_studio(workspace).datasets
-        if form in ("", "images") and out.suffix != ".parquet":
-            export_dataset(store, dataset, out)
-            info = store.info(dataset)
-            count = info.num_training
-        else:
-            with bar(quiet=as_json) as progress:
-                task = progress.add_task("Writing", total=store.info(dataset).num_training)
-                wanted = _form(form or "parquet")
-                count = export_table(store, dataset, out, wanted, lambda done: progress.update(task, completed=done))
+        plain = form in ("", "images") and out.suffix != ".parquet"
+        if repeats and not plain:
+            raise DarkroomError("Repeats are for folders and ZIP files of images; a table has none. Leave --repeats out.", field="repeats")
+        with bar(quiet=as_json) as progress:
+            watch = watching(progress, progress.add_task("Writing", total=None))
+            if plain:
+                export_dataset(store, dataset, out, layout=Layout(style, repeats), watch=watch)
+                count = watch.done
+            else:
+                count = export_table(store, dataset, out, _form(form or "parquet"), watch)
         emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} rows.", as_json=as_json)
 
 
@@ -158,9 +166,9 @@ def convert(
     Every line and file is looked at before anything is written. No workspace is needed.
     """
     with plain_errors(as_json=as_json), bar(quiet=as_json) as progress:
-        task = progress.add_task("Converting", total=None)
+        watch = watching(progress, progress.add_task("Converting", total=None))
         wanted = _form(form or ("parquet" if out.suffix == ".parquet" else "saved"))
-        count = convert_folder(source, out, wanted, lambda done: progress.update(task, completed=done))
+        count = convert_folder(source, out, wanted, watch)
     emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} pairs.", as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def import_files(store: DatasetStore, job: Job, named: Sequence[tuple[str, Path]
         try:
             if is_table(path):
                 columns = columns_of.choose(name, path)
-                picked = {"pictures": columns.pictures, "words": columns.words} if columns else {}
+                picked = asdict(columns) if columns else {}
                 job.took(_named(o, name) for o in ingest_table(store, job.dataset, path, watch=job.watch, **picked))  # type: ignore[arg-type]
             else:
                 job.took(ingest_upload(store, job.dataset, name, path, job.watch))
@@ -111,7 +112,8 @@ def _find_or_ask(job: Job, name: str, files: list[Path], kinds: dict[str, Kind])
     except DarkroomError:
         pass  # several columns of pictures, and nothing says which
     answer = job.ask(describe_columns(name, files, kinds, guess))
-    return choose_columns(kinds, [str(c) for c in answer.get("pictures") or []], str(answer.get("words") or ""))
+    chosen = [str(c) for c in answer.get("pictures") or []]
+    return choose_columns(kinds, chosen, str(answer.get("words") or ""), str(answer.get("mask") or ""))
 
 
 def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess: Columns | None) -> dict[str, Any]:
@@ -126,7 +128,8 @@ def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess
         {"name": column, "kind": kinds[column], "examples": [_example(row[column], kinds[column]) for row in first]} for column in useful
     ]
     pictures = list(guess.pictures) if guess else []
-    return {"what": "columns", "name": name, "columns": columns, "pictures": pictures, "words": guess.words if guess else ""}
+    found = {"words": guess.words, "mask": guess.mask} if guess else {"words": "", "mask": ""}
+    return {"what": "columns", "name": name, "columns": columns, "pictures": pictures, **found}
 
 
 def _example(value: Any, kind: Kind) -> str:

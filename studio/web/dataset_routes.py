@@ -1,9 +1,8 @@
-"""What the Dataset page asks: data sets, their pictures, uploads, removal with undo, and the export."""
+"""What the Dataset page asks: data sets, their pictures, uploads, removal with undo."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
@@ -11,15 +10,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints
-from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.data_jobs import Job
-from studio.datasets.export import export_dataset
-from studio.datasets.formats.write_out import export_table
 from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
@@ -144,21 +140,6 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
     @routes.patch("/api/datasets/{dataset_id}")
     def rename(dataset_id: str, body: Named) -> JSONResponse:
         return _answer(asdict(store.update(safe_id(dataset_id, "data set"), name=body.name)))
-
-    @routes.get("/api/datasets/{dataset_id}/export.zip")
-    def export(dataset_id: str) -> FileResponse:
-        info = store.info(safe_id(dataset_id, "data set"))
-        path = export_dataset(store, info.id, context.workspace.temporary / f"export-{secrets.token_hex(8)}.zip")
-        drop = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
-
-    @routes.get("/api/datasets/{dataset_id}/export.parquet")
-    def export_parquet(dataset_id: str) -> FileResponse:
-        info = store.info(safe_id(dataset_id, "data set"))
-        path = context.workspace.temporary / f"export-{secrets.token_hex(8)}.parquet"
-        export_table(store, info.id, path, "parquet")
-        drop = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=f"{info.id}.parquet", media_type="application/vnd.apache.parquet", background=drop)
 
 
 def _add_picture_routes(routes: APIRouter, context: Context) -> None:

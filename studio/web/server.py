@@ -35,6 +35,7 @@ _ROUTES = (
     "arranging",
     "jobs",
     "hub",
+    "export",
 )
 
 

@@ -1,7 +1,7 @@
 // A table whose columns' names tell nothing: which one holds the pictures, or those before and after, and which the words.
 import {h, icon, fill, plural} from './core.js';
 
-const ROLES = {picture: [['', 'Not used'], ['picture', 'Picture'], ['before', 'Picture before'], ['after', 'Picture after']], words: [['', 'Not used'], ['words', 'Words']]};
+const ROLES = {picture: [['', 'Not used'], ['picture', 'Picture'], ['before', 'Picture before'], ['after', 'Picture after'], ['mask', 'Mask']], words: [['', 'Not used'], ['words', 'Words']]};
 
 /* asks: {name, columns: [{name, kind, examples}], pictures, words}. send({pictures, words}) -> promise. One dialogue at a time. */
 export function askColumns(asks, send) {
@@ -20,10 +20,12 @@ export function askColumns(asks, send) {
 
   function chosen() {
     const of = (role) => asks.columns.filter((c) => roles.get(c.name) === role).map((c) => c.name);
-    const [one, before, after, words] = ['picture', 'before', 'after', 'words'].map(of);
+    const [one, before, after, words, masks] = ['picture', 'before', 'after', 'words', 'mask'].map(of), more = {words: words[0] || '', mask: masks[0] || ''};
     if (words.length > 1) return {wrong: `${plural(words.length, 'column')} are set to words; one can be read.`};
-    if (one.length === 1 && !before.length && !after.length) return {pictures: one, words: words[0] || ''};
-    if (!one.length && before.length === 1 && after.length === 1) return {pictures: [...before, ...after], words: words[0] || ''};
+    if (masks.length > 1) return {wrong: `${plural(masks.length, 'column')} are set to masks; one can be read.`};
+    if (masks.length && (before.length || after.length)) return {wrong: 'Masks belong to single pictures: choose one column of pictures beside it, or set the mask to “Not used”.'};
+    if (one.length === 1 && !before.length && !after.length) return {pictures: one, ...more};
+    if (!one.length && before.length === 1 && after.length === 1) return {pictures: [...before, ...after], ...more};
     if (!one.length && !before.length && !after.length) return {wrong: 'Choose the column that holds the pictures.'};
     if (one.length) return {wrong: 'Choose one column of pictures; or for edit pairs one before and one after, and no other.'};
     return {wrong: before.length ? 'Choose which one column holds the pictures after.' : 'Choose which one column holds the pictures before.'};
@@ -49,6 +51,7 @@ export function askColumns(asks, send) {
 }
 function first(asks, c) {
   if (c.name === asks.words) return 'words';
+  if (c.name === asks.mask) return 'mask';
   const at = asks.pictures.indexOf(c.name);
   return at < 0 ? '' : asks.pictures.length === 1 ? 'picture' : at ? 'after' : 'before';
 }

@@ -5,6 +5,7 @@ import {askColumns} from './columns.js';
 const EVERY_MS = 500, ACTIVE = ['running', 'asks'];
 const KEEPS = ['import', 'sample', 'fetch'];
 export const isActive = (job) => ACTIVE.includes(job.state);
+export const fileOf = (job, then = '') => `/api/jobs/${job.id}/file${then && '?then=' + then}`;
 export const isImport = (job) => KEEPS.includes(job.kind);
 const silent = (job) => isImport(job) && job.state === 'done' && !job.refused.length;      // its rows are there to be seen
 
@@ -81,7 +82,8 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   function over(job) {
     const bad = job.state === 'failed', count = job.refused.length + job.left_out;
     return [h('div.d-row', icon(bad ? 'alert' : job.state === 'stopped' ? 'stop' : 'check'), h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.sentence)),
-      job.dataset && !bad && !here(job) && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
+      job.file && h('a.d-btn.sm.pri', {href: fileOf(job), download: job.file.name}, icon('down2', 's'), 'Download'),
+      job.dataset && !bad && !here(job) && !job.file && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
       h('button.d-btn.sm.quiet', {type: 'button', aria: {label: `Close: ${job.title}`}, onclick: () => close(job)}, 'Close')),
     count > 0 && h('details', h('summary', `${plural(count, 'file')} ${count === 1 ? 'was' : 'were'} not taken`),
       h('ul.rf', job.refused.slice(0, 100).map((r) => h('li', h('b', r.name), ' ', h('span.d-sub', r.reason))), count > 100 && h('li.d-sub', `and ${(count - 100).toLocaleString('en')} more`)))].filter(Boolean);

@@ -7,6 +7,7 @@ import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js'
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
 import {makeJobs, isActive, isImport} from './datajobs.js';
+import {exportRows} from './exporting.js';
 import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
@@ -96,7 +97,7 @@ export async function mount(el) {
     peeking = false;
   }
   async function jobDone(job) {
-    if (job.dataset !== id) return;
+    if (job.dataset !== id || job.kind === 'export') return;
     await load();
     if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
   }
@@ -151,7 +152,7 @@ export async function mount(el) {
     const open = rows.length === 0 && kindChoice(kind(), choose);
     const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
       ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
-      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
+      ...(rows.length ? exportRows(info, (job) => jobs.track(job)) : []), ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
   async function choose(wanted) {

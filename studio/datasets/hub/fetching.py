@@ -6,7 +6,7 @@ import io
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def fetch_dataset(
     *,
     pictures: Sequence[str] = (),
     words: str | None = None,
+    mask: str | None = None,
     choose: Choose | None = None,
     watch: Watch | None = None,
 ) -> Iterator[Outcome]:
@@ -101,6 +102,7 @@ def fetch_dataset(
         plan: What is fetched (see `plan_fetch`).
         pictures: The column of pictures, or those before and after; found where not given.
         words: The column of captions or instructions; None to find it.
+        mask: The column of masks; None to find it.
         choose: Asked for the columns where they are not given: by the name of the table, with its file.
         watch: Is told how far it is. When it is stopped, what came in stays.
 
@@ -120,7 +122,7 @@ def fetch_dataset(
             middle = start + (end - start) * _FETCHED
             path = _download(plan.source.repo, file, folder / f"{number:05d}", watch, (start, middle))
             chosen = choose(file.path, path) if choose and not pictures and is_table(path) else None
-            columns = {"pictures": chosen.pictures, "words": chosen.words} if chosen else {"pictures": pictures, "words": words}
+            columns = asdict(chosen) if chosen else {"pictures": pictures, "words": words, "mask": mask}
             yield from _take(store, dataset_id, path, columns, watch.within(middle, end))
             before += file.bytes
             shutil.rmtree(folder / f"{number:05d}", ignore_errors=True)
