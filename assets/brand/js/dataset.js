@@ -1,6 +1,6 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
 import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
-import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
+import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, sitter} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
@@ -20,7 +20,7 @@ export async function mount(el) {
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
   const coverText = [h('b'), h('span')], cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), coverText));
   const jobs = makeJobs({wanted: (job) => (id ? job.dataset === id || (!job.dataset && isActive(job)) : false), moved: peek, done: jobDone});
-  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
+  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : sitter(path))});
   const pick = pickers(add);
   const page = {
     get id() { return id; }, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,

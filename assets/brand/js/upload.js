@@ -14,6 +14,8 @@ export const callIt = (file, path) => paths.set(file, path);
 /* Roughly what both pictures of an edit pair share, so that they travel together; the server matches them exactly. */
 export const mate = (path) => path.split('/').pop().replace(/\.[^.]*$/, '').toLowerCase().replace(new RegExp(`[\\s_.-]+\\(?(${WORD}|[01ab])\\)?$`), '').replace(new RegExp(`^(${WORD})[\\s_.-]+`), '');
 
+/* What a picture shares with its caption and its mask, so that they travel together: `cat` of cat.png, cat.txt, cat-masklabel.png, masks/cat.png. */
+export const sitter = (path) => path.replace(/\.[^./]*$/, '').replace(/-masklabel$/i, '').replace(/(^|\/)masks?\//i, '$1');
 /* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
 export async function filesFrom(transfer) {
   const items = [...(transfer.items || [])].filter((item) => item.kind === 'file');
@@ -103,7 +105,7 @@ export function createQueue(handlers) {
     if (tables.length) return [...split(files.filter((f) => !isTable(f))), tables];
     const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
     for (const file of files) {
-      const key = handlers.group ? handlers.group(pathOf(file)) : pathOf(file).replace(/\.[^./]*$/, '');
+      const key = handlers.group ? handlers.group(pathOf(file)) : sitter(pathOf(file));
       pairs.set(key, isCaption(file) ? [...(pairs.get(key) || []), file] : [file, ...(pairs.get(key) || [])]);
     }
     const out = [];
