@@ -15,7 +15,7 @@ export const callIt = (file, path) => paths.set(file, path);
 export const mate = (path) => path.split('/').pop().replace(/\.[^.]*$/, '').toLowerCase().replace(new RegExp(`[\\s_.-]+\\(?(${WORD}|[01ab])\\)?$`), '').replace(new RegExp(`^(${WORD})[\\s_.-]+`), '');
 
 /* What a picture shares with its caption and its mask, so that they travel together: `cat` of cat.png, cat.txt, cat-masklabel.png, masks/cat.png. */
-export const sitter = (path) => path.replace(/\.[^./]*$/, '').replace(/-masklabel$/i, '').replace(/(^|\/)masks?\//i, '$1');
+export const sitter = (path) => path.replace(/\.[^./]*$/, '').replace(/-masklabel$/i, '').replace(/(^|\/)(masks?|\d{1,4}_[^/]+)\//i, '$1');
 /* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
 export async function filesFrom(transfer) {
   const items = [...(transfer.items || [])].filter((item) => item.kind === 'file');

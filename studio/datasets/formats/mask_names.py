@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from studio.datasets.formats.kohya import read_repeated
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 
 BESIDE = "-masklabel"
@@ -66,6 +67,10 @@ def find_masks(names: Iterable[str]) -> dict[str, str]:
     """
     spots = {name: read_mask_spot(name) for name in names}
     pictures = {owner_key(n): n for n, spot in spots.items() if spot is None and PurePosixPath(n).suffix.lower() in PICTURE_SUFFIXES}
+    for name in list(pictures.values()):
+        if read_repeated(name):  # kohya's masks lie in one folder beside all that say how often
+            *folders, _, file = name.split("/")
+            pictures.setdefault(owner_key("/".join([*folders, file])), name)
     found = {}
     for name, spot in spots.items():
         if spot is not None and (spot.sure or pictures):
