@@ -13,11 +13,13 @@ from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument, app
 from studio.cli.output import bar, emit, escape, people, plain_errors
 from studio.datasets.export import MASK_STYLES, Layout, export_dataset
+from studio.datasets.formats.lists import is_list
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import FORMS, Form, convert_folder, export_table
 from studio.datasets.hub.fetching import fetch_dataset, plan_fetch
 from studio.datasets.hub.sources import PREFIX, name_of, parse_source
-from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
+from studio.datasets.ingest import Outcome, ingest_folder, ingest_list, ingest_upload
+from studio.datasets.listed import choosing
 from studio.datasets.rows import SIDES
 from studio.datasets.store import DatasetInfo
 from studio.datasets.watch import Watch
@@ -29,24 +31,25 @@ _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, tables, saved data sets, shards, or hub:owner/name.")
+        list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, lists, tables, saved data sets, shards, or hub:owner/name.")
     ],
     name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
     into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
     kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
-    image_column: Annotated[list[str] | None, typer.Option(help="Of a table: the column of pictures; twice for before and after.")] = None,
-    words_column: Annotated[str | None, typer.Option(help="Of a table: the column of captions or instructions; empty for none.")] = None,
+    image_column: Annotated[list[str] | None, typer.Option(help="Of a table or list: the column of pictures; twice for before and after.")] = None,
+    words_column: Annotated[str | None, typer.Option(help="Of a table or list: the column of captions or instructions; empty for none.")] = None,
     mask_column: Annotated[str | None, typer.Option(help="Of a table: the column of masks; empty for none. Default: the one called mask.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, names ending in _before and _after, or a table.
+    """Brings pictures in, or edit pairs: two folders by name, a list (.jsonl, .json, .csv), names ending in _before and _after, or a table.
 
     What cannot be used is named with its reason; a half without its partner stays and waits. Of the hub: hub:owner/name, with
     @revision and #split where they are wanted (or see: dataset fetch).
     """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
+        choose = choosing(image_column or (), words_column)
         missing = [str(s) for s in sources if not s.exists() and not str(s).startswith(PREFIX)]
         if missing:
             raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
@@ -64,9 +67,11 @@ def import_(
                     elif is_table(source):
                         outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)  # type: ignore[arg-type]
                     elif source.is_dir():
-                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch)
+                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch, choose=choose)
+                    elif is_list(source.name, source):
+                        outcomes += ingest_list(studio.datasets, dataset_id, source, watch, choose=choose)
                     else:
-                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch)
+                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch, choose=choose)
         finally:
             info = studio.datasets.info(dataset_id)
             if not into and not info.num_pictures:

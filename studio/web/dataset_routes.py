@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -16,8 +17,9 @@ from pydantic import BaseModel, Field, StringConstraints
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.data_jobs import Job
+from studio.datasets.formats.lists import LISTS, STANDARD
 from studio.datasets.history import Cause
-from studio.datasets.import_job import TABLES, import_files, needs_job
+from studio.datasets.import_job import TABLES, import_files, may_ask, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.pair_names import find_columns, looks_like_pairs
@@ -207,6 +209,8 @@ def detect_kind(names: list[str], listed: str) -> str:
     first = listed.split("\n", 1)[0]
     if looks_like_pairs(names) or find_columns(re.findall(r"\w+", first)):
         return "pairs"
+    if any(PurePosixPath(name).name.lower() not in STANDARD and name.lower().endswith(LISTS) for name in names):
+        return ""  # what a list names its rows tell, when it has come
     return "pictures" if names else ""
 
 
@@ -256,7 +260,7 @@ def describe_side(image: ImageFile) -> dict[str, Any]:
 def take_files(context: Context, dataset_id: str, files: list[Received], place: tuple[str, Side] | None = None) -> dict[str, Any]:
     """Brings received files into the data set, or the one file onto a side of a pair; one outcome for each."""
     store = context.datasets
-    long = [file for file in files if not file.fault and not place and needs_job(file.name, file.size)]
+    long = [file for file in files if not file.fault and not place and (needs_job(file.name, file.size) or may_ask(file.name, file.path))]
     good = [(file.name, file.path) for file in files if not file.fault and file not in long]
     found = [ingest.Outcome(file.name, False, None, file.fault) for file in files if file.fault]
     if place and good:
@@ -280,7 +284,7 @@ def begin_import(context: Context, dataset_id: str, files: list[Received]) -> Jo
     folder = context.work.own_folder()
     named = []
     for number, file in enumerate(files):
-        ending = next((e for e in (*ARCHIVES, *TABLES) if file.name.lower().endswith(e)), "")
+        ending = next((e for e in (*ARCHIVES, *TABLES, *LISTS) if file.name.lower().endswith(e)), "")
         named.append((file.name, file.path.rename(folder / f"{number:04d}{ending}")))
     title = f"Import {named[0][0]}" if len(named) == 1 else f"Import {len(named)} files"
     work = partial(import_files, context.datasets, named=named)

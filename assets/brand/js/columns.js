@@ -1,7 +1,8 @@
 // A table whose columns' names tell nothing: which one holds the pictures, or those before and after, and which the words.
 import {h, icon, fill, plural} from './core.js';
 
-const ROLES = {picture: [['', 'Not used'], ['picture', 'Picture'], ['before', 'Picture before'], ['after', 'Picture after'], ['mask', 'Mask']], words: [['', 'Not used'], ['words', 'Words']]};
+const PLACES = [['', 'Not used'], ['picture', 'Picture'], ['before', 'Picture before'], ['after', 'Picture after']];
+const ROLES = {picture: [...PLACES, ['mask', 'Mask']], file: PLACES, words: [['', 'Not used'], ['words', 'Words']]};
 
 /* asks: {name, columns: [{name, kind, examples}], pictures, words}. send({pictures, words}) -> promise. One dialogue at a time. */
 export function askColumns(asks, send) {
@@ -9,7 +10,7 @@ export function askColumns(asks, send) {
   let touched = false;                                                 // what is missing is said once somebody has begun to choose
   const roles = new Map(asks.columns.map((c) => [c.name, first(asks, c)])), err = h('p.d-err', {role: 'alert', hidden: true});
   const yes = h('button.d-btn.pri', {type: 'button', onclick: take}, 'Bring it in');
-  const example = (c, value) => (c.kind === 'picture' ? (value ? h('img', {src: value, alt: '', width: 56, height: 56}) : h('span.none', {aria: {label: 'No picture'}})) : h('span', value ? `“${value}”` : 'no words'));
+  const example = (c, value) => (c.kind === 'picture' ? (value ? h('img', {src: value, alt: '', width: 56, height: 56}) : h('span.none', {aria: {label: 'No picture'}})) : h(c.kind === 'file' ? 'code' : 'span', c.kind === 'file' ? value || 'no name' : value ? `“${value}”` : 'no words'));
   const row = (c, n) => {
     const select = h('select.d-sel', {id: 'col-' + n, onchange: () => { roles.set(c.name, select.value); touched = true; check(); }}, ROLES[c.kind].map(([value, text]) => h('option', {value, selected: roles.get(c.name) === value}, text)));
     return h('li', h('label', {htmlFor: 'col-' + n}, h('b', c.name)), h('div.ex' + (c.kind === 'picture' ? '.pics' : ''), c.examples.map((value) => example(c, value))), select);
