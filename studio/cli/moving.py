@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress, TaskID
@@ -25,6 +25,8 @@ from studio.datasets.store import DatasetInfo
 from studio.datasets.watch import Watch
 
 __all__ = ["app"]
+IMAGE_COLUMN_HELP = "Of a table or list: the column of pictures; twice for before and after. Of a table, mask=NAME is that of masks."
+WORDS_COLUMN_HELP = "Of a table or list: the column of captions or instructions; empty for none."
 _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (WebDataset)."
 
 
@@ -36,20 +38,20 @@ def import_(
     name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
     into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
     kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
-    image_column: Annotated[list[str] | None, typer.Option(help="Of a table or list: the column of pictures; twice for before and after.")] = None,
-    words_column: Annotated[str | None, typer.Option(help="Of a table or list: the column of captions or instructions; empty for none.")] = None,
-    mask_column: Annotated[str | None, typer.Option(help="Of a table: the column of masks; empty for none. Default: the one called mask.")] = None,
+    image_column: Annotated[list[str] | None, typer.Option(help=IMAGE_COLUMN_HELP)] = None,
+    words_column: Annotated[str | None, typer.Option(help=WORDS_COLUMN_HELP)] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Brings pictures in, or edit pairs: two folders by name, a list (.jsonl, .json, .csv), names ending in _before and _after, or a table.
 
     What cannot be used is named with its reason; a half without its partner stays and waits. Of the hub: hub:owner/name, with
-    @revision and #split where they are wanted (or see: dataset fetch).
+    revision and split behind it where they are wanted, such as hub:owner/name@v1.0#test (or see: dataset fetch).
     """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        choose = choosing(image_column or (), words_column)
+        columns = read_columns_said(image_column, words_column)
+        choose = choosing(columns["pictures"], words_column)
         missing = [str(s) for s in sources if not s.exists() and not str(s).startswith(PREFIX)]
         if missing:
             raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
@@ -61,11 +63,10 @@ def import_(
             with bar(quiet=as_json) as progress:
                 for source in sources:
                     watch = watching(progress, progress.add_task(f"Importing {source.name}", total=None))
-                    columns = {"pictures": image_column or (), "words": words_column, "mask": mask_column}
                     if source in plans:
-                        outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)  # type: ignore[arg-type]
+                        outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)
                     elif is_table(source):
-                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)  # type: ignore[arg-type]
+                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)
                     elif source.is_dir():
                         outcomes += ingest_folder(studio.datasets, dataset_id, source, watch, choose=choose)
                     elif is_list(source.name, source):
@@ -77,6 +78,13 @@ def import_(
             if not into and not info.num_pictures:
                 studio.datasets.delete(dataset_id)
         tell_import(studio, info, outcomes, as_json=as_json)
+
+
+def read_columns_said(image_columns: list[str] | None, words: str | None) -> dict[str, Any]:
+    """The columns of a command, as `ingest_table` takes them: `mask=NAME` among those of pictures names that of masks."""
+    said = image_columns or []
+    masks = [one.removeprefix("mask=") for one in said if one.startswith("mask=")]
+    return {"pictures": [one for one in said if not one.startswith("mask=")], "words": words, "mask": masks[0] if masks else None}
 
 
 def tell_import(studio: Studio, info: DatasetInfo, outcomes: list[Outcome], *, as_json: bool) -> None:
@@ -131,8 +139,8 @@ def export(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Argument(help="A .zip or .parquet file, or a folder.")],
     form: Annotated[str, typer.Option("--as", help=f"Of a folder: images (with metadata.jsonl), or {_FORM_HELP}")] = "",
-    masks: Annotated[str, typer.Option(help="Of images: masks in a folder of that name (folder), or as name-masklabel.png (beside).")] = "folder",
-    repeats: Annotated[int, typer.Option(min=0, help="Of images: folders 10_name as kohya's scripts want them, with this number.")] = 0,
+    masks: Annotated[str, typer.Option(help="Of images: in a folder masks (folder), or name-masklabel.png (beside).")] = "folder",
+    repeats: Annotated[int, typer.Option(min=0, help="Of images: folders 10_name, as kohya's scripts want them, with this number.")] = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:

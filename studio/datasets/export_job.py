@@ -54,7 +54,8 @@ def export_file(store: DatasetStore, job: Job, form: Offered, repeats: int = 1) 
             export_table(store, name, folder / name, form, job.watch)
             made = _pack(folder / name, folder / f"{name}-{form}.zip", job)
     except OSError as error:
-        raise DarkroomError(f"The export could not be written: {error.strerror or error}. Make room on the disk, then export again.") from None
+        reason = error.strerror or error
+        raise DarkroomError(f"The export could not be written: {reason}. Make room on the disk, then export again.") from None
     job.made = made
     return f"{made.stat().st_size / 1e6:,.1f} MB are ready. They stay on the disk of the workspace until you close this or Darkroom ends."
 

@@ -43,7 +43,7 @@ def require_rows(store: DatasetStore, dataset_id: str) -> int:
 
 
 def measure_export(store: DatasetStore, dataset_id: str) -> int:
-    """So many bytes the export takes: those of the training copies and the masks, with a little for each row. They are never packed smaller.
+    """So many bytes the export takes: those of the training copies and masks, with a little for each row. They are not packed smaller.
 
     Raises:
         DarkroomError: When a picture's file is gone; names it.

@@ -151,11 +151,14 @@ def describe_list(name: str, path: Path, kinds: Mapping[str, Kind]) -> dict[str,
     useful = {column: kind for column, kind in kinds.items() if kind != "other"}
     first = read_examples(name, path, useful, _LOOK_ROWS)
     shown: dict[str, str] = {"picture": "file", "words": "words"}
-    columns = [{"name": column, "kind": shown[kind], "examples": [_example(row[column], "words") for row in first]} for column, kind in useful.items()]
+    columns = [
+        {"name": column, "kind": shown[kind], "examples": [_example(row[column], "words") for row in first]}
+        for column, kind in useful.items()
+    ]
     try:
         guess = read_columns(name, path)
     except DarkroomError:
-        guess = Columns(())
+        guess = Columns((), _only_words(kinds))
     return {"what": "columns", "name": name, "columns": columns, "pictures": list(guess.pictures), "words": guess.words, "mask": ""}
 
 
@@ -171,8 +174,14 @@ def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess
         {"name": column, "kind": kinds[column], "examples": [_example(row[column], kinds[column]) for row in first]} for column in useful
     ]
     pictures = list(guess.pictures) if guess else []
-    found = {"words": guess.words, "mask": guess.mask} if guess else {"words": "", "mask": ""}
+    found = {"words": guess.words, "mask": guess.mask} if guess else {"words": _only_words(kinds), "mask": ""}
     return {"what": "columns", "name": name, "columns": columns, "pictures": pictures, **found}
+
+
+def _only_words(kinds: Mapping[str, Kind]) -> str:
+    """The column of words, where there is one alone."""
+    there = [column for column, kind in kinds.items() if kind == "words"]
+    return there[0] if len(there) == 1 else ""
 
 
 def _example(value: Any, kind: Kind) -> str:

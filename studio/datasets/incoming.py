@@ -172,7 +172,7 @@ def refuse_kind(file: Found) -> Outcome:
     """Why a file that is neither a picture nor words is not taken."""
     reason = "It is neither a picture nor a caption. Pictures: PNG, JPEG, WebP, BMP, TIFF, GIF. Captions: .txt."
     if file.name.lower().endswith(LISTS):
-        reason = "It names no pictures: no column of it holds names of picture files. A list has one row a picture or pair, with their files."
+        reason = "It names no pictures: no column of it holds names of picture files. A list has one row a picture or pair."
     if file.name.lower().endswith(ARCHIVES):
         reason = "It is an archive inside another, which is not opened. Unpack it and add its pictures."
     return Outcome(file.name, False, None, reason)

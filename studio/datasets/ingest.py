@@ -61,7 +61,7 @@ def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Pa
             own = ingest_upload(store, dataset_id, file.name, file.path)
         except DarkroomError as refusal:
             own = [Outcome(file.name, False, None, refusal.text)]
-        came |= {file.name: o.picture_id for o in own if o.accepted and o.picture_id}
+        came[file.name] = next((o.picture_id for o in own if o.accepted and o.picture_id), "")
         outcomes += own
     return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came)
 

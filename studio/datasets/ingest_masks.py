@@ -46,7 +46,13 @@ def part_masks(store: DatasetStore, dataset_id: str, found: Sequence[Found]) -> 
 
 
 def take_masks(
-    store: DatasetStore, dataset_id: str, masks: Sequence[MaskFile], came: Mapping[str, str], watch: Watch | None = None, *, tell: bool = False
+    store: DatasetStore,
+    dataset_id: str,
+    masks: Sequence[MaskFile],
+    came: Mapping[str, str],
+    watch: Watch | None = None,
+    *,
+    tell: bool = False,
 ) -> list[Outcome]:
     """Lays masks on their pictures; what became of each.
 
@@ -82,7 +88,7 @@ def _take_part(store: DatasetStore, dataset_id: str, part: Sequence[MaskFile], c
         try:
             row = _find_row(store, dataset_id, mask, came)
             if row.mask or row.id in ready:
-                raise DarkroomError(f"“{row.name}” has a mask already; it stays. Take it away on the Dataset page, then add this one again.")
+                raise DarkroomError(f"“{row.name}” has a mask already; it stays. Take it away on the Dataset page, then add this one.")
             ready[row.id] = _read(row, mask)
             outcomes.append(Outcome(mask.file.name, True, row.id, f"It is the mask of “{row.name}”."))
         except DarkroomError as refusal:
@@ -108,7 +114,7 @@ def _read(row: Picture, mask: MaskFile) -> Image.Image:
     if fitted is None:
         raise DarkroomError(f"It is the mask of “{row.name}” by its name and has another shape. It must show the whole picture.")
     if not fitted.getextrema()[1]:
-        raise DarkroomError(f"It is the mask of “{row.name}” and covers nothing, so that nothing would be learnt. Paint one, or exclude it.")
+        raise DarkroomError(f"It is the mask of “{row.name}” and covers nothing, so that nothing would be learnt. Paint one instead.")
     return fitted
 
 
@@ -124,12 +130,13 @@ def _find_row(store: DatasetStore, dataset_id: str, mask: MaskFile, came: Mappin
 
 def _find_here(store: DatasetStore, dataset_id: str, spot: MaskSpot) -> Picture | None:
     """The row in the data set; a folder around everything is not part of its name there."""
+    sql = "SELECT rows.id FROM images JOIN rows USING (place) WHERE words_key = ? AND side = ''"
     with store.index(dataset_id).read() as table:
         for owner in spot.owners:
             parts = owner.split("/")
             for start in range(len(parts)):
                 key = words_key("/".join(parts[start:]) + ".png")
-                found = table.execute("SELECT rows.id FROM images JOIN rows USING (place) WHERE words_key = ? AND side = ''", (key,)).fetchone()
+                found = table.execute(sql, (key,)).fetchone()
                 if found:
                     return store.index(dataset_id).get(found[0])
     return None

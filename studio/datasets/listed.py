@@ -57,7 +57,7 @@ class Listed:
 
     def _lacks(self, number: int) -> str:
         if not self.are_pairs:
-            return f"Line {number} of {self.file.name} names no picture: “{self.columns.pictures[0]}” is empty there. Mend it, then add it again."
+            return f"Line {number} of {self.file.name} names no picture: “{self.columns.pictures[0]}” is empty there. Mend it, then add it."
         if self.columns.pictures in [(before, after) for before, _, after in COLUMNS]:
             known = "; ".join(", ".join(columns) for columns in COLUMNS[:2])
             return f"Line {number} of {self.file.name} does not name both pictures. Each line needs one of these sets: {known}."
@@ -144,11 +144,12 @@ def files_named(path: Path, choose: Choose | None = None) -> list[Found]:
             first = first or f"“{name}” in line {number}"
             inside = next((part for part in _ends(name) if (root / part).is_file()), None)
             if inside and not (root / inside).resolve().is_relative_to(root):
-                raise DarkroomError(f"Line {number} of {path.name} names “{name}”, a link to outside of the folder of the list. Copy the file there.")
+                raise DarkroomError(f"Line {number} of {path.name} names “{name}”, a link out of the folder of the list. Copy it there.")
             if inside:
                 named.setdefault(inside, Found(inside, root / inside))
     if not named:
-        raise DarkroomError(f"None of the files that {path.name} names lies beside it: {first or 'it has no row'}. Put the list where they are.")
+        first = first or "it has no row"
+        raise DarkroomError(f"None of the files that {path.name} names lies beside it: {first}. Put the list where they are.")
     return [listed.file, *named.values()]
 
 

@@ -74,12 +74,7 @@ def build_streamed_data(
     prompts: PromptSource = TokenPrompts(family, a.device) if getattr(c, "train_text_encoder", False) else live
     shown_as = StreamedPlacements(streamed, buckets)
     source: Source = LivePictures(
-        family,
-        streamed,
-        shown_as,
-        prompts=prompts,
-        upcoming=partial(order.pick, rank=a.process_index),
-        workers=c.dataloader_num_workers,
+        family, streamed, shown_as, prompts=prompts, upcoming=partial(order.pick, rank=a.process_index), workers=c.dataloader_num_workers
     )
     if getattr(c, "masked_loss", False) and samples.have_masks:
         source = mask_stream(source, c, streamed, shown_as)
