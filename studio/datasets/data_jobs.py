@@ -32,7 +32,8 @@ _log = logging.getLogger(__name__)
 class Job:
     """One piece of work as a page shows it. `sentence` tells how it ended; `asks` is what must be answered before it goes on.
 
-    `made` is a file in `folder` that can be downloaded when the work is done, until the job is put away.
+    `made` is a file in `folder` that can be downloaded when the work is done, until the job is put away. `again` is what would begin it
+    anew where it broke off; nothing where that makes no sense.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Job:
     watch: Watch = field(default_factory=Watch, repr=False)
     folder: Path | None = field(default=None, repr=False)
     made: Path | None = field(default=None, repr=False)
+    again: dict[str, Any] | None = field(default=None, repr=False)
     began: float = field(default_factory=time.monotonic, repr=False)
     _answer: dict[str, Any] | None = field(default=None, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -103,8 +105,8 @@ class Job:
         }
         counts = {"what": watch.what, "done": watch.done, "total": watch.total, "unit": watch.unit, "part": part}
         file = {"name": self.made.name, "bytes": self.made.stat().st_size} if self.made and self.state == "done" else None
-        left = self._seconds_left(part)
-        return {**plain, **counts, "left_out": self.left_out, "seconds_left": left, "stopping": watch.stopped, "file": file}
+        more = {"left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped, "file": file}
+        return {**plain, **counts, **more, "again": None if self.state in ACTIVE else self.again}
 
     def _seconds_left(self, part: float | None) -> float | None:
         spent = time.monotonic() - max(self.began, self.watch.began)

@@ -1,5 +1,5 @@
 // Long work on data sets: a card for each with how far it is, how long it takes, and Stop. It goes on when the page is closed.
-import {h, icon, api, about, plural, href, rebuild} from './core.js';
+import {h, icon, api, about, plural, href, rebuild, toast} from './core.js';
 import {askColumns} from './columns.js';
 
 const EVERY_MS = 500, ACTIVE = ['running', 'asks'];
@@ -54,6 +54,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   }
   const question = (job) => askColumns(job.asks, (chosen) => api(`/jobs/${job.id}/columns`, chosen)).catch(() => {});
   async function stop(job) { try { show(await api(`/jobs/${job.id}/stop`, {})); } catch { /* it is over */ } }
+  async function goOn(job) { try { const next = await api('/hub/fetch', job.again); close(job); track(next); } catch (error) { toast(error.message); } }
   async function close(job) {
     cards.get(job.id)?.el.remove();
     cards.delete(job.id);
@@ -82,6 +83,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   function over(job) {
     const bad = job.state === 'failed', count = job.refused.length + job.left_out;
     return [h('div.d-row', icon(bad ? 'alert' : job.state === 'stopped' ? 'stop' : 'check'), h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.sentence)),
+      job.again && h('button.d-btn.sm.pri', {type: 'button', aria: {label: `Go on: ${job.title}`}, onclick: () => goOn(job)}, 'Go on'),
       job.file && h('a.d-btn.sm.pri', {href: fileOf(job), download: job.file.name}, icon('down2', 's'), 'Download'),
       job.dataset && !bad && !here(job) && !job.file && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
       h('button.d-btn.sm.quiet', {type: 'button', aria: {label: `Close: ${job.title}`}, onclick: () => close(job)}, 'Close')),

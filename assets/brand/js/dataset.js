@@ -44,14 +44,17 @@ export async function mount(el) {
   function need(name, files) {
     if (id) return id;
     making ??= createDataset(name, chosen, files).then((made) => {
-      id = made.id;
+      here(made.id);
       info = made;
-      query.set('dataset', id);
-      history.replaceState(null, '', location.pathname + '?' + query);
-      refresh();
       return id;
     }).finally(() => { making = null; });
     return making;
+  }
+  function here(made) {
+    id = made;
+    query.set('dataset', id);
+    history.replaceState(null, '', location.pathname + '?' + query);
+    refresh();
   }
   let told = 0;
   function outcome(o, found) {
@@ -97,9 +100,19 @@ export async function mount(el) {
     peeking = false;
   }
   async function jobDone(job) {
+    if (job.kind === 'fetch' && !job.dataset) return nothingCame();
     if (job.dataset !== id || job.kind === 'export') return;
     await load();
     if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
+  }
+  /* What was begun for a fetch is gone with it: the table is a new one again, and the card says why. */
+  function nothingCame() {
+    id = info = null;
+    query.delete('dataset');
+    history.replaceState(null, '', location.pathname + (query.size ? '?' + query : ''));
+    setRows([]);
+    draw();
+    refresh();
   }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
   let reading = 0;
@@ -221,8 +234,12 @@ export async function mount(el) {
   }
   async function fromHub() {
     const job = await fetchFromHub(id && info);
-    if (job && job.dataset !== id) location.href = href('dataset', {dataset: job.dataset, run: null});
-    else jobs.track(job);
+    if (job && !id && job.dataset) {                                   // it may be gone again before another page stood
+      here(job.dataset);
+      try { info = await api('/datasets/' + encodeURIComponent(id)); } catch { /* the card says why */ }
+      draw();
+    }
+    jobs.track(job);
   }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {

@@ -6,7 +6,7 @@ import io
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files that will come, in their order, and which splits there are."""
+    """The files that will come, in their order, and which splits there are; `taken` are the paths of those that came in whole."""
 
     source: Source
     files: list[RemoteFile]
     splits: list[str]
+    taken: list[str] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -81,6 +82,12 @@ def plan_fetch(source: Source) -> Plan:
         there = ", ".join(splits) or "none with a name"
         raise DarkroomError(f"“{source.repo}” has no split “{wanted}”. There is: {there}.", field="split")
     return Plan(source, files, splits)
+
+
+def without(plan: Plan, taken: Sequence[str], commit: str) -> Plan:
+    """The plan without files that came in before, as long as the repository stands at the same commit: else all of it comes again."""
+    same = bool(plan.files) and plan.files[0].commit == commit
+    return replace(plan, files=[file for file in plan.files if file.path not in taken] or plan.files, taken=[]) if same else plan
 
 
 def fetch_dataset(
@@ -124,6 +131,9 @@ def fetch_dataset(
             chosen = choose(file.path, path) if choose and not pictures and is_table(path) else None
             columns = asdict(chosen) if chosen else {"pictures": pictures, "words": words, "mask": mask}
             yield from _take(store, dataset_id, path, columns, watch.within(middle, end))
+            if watch.stopped:
+                return
+            plan.taken.append(file.path)
             before += file.bytes
             shutil.rmtree(folder / f"{number:05d}", ignore_errors=True)
     except Stopped:
