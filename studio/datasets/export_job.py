@@ -42,7 +42,7 @@ def export_file(store: DatasetStore, job: Job, form: Offered, repeats: int = 1) 
         raise DarkroomError("The export has no folder to write to. Start Darkroom anew, then export again.")
     folder, name = job.folder, job.dataset
     try:
-        if form in ("zip", "kohya"):
+        if form == "zip" or form == "kohya":
             layout = Layout(repeats=repeats if form == "kohya" else 0)
             made = export_dataset(store, name, folder / f"{name}.zip", layout=layout, watch=job.watch)
         elif form == "parquet":

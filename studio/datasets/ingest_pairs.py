@@ -71,7 +71,9 @@ def _take_lists(store: DatasetStore, dataset_id: str, lists: Sequence[Listed]) -
                 continue
             with store.index(dataset_id).change() as rows:
                 desk = Desk(rows)
-                count, kept, refused = pair_lists.settle(desk, (pair_lists.Entry(*names, words) for _, names, words in listed.rows()))
+                count, kept, refused = pair_lists.settle(
+                    desk, (pair_lists.Entry(names[0], names[1], words) for _, names, words in listed.rows())
+                )
                 desk.close()
         except DarkroomError as refusal:
             outcomes.append(Outcome(name, False, None, refusal.text))

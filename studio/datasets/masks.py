@@ -79,7 +79,7 @@ def is_grey(data: bytes) -> bool:
     except Exception:  # noqa: BLE001 - a decoder that is fed a stranger's bytes may raise anything
         return True
     red, green, blue = small.split()
-    return all(max(ImageChops.difference(red, other).getextrema()) <= _GREY for other in (green, blue))
+    return all(max(ImageChops.difference(red, other).tobytes()) <= _GREY for other in (green, blue))
 
 
 def read_mask_file(data: bytes) -> Image.Image:

@@ -65,7 +65,7 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
     if not kept.is_file():
         described = [_describe(path, key, members, pairs) for key, members in _walk(path)]
         masked = any(one[-1] for one in described)
-        samples = np.array([one if masked else one[: len(SAMPLE)] for one in described], MASKED_SAMPLE if masked else SAMPLE)
+        samples = np.array([one if masked else one[: len(SAMPLE.descr)] for one in described], MASKED_SAMPLE if masked else SAMPLE)
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
         with part.open("wb") as file:

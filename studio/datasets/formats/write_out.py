@@ -98,7 +98,7 @@ def read_rows(store: DatasetStore, dataset_id: str, *, masks: bool = False) -> I
     for row in whole_rows(store, dataset_id):
         files = [{"bytes": (folder / image.file).read_bytes(), "path": f"{Path(image.name).stem}.png"} for image in row.images]
         values = (files[0], row.text) if row.before is None else (files[0], row.text, files[1])
-        record = dict(zip(PICTURE_COLUMNS if row.before is None else EDIT_COLUMNS, values, strict=True))
+        record: dict[str, Any] = dict(zip(PICTURE_COLUMNS if row.before is None else EDIT_COLUMNS, values, strict=True))
         if masks:
             mask = find_mask(folder, row)
             record[MASK] = {"bytes": mask.read_bytes(), "path": f"{Path(row.name).stem}.png"} if mask else None
