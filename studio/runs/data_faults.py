@@ -147,6 +147,10 @@ def _check_masks(config: Any, pictures: list[Any], warnings: list[Fault]) -> Non
     elif wanted is False and masked:
         text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, which this run does not use."
         warnings.append(Fault(field="masked_loss", text=f"{text} Turn Learn inside the masks on to use them."))
+    elif wanted is None and masked:
+        text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, of which ai-toolkit is not told"
+        text += ": all of each picture is learnt. To learn inside the masks, choose a recipe that Darkroom trains itself."
+        warnings.append(Fault(field="dataset", text=text))
 
 
 def _check_sizes(config: Any, pictures: list[Any], what: str, warnings: list[Fault]) -> None:

@@ -38,7 +38,7 @@ function askForm(ds, track) {
     try { await begin(ds, {form: chosen(), ...(chosen() === 'kohya' ? {repeats: Math.round(+repeats.value) || 1} : {})}, track); dialog.close(); } catch (error) { err.hidden = false; fill(err, icon('alert', 's'), error.message); go.disabled = false; }
   }}, h('div.fs', h('fieldset.cks', h('legend', 'Form'), forms.map(radio)), often), err,
   h('div.d-row', h('button.d-btn.quiet.d-push', {type: 'button', onclick: () => dialog.close()}, 'Cancel'), go));
-  const dialog = h('dialog.d-dialog.arr', {aria: {labelledby: 'export-title'}}, h('h2.d-h2', {id: 'export-title'}, `Export “${ds.name}”`),
+  const dialog = h('dialog.d-dialog.arr.exp', {aria: {labelledby: 'export-title'}}, h('h2.d-h2', {id: 'export-title'}, `Export “${ds.name}”`),
     h('p.d-sub', `${plural(rows, pairs ? 'pair' : 'picture')} with ${pairs ? 'instructions' : 'captions and masks'}, as a training is given them.`), form);
   function show() { often.hidden = chosen() !== 'kohya'; }
   show();
