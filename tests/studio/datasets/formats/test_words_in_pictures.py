@@ -101,14 +101,7 @@ def test_kohyas_folders_leave_as_they_came_and_others_get_a_number(store, datase
     store.update(dataset, trigger_word="zog")
     export_dataset(store, dataset, tmp_path / "out", layout=Layout(repeats=7))
     files = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert files == [
-        "10_zog robot/a.png",
-        "10_zog robot/a.txt",
-        "1_robot/c.png",
-        "1_robot/c.txt",
-        "7_zog/loose.png",
-        "metadata.jsonl",
-    ]
+    assert files == ["10_zog robot/a.png", "10_zog robot/a.txt", "1_robot/c.png", "1_robot/c.txt", "7_zog/loose.png", "metadata.jsonl"]
     again = store.create("Again").id
     ingest_folder(store, again, tmp_path / "out")
     kept = {(p.name, p.text, p.sha256) for p in store.pictures(dataset) if "/" in p.name}
