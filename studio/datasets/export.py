@@ -54,6 +54,7 @@ def export_dataset(store: DatasetStore, dataset_id: str, out: Path, *, layout: L
     total = require_rows(store, dataset_id)
     if layout.repeats and store.info(dataset_id).kind == "pairs":
         raise DarkroomError("Folders with repeats are for single pictures; these are edit pairs. Export them without repeats.")
+    watch.begin("Counting what it takes")
     require_room(out.parent, measure_export(store, dataset_id))
     watch.begin("Writing", total, "row")
     contents = _contents(store, dataset_id, layout, watch)

@@ -38,6 +38,7 @@ def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, wa
     """
     pairs, watch = store.info(dataset_id).kind == "pairs", watch or Watch()
     total = require_rows(store, dataset_id)
+    watch.begin("Counting what it takes")
     require_room(out.parent, measure_export(store, dataset_id))
     watch.begin("Writing", total, "row")
     kinds = kinds_of(pairs=pairs, masks=has_masks(store, dataset_id))
