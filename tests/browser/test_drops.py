@@ -137,6 +137,21 @@ def test_a_list_of_any_name_asks_for_its_columns_before_its_pictures_go(light, t
     expect(light.locator(".jb")).to_have_count(0)
 
 
+def test_such_a_list_is_asked_about_on_home_too(page, own_server, tmp_path):
+    root = write_folders(tmp_path / "Night", 3, before="p", after="q")
+    lines = [{"first": f"p/{n:03d}.png", "said": f"make it night {n}", "second": f"q/{n:03d}.png"} for n in range(3)]
+    (root / "train.json").write_text(json.dumps(lines), "utf-8")
+    page.goto(own_server.address)
+    page.wait_for_selector("#home[data-state=ready]")
+    drop(page, root)
+    dialogue = page.get_by_role("dialog", name="Which columns hold what?")
+    for column, role in (("first", "before"), ("second", "after")):
+        dialogue.get_by_label(column).select_option(role)
+    dialogue.get_by_role("button", name="Bring it in").click()
+    expect(page.locator(".d-dock")).to_contain_text("3 pairs are complete.")
+    expect(page.get_by_role("textbox", name=re.compile("nstruction")).first).to_have_value("make it night 0")
+
+
 def test_masks_in_a_folder_of_their_own_lie_on_their_pictures(light, tmp_path):
     root = tmp_path / "Zog"
     (root / "masks").mkdir(parents=True)

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from studio.datasets.ingest import ingest_folder
 from studio.datasets.store import DatasetStore
 from tests.studio.datasets.drawing import draw_figure, encode
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 MANY = 40_000
@@ -91,7 +92,7 @@ def test_it_goes_on_when_the_page_is_left_and_waits_with_its_file(server, page, 
     assert pq.read_metadata(download.value.path()).num_rows == MANY + 3
     card.get_by_role("button", name=re.compile("^Close")).click()
     expect(page.locator(".jb")).to_have_count(0)
-    assert left(server) == []
+    wait_until(lambda: left(server) == [], limit_s=20)
 
 
 def test_other_forms_are_chosen_in_a_dialogue(server, page, dataset):

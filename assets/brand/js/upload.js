@@ -162,7 +162,7 @@ export function createQueue(handlers) {
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
         handlers.outcome(outcome, kind);
       }
-      if (job) { const over = handlers.job?.(job); if (files.first) await over; }             // what a list names is known before its pictures come
+      if (job) { const over = handlers.job?.(job, !!files.first); if (files.first) await over; }             // what a list names is known before its pictures come
     } catch (error) {
       if (!q.stopped) for (const file of files) refuse(file, error.message);
     }
