@@ -25,6 +25,9 @@ class Readable(Protocol):
     def open(self, mode: str = "rb") -> BinaryIO:
         """Its bytes."""
 
+    def __hash__(self) -> int:
+        """The same for the same bytes, so that what was read of it can be kept."""
+
 
 PictureFile = Path | Readable
 """What a picture is read from."""

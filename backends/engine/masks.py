@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from PIL import Image, ImageOps
 
 from backends.contract.buckets import Placement
 from backends.contract.errors import DarkroomError
-from backends.contract.pictures import cut_picture
+from backends.contract.pictures import PictureFile, cut_picture
 from backends.engine.order import Pick
 from backends.engine.sources import Source
 from backends.engine.telling import Placements
@@ -23,14 +22,14 @@ from backends.methods.protocol import Batch, Item
 _KEPT = 2048  # masks in memory; one of 1,024 px is 64 KiB at the size of its latents
 
 
-def read_mask(file: Path, placement: Placement, shape: tuple[int, int], *, flipped: bool = False) -> torch.Tensor:
+def read_mask(file: PictureFile, placement: Placement, shape: tuple[int, int], *, flipped: bool = False) -> torch.Tensor:
     """A mask of 0 (not learnt) to 1 (learnt), float32 (1, h, w): each value is the mean of what its latent covers.
 
     Raises:
         DarkroomError: When the file is gone or is no picture; names it.
     """
     try:
-        with Image.open(file) as opened:
+        with file.open("rb") as stream, Image.open(stream) as opened:
             cut = cut_picture(opened.convert("L"), placement)
     except (OSError, SyntaxError, ValueError) as error:
         raise DarkroomError(f"The mask {file.name} cannot be read ({error}). Make it anew, then start a new run.") from None
@@ -81,6 +80,11 @@ class MaskedPictures:
         """The batch of a pick, on the device."""
         batch = self._source.fetch(pick)
         return replace(batch, weights=self._masks.weigh(pick.views, batch.conditions, batch.moments))
+
+
+def mask_stream(source: Source, config: Any, items: Sequence[Item], placements: Placements) -> Source:
+    """The source with the masks of samples that are streamed: which of them has one is seen when it comes."""
+    return MaskedPictures(source, Masks(items, placements, outside=config.unmasked_weight))
 
 
 def add_masks(source: Source, config: Any, items: Sequence[Item], placements: Placements) -> Source:

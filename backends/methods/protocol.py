@@ -38,13 +38,13 @@ class Shown:
     file: PictureFile
     width: int
     height: int
-    mask: Path | None = None
+    mask: PictureFile | None = None
 
 
 def show_row(row: Row) -> Shown:
     """The picture of a row, with its mask where it has one."""
     mask = row.extra.get("mask_file")
-    return Shown(row.id, row.file, row.width, row.height, Path(str(mask)) if mask else None)
+    return Shown(row.id, row.file, row.width, row.height, Path(mask) if isinstance(mask, str) and mask else mask or None)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import typer
 from studio.cli.arranging import app
 from studio.cli.context import JsonOption, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument
-from studio.cli.moving import tell_import, watching
+from studio.cli.moving import IMAGE_COLUMN_HELP, WORDS_COLUMN_HELP, read_columns_said, tell_import, watching
 from studio.cli.output import bar, emit, escape, people, plain_errors
 from studio.datasets.hub.fetching import fetch_dataset, plan_fetch
 from studio.datasets.hub.pushing import push_dataset
@@ -26,12 +26,15 @@ def fetch(
     revision: Annotated[str, typer.Option(help="Branch, tag or commit. Default: the newest.")] = "",
     split: Annotated[str, typer.Option(help="Default: train, or all where there is none of this name.")] = "",
     name: Annotated[str, typer.Option(help="Name of the new data set. Default: that on the hub.")] = "",
-    image_column: Annotated[list[str] | None, typer.Option(help="The column of pictures; twice for before and after.")] = None,
-    words_column: Annotated[str | None, typer.Option(help="The column of captions or instructions; empty for none.")] = None,
+    image_column: Annotated[list[str] | None, typer.Option(help=IMAGE_COLUMN_HELP)] = None,
+    words_column: Annotated[str | None, typer.Option(help=WORDS_COLUMN_HELP)] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetches a data set from the hub, file by file: at any time one of its files is on the disk. Ctrl+C keeps what came in."""
+    """Fetches a data set from the hub, file by file: at any time one of its files is on the disk. Ctrl+C keeps what came in.
+
+    The same as: dataset import hub:owner/name@revision#split, which can also add to a data set that is there.
+    """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
         source = parse_source(repo)
@@ -45,8 +48,8 @@ def fetch(
         try:
             with bar(quiet=as_json) as progress:
                 watch = watching(progress, progress.add_task(f"Fetching {source.repo}", total=None))
-                got = fetch_dataset(studio.datasets, made.id, plan, pictures=image_column or (), words=words_column, watch=watch)
-                outcomes.extend(got)
+                columns = read_columns_said(image_column, words_column)
+                outcomes.extend(fetch_dataset(studio.datasets, made.id, plan, watch=watch, **columns))
         finally:
             info = studio.datasets.info(made.id)
             if not info.num_pictures:

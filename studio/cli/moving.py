@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress, TaskID
@@ -12,40 +12,46 @@ from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument, app
 from studio.cli.output import bar, emit, escape, people, plain_errors
-from studio.datasets.export import export_dataset
+from studio.datasets.export import MASK_STYLES, Layout, export_dataset
+from studio.datasets.formats.lists import is_list
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import FORMS, Form, convert_folder, export_table
 from studio.datasets.hub.fetching import fetch_dataset, plan_fetch
 from studio.datasets.hub.sources import PREFIX, name_of, parse_source
-from studio.datasets.ingest import Outcome, ingest_folder, ingest_upload
+from studio.datasets.ingest import Outcome, ingest_folder, ingest_list, ingest_upload
+from studio.datasets.listed import choosing
 from studio.datasets.rows import SIDES
 from studio.datasets.store import DatasetInfo
 from studio.datasets.watch import Watch
 
 __all__ = ["app"]
+IMAGE_COLUMN_HELP = "Of a table or list: the column of pictures; twice for before and after. Of a table, mask=NAME is that of masks."
+WORDS_COLUMN_HELP = "Of a table or list: the column of captions or instructions; empty for none."
 _FORM_HELP = "saved (a folder for datasets.load_from_disk), parquet, or shards (WebDataset)."
 
 
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, tables, saved data sets, shards, or hub:owner/name.")
+        list[Path], typer.Argument(help="Pictures, folders, ZIP or tar files, lists, tables, saved data sets, shards, or hub:owner/name.")
     ],
     name: Annotated[str, typer.Option(help="Name of a new data set. Default: the first source's.")] = "",
     into: Annotated[str, typer.Option(help="Id of a data set to add to, instead of a new one.")] = "",
     kind: Annotated[str, typer.Option(help="pictures or pairs. Default: what the files plainly are.")] = "",
-    image_column: Annotated[list[str] | None, typer.Option(help="Of a table: the column of pictures; twice for before and after.")] = None,
-    words_column: Annotated[str | None, typer.Option(help="Of a table: the column of captions or instructions; empty for none.")] = None,
+    image_column: Annotated[list[str] | None, typer.Option(help=IMAGE_COLUMN_HELP)] = None,
+    words_column: Annotated[str | None, typer.Option(help=WORDS_COLUMN_HELP)] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Brings pictures in, or edit pairs: two folders by name, metadata.jsonl, names ending in _before and _after, or a table.
+    """Brings pictures in, or edit pairs: two folders by name, a list (.jsonl, .json, .csv), names ending in _before and _after, or a table.
 
     What cannot be used is named with its reason; a half without its partner stays and waits. Of the hub: hub:owner/name, with
-    @revision and #split where they are wanted (or see: dataset fetch).
+    revision and split behind it where they are wanted, such as hub:owner/name@v1.0#test (or see: dataset fetch).
     """
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
+        columns = read_columns_said(image_column, words_column)
+        choose = choosing(columns["pictures"], words_column)
         missing = [str(s) for s in sources if not s.exists() and not str(s).startswith(PREFIX)]
         if missing:
             raise DarkroomError(f"There is no file or folder {', '.join(missing)}.")
@@ -57,20 +63,28 @@ def import_(
             with bar(quiet=as_json) as progress:
                 for source in sources:
                     watch = watching(progress, progress.add_task(f"Importing {source.name}", total=None))
-                    columns = {"pictures": image_column or (), "words": words_column}
                     if source in plans:
-                        outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)  # type: ignore[arg-type]
+                        outcomes += fetch_dataset(studio.datasets, dataset_id, plans[source], watch=watch, **columns)
                     elif is_table(source):
-                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)  # type: ignore[arg-type]
+                        outcomes += ingest_table(studio.datasets, dataset_id, source, watch=watch, **columns)
                     elif source.is_dir():
-                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch)
+                        outcomes += ingest_folder(studio.datasets, dataset_id, source, watch, choose=choose)
+                    elif is_list(source.name, source):
+                        outcomes += ingest_list(studio.datasets, dataset_id, source, watch, choose=choose)
                     else:
-                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch)
+                        outcomes += ingest_upload(studio.datasets, dataset_id, source.name, source, watch, choose=choose)
         finally:
             info = studio.datasets.info(dataset_id)
             if not into and not info.num_pictures:
                 studio.datasets.delete(dataset_id)
         tell_import(studio, info, outcomes, as_json=as_json)
+
+
+def read_columns_said(image_columns: list[str] | None, words: str | None) -> dict[str, Any]:
+    """The columns of a command, as `ingest_table` takes them: `mask=NAME` among those of pictures names that of masks."""
+    said = image_columns or []
+    masks = [one.removeprefix("mask=") for one in said if one.startswith("mask=")]
+    return {"pictures": [one for one in said if not one.startswith("mask=")], "words": words, "mask": masks[0] if masks else None}
 
 
 def tell_import(studio: Studio, info: DatasetInfo, outcomes: list[Outcome], *, as_json: bool) -> None:
@@ -125,24 +139,31 @@ def export(
     dataset: DatasetArgument,
     out: Annotated[Path, typer.Argument(help="A .zip or .parquet file, or a folder.")],
     form: Annotated[str, typer.Option("--as", help=f"Of a folder: images (with metadata.jsonl), or {_FORM_HELP}")] = "",
+    masks: Annotated[str, typer.Option(help="Of images: in a folder masks (folder), or name-masklabel.png (beside).")] = "folder",
+    repeats: Annotated[int, typer.Option(min=0, help="Of images: folders 10_name, as kohya's scripts want them, with this number.")] = 0,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes pictures and words out: a ZIP of images with .txt, a folder with metadata.jsonl, or a table with the pictures in it.
+    """Writes pictures, words and masks out: a ZIP of images with .txt, a folder with metadata.jsonl, or a table with the pictures in it.
 
     Edit pairs lie in input_images/ and output_images/; in a table their columns are original_image, edit_prompt, edited_image.
+    Ctrl+C leaves nothing behind.
     """
     with plain_errors(as_json=as_json):
+        style = next((one for one in MASK_STYLES if one == masks), None)
+        if style is None:
+            raise DarkroomError(f"There is no place “{masks}” for masks. There is: {', '.join(MASK_STYLES)}.", field="masks")
         store = open_studio(workspace).datasets
-        if form in ("", "images") and out.suffix != ".parquet":
-            export_dataset(store, dataset, out)
-            info = store.info(dataset)
-            count = info.num_training
-        else:
-            with bar(quiet=as_json) as progress:
-                task = progress.add_task("Writing", total=store.info(dataset).num_training)
-                wanted = _form(form or "parquet")
-                count = export_table(store, dataset, out, wanted, lambda done: progress.update(task, completed=done))
+        plain = form in ("", "images") and out.suffix != ".parquet"
+        if repeats and not plain:
+            raise DarkroomError("Repeats are for folders and ZIP files of images; a table has none. Leave --repeats out.", field="repeats")
+        with bar(quiet=as_json) as progress:
+            watch = watching(progress, progress.add_task("Writing", total=None))
+            if plain:
+                export_dataset(store, dataset, out, layout=Layout(style, repeats), watch=watch)
+                count = watch.done
+            else:
+                count = export_table(store, dataset, out, _form(form or "parquet"), watch)
         emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} rows.", as_json=as_json)
 
 
@@ -158,9 +179,9 @@ def convert(
     Every line and file is looked at before anything is written. No workspace is needed.
     """
     with plain_errors(as_json=as_json), bar(quiet=as_json) as progress:
-        task = progress.add_task("Converting", total=None)
+        watch = watching(progress, progress.add_task("Converting", total=None))
         wanted = _form(form or ("parquet" if out.suffix == ".parquet" else "saved"))
-        count = convert_folder(source, out, wanted, lambda done: progress.update(task, completed=done))
+        count = convert_folder(source, out, wanted, watch)
     emit({"path": str(out), "rows": count}, f"Written to {out}: {count:,} pairs.", as_json=as_json)
 
 

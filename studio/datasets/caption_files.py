@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
-import json
 import unicodedata
 from collections.abc import Collection
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
@@ -21,7 +18,7 @@ from studio.datasets.table import words_key
 
 MAX_CHARACTERS = 2000
 _MAX_FILE_BYTES = 64_000
-_MAX_WAITING = 20_000
+_MAX_WAITING = 100_000
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the start of this one
@@ -76,33 +73,6 @@ def read_caption(path: Path) -> str:
     return clean_caption(decode_text(path.read_bytes()))
 
 
-def read_lines(name: str, path: Path) -> list[dict[str, Any]]:
-    """The lines of a list (.jsonl or .csv), each with its columns.
-
-    Raises:
-        ValueError, csv.Error: When it is neither.
-    """
-    text = decode_text(path.read_bytes())
-    if name.lower().endswith(".csv"):
-        return list(csv.DictReader(io.StringIO(text)))
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
-
-
-def read_list(name: str, path: Path) -> dict[str, str]:
-    """Captions of a list of pictures, by the name of the file that would hold each of them alone.
-
-    Raises:
-        DarkroomError: When a line has no `file_name`.
-    """
-    folder = PurePosixPath(name).parent
-    try:
-        lines = read_lines(name, path)
-        names = [(folder / str(line["file_name"])).as_posix().removeprefix("./") for line in lines]
-        return {f"{n}.txt": clean_caption(str(line.get("text") or "")) for n, line in zip(names, lines, strict=True)}
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
-        raise DarkroomError(f"{name} is not a list of captions: each line needs file_name and text.") from None
-
-
 def caption_names(picture_name: str) -> list[str]:
     """Names that a caption file of this picture may have, the surest first: `a.jpg.txt` belongs to one, `a.txt` to all `a`."""
     stem = str(PurePosixPath(picture_name).with_suffix("")) if PurePosixPath(picture_name).suffix else picture_name
@@ -147,8 +117,31 @@ def with_words_of_file(row: Picture, text: str) -> tuple[Picture, bool]:
 
 def take_waiting(store: DatasetStore, dataset_id: str, picture_names: Collection[str]) -> dict[str, str]:
     """Captions by picture name that came before these pictures."""
-    waiting = read_waiting(store, dataset_id)
-    return {name: text for name in picture_names if (text := choose_caption(waiting, name))} if waiting else {}
+    path = _waiting_path(store, dataset_id)
+    if not picture_names or not path.is_file():
+        return {}
+    status = path.stat()
+    waiting, by_end = _read_known(path, status.st_mtime_ns, status.st_size)
+    found = {}
+    for name in picture_names:
+        text = choose_caption(waiting, name)
+        if not text and "/" not in name:  # one that came alone has lost the folder under which a list names it
+            full = next((by_end[n] for n in caption_names(name) if by_end.get(n)), "")
+            text = waiting.get(full, "")
+        if text:
+            found[name] = text
+    return found
+
+
+@lru_cache(maxsize=1)  # of a list of fifty thousand it is asked for each picture
+def _read_known(path: Path, time_ns: int, size: int) -> tuple[dict[str, str], dict[str, str]]:
+    """The words that wait by file name; and by the last part of it the whole name, nothing where several end so."""
+    waiting = dict(files.read_json(path, {}))
+    by_end: dict[str, str] = {}
+    for name in waiting:
+        end = name.rpartition("/")[2]
+        by_end[end] = "" if end in by_end else name
+    return waiting, by_end
 
 
 def read_waiting(store: DatasetStore, dataset_id: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Long work on data sets beside the pages: importing, merging, splitting, fetching. It goes on when a page is reloaded or closed.
+"""Long work on data sets beside the pages: importing, merging, fetching, exporting. It goes on when a page is reloaded or closed.
 
-Jobs live in the app's memory: what an import has brought in lies in the data set, and everything else leaves nothing behind, so that
-nothing needs mending when the app ends in the middle.
+Jobs live in the app's memory: what an import has brought in lies in the data set, what an export wrote lies in the job's own folder
+until the job is put away, and everything else leaves nothing behind, so that nothing needs mending when the app ends in the middle.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Job:
     """One piece of work as a page shows it.
 
     `sentence` tells how it ended; `asks` is what must be answered before it goes on; `token` undoes what it did, where that can be.
+    `made` is a file in `folder` that can be downloaded when the work is done, until the job is put away. `again` is what would begin it
+    anew where it broke off; nothing where that makes no sense.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Job:
     token: str = ""
     watch: Watch = field(default_factory=Watch, repr=False)
     folder: Path | None = field(default=None, repr=False)
+    made: Path | None = field(default=None, repr=False)
+    again: dict[str, Any] | None = field(default=None, repr=False)
     began: float = field(default_factory=time.monotonic, repr=False)
     _answer: dict[str, Any] | None = field(default=None, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -105,7 +109,9 @@ class Job:
         part = watch.part if watch.part is not None else watch.done / watch.total if watch.total else None
         plain = {name: getattr(self, name) for name in _SHOWN}
         counts = {"what": watch.what, "done": watch.done, "total": watch.total, "unit": watch.unit, "part": part}
-        return {**plain, **counts, "left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped}
+        file = {"name": self.made.name, "bytes": self.made.stat().st_size} if self.made and self.state == "done" else None
+        more = {"left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped, "file": file}
+        return {**plain, **counts, **more, "again": None if self.state in ACTIVE else self.again}
 
     def _seconds_left(self, part: float | None) -> float | None:
         spent = time.monotonic() - max(self.began, self.watch.began)
@@ -133,17 +139,17 @@ class DataJobs:
         """Begins; `work` is given the job and answers with a sentence that tells what came of it.
 
         Args:
-            kind: import, sample, merge, copy, split, fetch, push, crop, mask.
+            kind: import, sample, merge, copy, split, fetch, push, crop, mask, export.
             title: What it is called on a page.
             work: Raises DarkroomError where it fails, Stopped where nothing of it is kept.
             dataset: Id of the data set that it fills; the work may name it later.
-            folder: Files of its own, deleted when it is over.
+            folder: Files of its own, deleted when it is over; where it made a file to download, when it is put away.
         """
         job = Job(secrets.token_hex(8), kind, title, dataset, folder=folder)
         with self._guard:
             over = [j.id for j in self._jobs.values() if j.state not in ACTIVE]
             for old in over[: max(0, len(over) - _KEPT)]:
-                del self._jobs[old]
+                _clear(self._jobs.pop(old))
             self._jobs[job.id] = job
         threading.Thread(target=self._run, args=(job, work), name=f"data-{kind}", daemon=True).start()
         return job
@@ -182,6 +188,18 @@ class DataJobs:
             raise DarkroomError("This work is not over yet. Stop it first.")
         with self._guard:
             self._jobs.pop(job_id, None)
+        _clear(job)
+
+    def made_file(self, job_id: str) -> Path:
+        """What a job made to be downloaded.
+
+        Raises:
+            DarkroomError: When there is no such job any more, or it made none.
+        """
+        job = self.get(job_id)
+        if job.state != "done" or job.made is None or not job.made.is_file():
+            raise DarkroomError("There is no file to download: the export is not done, or it was put away. Export again.")
+        return job.made
 
     def _run(self, job: Job, work: Work) -> None:
         state: State = "done"
@@ -197,7 +215,13 @@ class DataJobs:
                 _log.exception("%s failed", job.title)
             state, job.sentence = "failed", "Something went wrong inside Darkroom; the details are in the log. What came in before stays."
         finally:
-            if job.folder is not None:
-                shutil.rmtree(job.folder, ignore_errors=True)
+            if state != "done" or job.made is None:
+                job.made = None
+                _clear(job)
             job.state = state
             job.over.set()
+
+
+def _clear(job: Job) -> None:
+    if job.folder is not None:
+        shutil.rmtree(job.folder, ignore_errors=True)

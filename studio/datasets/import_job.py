@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
-from pathlib import Path
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -14,9 +16,11 @@ from backends.contract.errors import DarkroomError
 from studio.datasets.data_jobs import Job
 from studio.datasets.formats import tables
 from studio.datasets.formats.columns import Columns, Kind, choose_columns
+from studio.datasets.formats.lists import LISTS, STANDARD, read_columns, read_examples, read_kinds
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.incoming import ARCHIVES, Outcome
 from studio.datasets.ingest import ingest_folder, ingest_upload
+from studio.datasets.listed import needs_choice
 from studio.datasets.names import fold_name
 from studio.datasets.pictures import decode_picture
 from studio.datasets.samples import SAMPLES
@@ -30,7 +34,21 @@ _LOOK_ROWS, _THUMB_PX, _WORDS = 3, 96, 120
 def needs_job(name: str, size: int) -> bool:
     """Whether a file takes so long that a page should see how far it is."""
     lower = fold_name(name)
-    return lower.endswith(TABLES) or (lower.endswith(ARCHIVES) and size > LARGE_BYTES) or lower.endswith(".tar")
+    return lower.endswith((*TABLES, ".tar")) or (lower.endswith((*ARCHIVES, *LISTS)) and size > LARGE_BYTES)
+
+
+def may_ask(name: str, path: Path) -> bool:
+    """Whether a person may have to say which columns of a list are meant: of one whose names do not tell, or one in a ZIP."""
+    lower = fold_name(name)
+    if lower.endswith(LISTS):
+        return needs_choice(lower, path)
+    if not lower.endswith(".zip"):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(n.lower().endswith(LISTS) and PurePosixPath(n).name.lower() not in STANDARD for n in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        return False  # whoever unpacks it says what is wrong
 
 
 def import_files(store: DatasetStore, job: Job, named: Sequence[tuple[str, Path]]) -> str:
@@ -45,10 +63,10 @@ def import_files(store: DatasetStore, job: Job, named: Sequence[tuple[str, Path]
         try:
             if is_table(path):
                 columns = columns_of.choose(name, path)
-                picked = {"pictures": columns.pictures, "words": columns.words} if columns else {}
+                picked = asdict(columns) if columns else {}
                 job.took(_named(o, name) for o in ingest_table(store, job.dataset, path, watch=job.watch, **picked))  # type: ignore[arg-type]
             else:
-                job.took(ingest_upload(store, job.dataset, name, path, job.watch))
+                job.took(ingest_upload(store, job.dataset, name, path, job.watch, choose=columns_of.choose_list))
         except DarkroomError as refusal:
             job.took([Outcome(name, False, None, refusal.text.replace(str(path), f"“{name}”"))])
     return describe_end(store, job)
@@ -88,6 +106,16 @@ class ColumnsOf:
         self._job = job
         self._chosen: dict[tuple[tuple[str, Kind], ...], Columns] = {}
 
+    def choose_list(self, name: str, path: Path) -> Columns:
+        """The columns of a list: found by their names, or asked for."""
+        kinds = read_kinds(name, path)
+        if not needs_choice(name, path):
+            return read_columns(name, path)
+        key = tuple(kinds.items())
+        if key not in self._chosen:
+            self._chosen[key] = _choose(kinds, self._job.ask(describe_list(name, path, kinds)))
+        return self._chosen[key]
+
     def choose(self, name: str, path: Path) -> Columns | None:
         """Found by their names, or asked for; None of shards, whose columns are always the same."""
         files = tables.find_files(path) if path.suffix in TABLES else []
@@ -100,6 +128,11 @@ class ColumnsOf:
         return self._chosen[key]
 
 
+def _choose(kinds: Mapping[str, Kind], answer: Mapping[str, Any]) -> Columns:
+    chosen = [str(c) for c in answer.get("pictures") or []]
+    return choose_columns(kinds, chosen, str(answer.get("words") or ""), str(answer.get("mask") or ""))
+
+
 def _find_or_ask(job: Job, name: str, files: list[Path], kinds: dict[str, Kind]) -> Columns:
     if "picture" not in kinds.values():
         return choose_columns(kinds)  # says what there is
@@ -110,8 +143,23 @@ def _find_or_ask(job: Job, name: str, files: list[Path], kinds: dict[str, Kind])
             return guess
     except DarkroomError:
         pass  # several columns of pictures, and nothing says which
-    answer = job.ask(describe_columns(name, files, kinds, guess))
-    return choose_columns(kinds, [str(c) for c in answer.get("pictures") or []], str(answer.get("words") or ""))
+    return _choose(kinds, job.ask(describe_columns(name, files, kinds, guess)))
+
+
+def describe_list(name: str, path: Path, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """What the dialogue shows of a list: as `describe_columns`, with the names of files in place of the pictures."""
+    useful = {column: kind for column, kind in kinds.items() if kind != "other"}
+    first = read_examples(name, path, useful, _LOOK_ROWS)
+    shown: dict[str, str] = {"picture": "file", "words": "words"}
+    columns = [
+        {"name": column, "kind": shown[kind], "examples": [_example(row[column], "words") for row in first]}
+        for column, kind in useful.items()
+    ]
+    try:
+        guess = read_columns(name, path)
+    except DarkroomError:
+        guess = Columns((), _only_words(kinds))
+    return {"what": "columns", "name": name, "columns": columns, "pictures": list(guess.pictures), "words": guess.words, "mask": ""}
 
 
 def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess: Columns | None) -> dict[str, Any]:
@@ -126,7 +174,14 @@ def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess
         {"name": column, "kind": kinds[column], "examples": [_example(row[column], kinds[column]) for row in first]} for column in useful
     ]
     pictures = list(guess.pictures) if guess else []
-    return {"what": "columns", "name": name, "columns": columns, "pictures": pictures, "words": guess.words if guess else ""}
+    found = {"words": guess.words, "mask": guess.mask} if guess else {"words": _only_words(kinds), "mask": ""}
+    return {"what": "columns", "name": name, "columns": columns, "pictures": pictures, **found}
+
+
+def _only_words(kinds: Mapping[str, Kind]) -> str:
+    """The column of words, where there is one alone."""
+    there = [column for column, kind in kinds.items() if kind == "words"]
+    return there[0] if len(there) == 1 else ""
 
 
 def _example(value: Any, kind: Kind) -> str:

@@ -13,6 +13,7 @@ from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets import thumbnails
 from studio.datasets.crew import work_through
+from studio.datasets.formats.lists import LISTS, is_list
 from studio.datasets.formats.parameters import read_prompt
 from studio.datasets.measure import Measures, measure_picture
 from studio.datasets.measure_cache import write_measures
@@ -156,8 +157,8 @@ def kind_of(file: Found) -> str:
     """picture, caption, list, archive or other: by its name, for a picture without one by its first bytes."""
     lower = PurePosixPath(file.name).name.lower()
     suffix = PurePosixPath(lower).suffix
-    if lower in ("metadata.jsonl", "metadata.csv"):
-        return "list"
+    if suffix in LISTS:
+        return "list" if is_list(lower, file.path) else "other"
     if suffix in (".txt", ".caption"):
         return "caption"
     if suffix in PICTURE_SUFFIXES:
@@ -170,6 +171,8 @@ def kind_of(file: Found) -> str:
 def refuse_kind(file: Found) -> Outcome:
     """Why a file that is neither a picture nor words is not taken."""
     reason = "It is neither a picture nor a caption. Pictures: PNG, JPEG, WebP, BMP, TIFF, GIF. Captions: .txt."
+    if file.name.lower().endswith(LISTS):
+        reason = "It names no pictures: no column of it holds names of picture files. A list has one row a picture or pair."
     if file.name.lower().endswith(ARCHIVES):
         reason = "It is an archive inside another, which is not opened. Unpack it and add its pictures."
     return Outcome(file.name, False, None, reason)

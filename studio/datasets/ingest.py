@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.contract.errors import DarkroomError
-from studio.datasets import caption_files, ingest_pairs
+from studio.datasets import caption_files, ingest_masks, ingest_pairs
 from studio.datasets.archive import unpack
-from studio.datasets.formats.kohya import find_repeated
+from studio.datasets.formats.kohya import find_repeated, read_repeated
+from studio.datasets.formats.mask_names import lies_in_masks
 from studio.datasets.incoming import Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
 from studio.datasets.index import PictureIndex
+from studio.datasets.listed import Choose, Listed, files_named, find_lists, name_missing, read_listed
 from studio.datasets.pair_names import looks_like_pairs
 from studio.datasets.rows import Picture, TextBy
 from studio.datasets.store import DatasetStore
@@ -22,8 +24,12 @@ _REPEATS = "The number in front of this folder's name is not needed: the recipe 
 __all__ = ["Outcome", "clean_name", "ingest_folder", "ingest_upload"]
 
 
-def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Path, watch: Watch | None = None) -> list[Outcome]:
-    """Takes one dropped file: a picture, a caption (.txt), a list (metadata.jsonl), or a ZIP of such.
+def ingest_upload(
+    store: DatasetStore, dataset_id: str, name: str, file_path: Path, watch: Watch | None = None, *, choose: Choose | None = None
+) -> list[Outcome]:
+    """Takes one dropped file: a picture, a caption (.txt), a list (.jsonl, .json, .csv), or a ZIP of such.
+
+    `choose` is asked for the columns of lists; without it they are found by their names.
 
     Raises:
         DarkroomError: When it is a ZIP that cannot be opened, or does harm.
@@ -36,25 +42,40 @@ def ingest_upload(store: DatasetStore, dataset_id: str, name: str, file_path: Pa
             watch.begin("Unpacking")
         with unpack(file_path, store.workspace.temporary) as unpacked:
             refused = [Outcome(clean_name(n), False, None, reason) for n, reason in unpacked.refused]
-            return ingest_found(store, dataset_id, [Found(clean_name(n), p) for n, p in unpacked.files], watch) + refused
-    return ingest_found(store, dataset_id, [Found(shown, file_path)], watch)
+            files = [Found(clean_name(n), p) for n, p in unpacked.files]
+            return ingest_found(store, dataset_id, files, watch, choose=choose) + refused
+    return ingest_found(store, dataset_id, [Found(shown, file_path)], watch, choose=choose)
 
 
 def ingest_files(store: DatasetStore, dataset_id: str, named: list[tuple[str, Path]]) -> list[Outcome]:
     """Takes files that were dropped together. One that cannot be opened is refused; the others have nothing to do with it."""
     store.workspace.dataset(dataset_id)
     files = [Found(clean_name(name), Path(path)) for name, path in named]
-    together = [f for f in files if kind_of(f) != "archive"] if store.info(dataset_id).kind == "pairs" else []
+    pairs = store.info(dataset_id).kind == "pairs"
+    together = [f for f in files if kind_of(f) != "archive"] if pairs else []
     outcomes = ingest_found(store, dataset_id, together)
-    for file in (f for f in files if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
+    masks, alone = ([], files) if pairs else ingest_masks.part_masks(store, dataset_id, files)
+    came: dict[str, str] = {}
+    for file in (f for f in alone if f not in together):  # a drop comes in parts: of pictures each one is called as if it came alone
         try:
-            outcomes += ingest_upload(store, dataset_id, file.name, file.path)
+            own = ingest_upload(store, dataset_id, file.name, file.path)
         except DarkroomError as refusal:
-            outcomes.append(Outcome(file.name, False, None, refusal.text))
-    return outcomes
+            own = [Outcome(file.name, False, None, refusal.text)]
+        came[file.name] = next((o.picture_id for o in own if o.accepted and o.picture_id), "")
+        outcomes += own
+    return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came)
 
 
-def ingest_folder(store: DatasetStore, dataset_id: str, path: Path, watch: Watch | None = None) -> list[Outcome]:
+def ingest_list(
+    store: DatasetStore, dataset_id: str, path: Path, watch: Watch | None = None, *, choose: Choose | None = None
+) -> list[Outcome]:
+    """Takes what a list on the disk names: its files lie beside it or below."""
+    return ingest_found(store, dataset_id, files_named(Path(path), choose), watch, choose=choose)
+
+
+def ingest_folder(
+    store: DatasetStore, dataset_id: str, path: Path, watch: Watch | None = None, *, choose: Choose | None = None
+) -> list[Outcome]:
     """Takes every picture and caption in a folder and its subfolders, in the order of their names."""
     root = Path(path)
     if not root.is_dir():
@@ -66,10 +87,12 @@ def ingest_folder(store: DatasetStore, dataset_id: str, path: Path, watch: Watch
             full = Path(folder) / name
             if full.is_file():
                 found.append(Found(clean_name(full.relative_to(root).as_posix()), full))
-    return ingest_found(store, dataset_id, found, watch)
+    return ingest_found(store, dataset_id, found, watch, choose=choose)
 
 
-def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None) -> list[Outcome]:
+def ingest_found(
+    store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None, *, choose: Choose | None = None
+) -> list[Outcome]:
     """Takes these files, under the names that they came with; one outcome for each.
 
     Where `watch` says so it ends early: what has come in stays. It counts pictures, from 0 unless the caller has begun to.
@@ -77,24 +100,31 @@ def ingest_found(store: DatasetStore, dataset_id: str, found: list[Found], watch
     found = [f for f in found if not is_silent(f.name)]
     if not found:
         return []
-    if watch and not watch.total:
+    counts = watch is not None and not watch.total
+    if watch and counts:
         watch.begin("Taking the pictures in", sum(kind_of(f) == "picture" for f in found))
-    if store.decide_kind(dataset_id, lambda: _guess_kind(found)) == "pairs":
-        return ingest_pairs.ingest_pairs(store, dataset_id, found, watch)
-    return _ingest_pictures(store, dataset_id, _without_common_folder(found), watch)
+    lists = find_lists(found, choose)
+    if store.decide_kind(dataset_id, lambda: _guess_kind(found, lists)) == "pairs":
+        masks, found = ingest_masks.part_masks(store, dataset_id, found)
+        outcomes = ingest_pairs.ingest_pairs(store, dataset_id, found, watch, lists=lists) + ingest_masks.refuse_masks(masks)
+        return outcomes + name_missing(store, dataset_id, lists, found)
+    masks, found = ingest_masks.part_masks(store, dataset_id, _without_common_folder(found))
+    lists = [replace(one, file=file) for one in lists for file in found if file.path == one.file.path]
+    outcomes = _ingest_pictures(store, dataset_id, found, lists, watch) + name_missing(store, dataset_id, lists, found)
+    came = {o.name: o.picture_id for o in outcomes if o.accepted and o.picture_id}
+    return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came, watch, tell=counts)
 
 
-def _guess_kind(found: list[Found]) -> str:
+def _guess_kind(found: list[Found], lists: list[Listed]) -> str:
     """Nothing where there are only words: the pictures that come after them tell."""
-    kinds = [(f, kind_of(f)) for f in found]
-    if looks_like_pairs(f.name for f in found) or any(ingest_pairs.is_list_of_pairs(f) for f, kind in kinds if kind == "list"):
+    if looks_like_pairs(f.name for f in found) or any(one.are_pairs for one in lists):
         return "pairs"
-    return "pictures" if any(kind == "picture" for _, kind in kinds) else ""
+    return "pictures" if any(kind_of(f) == "picture" for f in found) else ""
 
 
-def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None) -> list[Outcome]:
+def _ingest_pictures(store: DatasetStore, dataset_id: str, found: list[Found], lists: list[Listed], watch: Watch | None) -> list[Outcome]:
     kinds = {f.name: kind_of(f) for f in found}
-    captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] in ("caption", "list")])
+    captions, caption_outcomes = _read_captions([f for f in found if kinds[f.name] == "caption"], lists)
     repeated = find_repeated(f.name for f in found if kinds[f.name] == "picture")
     for name, said in repeated.items():
         captions |= {} if caption_files.choose_caption(captions, name) else {f"{name}.txt": said.words}
@@ -149,20 +179,21 @@ def _shorten(words: str) -> str:
     return caption_files.clean_caption(words[: caption_files.MAX_CHARACTERS])
 
 
-def _read_captions(found: list[Found]) -> tuple[dict[str, str], list[Outcome]]:
+def _read_captions(found: list[Found], lists: list[Listed]) -> tuple[dict[str, str], list[Outcome]]:
     """Texts by name of the caption file (or `name of the picture + .txt` where a list names it), and what could not be read."""
     texts: dict[str, str] = {}
     outcomes = []
+    for listed in lists:
+        name = listed.file.name
+        try:
+            own = read_listed(listed)
+            texts |= {n: t for n, t in own.items() if n not in texts}
+            outcomes.append(Outcome(name, True, None, f"It holds {len(own):,} captions."))
+        except DarkroomError as refusal:
+            outcomes.append(Outcome(name, False, None, refusal.text))
     for file in found:
         try:
-            if kind_of(file) == "list":
-                if ingest_pairs.is_list_of_pairs(file):
-                    raise DarkroomError(f"{file.name} lists edit pairs; here are single pictures. Begin a data set of edit pairs for it.")
-                listed = caption_files.read_list(file.name, file.path)
-                texts |= {n: t for n, t in listed.items() if n not in texts}
-                outcomes.append(Outcome(file.name, True, None, f"It holds {len(listed):,} captions."))
-            else:
-                texts[file.name] = caption_files.read_caption(file.path)
+            texts[file.name] = caption_files.read_caption(file.path)
         except DarkroomError as refusal:
             outcomes.append(Outcome(file.name, False, None, refusal.text))
     return texts, outcomes
@@ -180,7 +211,9 @@ def _attach(store: DatasetStore, dataset_id: str, texts: dict[str, str], outcome
 
 
 def _without_common_folder(found: list[Found]) -> list[Found]:
-    """`zog/a.png`, `zog/b.png` -> `a.png`, `b.png`: one folder around everything says nothing."""
+    """`zog/a.png`, `zog/b.png` -> `a.png`, `b.png`: one folder around everything says nothing, unless it says how often or what of."""
     while found and all("/" in f.name for f in found) and len({f.name.split("/")[0] for f in found}) == 1:
+        if all(f.name.count("/") == 1 for f in found) and (read_repeated(found[0].name) or lies_in_masks(found[0].name)):
+            break
         found = [Found(f.name.split("/", 1)[1], f.path) for f in found]
     return found

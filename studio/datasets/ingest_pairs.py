@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
+from collections.abc import Sequence
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_files, pair_lists
 from studio.datasets.incoming import Found, Outcome, Taken, keep_images, kind_of, refuse_kind
+from studio.datasets.listed import Listed, read_listed
 from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import Spot, read_spot
 from studio.datasets.rows import Picture, Side
@@ -17,14 +18,16 @@ from studio.datasets.watch import Watch
 Texts = dict[str, str]
 
 
-def ingest_pairs(store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None) -> list[Outcome]:
+def ingest_pairs(
+    store: DatasetStore, dataset_id: str, found: list[Found], watch: Watch | None = None, *, lists: Sequence[Listed] = ()
+) -> list[Outcome]:
     """Takes files under the names that they came with, folders and all: those say which side they are, and of which pair.
 
     Lists come first, so that pictures find the pairs that they name; what does not say its side comes last, so that it finds
     the half that lacks it. A half without its partner stays in the data set and waits.
     """
     kinds = {file.name: kind_of(file) for file in found}
-    outcomes, texts = _take_lists(store, dataset_id, [f for f in found if kinds[f.name] == "list"])
+    outcomes, texts = _take_lists(store, dataset_id, lists)
     for file in (f for f in found if kinds[f.name] == "caption"):
         try:
             texts[file.name] = caption_files.read_caption(file.path)
@@ -56,34 +59,28 @@ def ingest_side(store: DatasetStore, dataset_id: str, pair_id: str, side: Side, 
     return Outcome(file.name, True, row.id, taken.note)
 
 
-def is_list_of_pairs(file: Found) -> bool:
-    """Whether the file names edit pairs."""
-    try:
-        return pair_lists.lists_pairs(caption_files.read_lines(file.name, file.path))
-    except (ValueError, csv.Error):
-        return False
-
-
-def _take_lists(store: DatasetStore, dataset_id: str, found: list[Found]) -> tuple[list[Outcome], Texts]:
+def _take_lists(store: DatasetStore, dataset_id: str, lists: Sequence[Listed]) -> tuple[list[Outcome], Texts]:
     """What became of each list, and the words of those that name single pictures."""
     outcomes: list[Outcome] = []
     texts: Texts = {}
-    for file in found:
+    for listed in lists:
+        name = listed.file.name
         try:
-            if not is_list_of_pairs(file):
-                texts |= caption_files.read_list(file.name, file.path)
+            if not listed.are_pairs:
+                texts |= read_listed(listed)
                 continue
-            entries = pair_lists.read_entries(file.name, caption_files.read_lines(file.name, file.path))
             with store.index(dataset_id).change() as rows:
                 desk = Desk(rows)
-                kept, refused = pair_lists.settle(desk, entries)
+                count, kept, refused = pair_lists.settle(
+                    desk, (pair_lists.Entry(names[0], names[1], words) for _, names, words in listed.rows())
+                )
                 desk.close()
         except DarkroomError as refusal:
-            outcomes.append(Outcome(file.name, False, None, refusal.text))
+            outcomes.append(Outcome(name, False, None, refusal.text))
             continue
         note = f" {kept:,} of them keep words of your own." if kept else ""
-        outcomes.append(Outcome(file.name, True, None, f"It names {len(entries):,} pairs.{note}"))
-        outcomes += [Outcome(name, False, None, reason) for name, reason in refused.items()]
+        outcomes.append(Outcome(name, True, None, f"It names {count:,} pairs.{note}"))
+        outcomes += [Outcome(one, False, None, reason) for one, reason in refused.items()]
     return outcomes, texts
 
 

@@ -8,26 +8,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
 from studio.datasets.edits import MASKS, edit_of, mask_copy, whole_of
-from studio.datasets.pictures import MAX_BYTES, PictureRefused, decode_alpha
+from studio.datasets.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, PictureRefused, decode_alpha
 from studio.datasets.rows import ImageFile, Picture, whole_id
 from studio.datasets.store import DatasetStore, explain_disk, found_picture
 
 AUTO = "-auto"  # end of the name of a mask that nobody has looked at
 _DIGITS = 12
+_SHAPE_SLACK = 0.02  # of width over height: sides are whole px
+_GREY = 24  # of 255 between two colours of a place
 
 
-def set_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, Image.Image | None]) -> str:
-    """Gives pictures masks, or takes them away. The token undoes it.
+def set_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, Image.Image | None], *, undoable: bool = True) -> str:
+    """Gives pictures masks, or takes them away. The token undoes it; it is empty where it is no step of a person's.
 
     Args:
         store: Where the data set lies.
         dataset_id: Which one.
         masks: Row id -> grey picture of the size of the whole one, white where it is learnt; None for no mask.
+        undoable: Whether it can be undone by itself; not where the masks come in with their pictures.
 
     Raises:
         DarkroomError: When a row is gone or a pair, a mask has another size, or covers nothing at all.
@@ -35,10 +38,12 @@ def set_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, Image.Im
     folder, index = store.workspace.dataset(dataset_id), store.index(dataset_id)
     rows = {row_id: found_picture(index.get(row_id), row_id) for row_id in masks}
     written = {row_id: _write_checked(folder, rows[row_id], mask) if mask is not None else "" for row_id, mask in masks.items()}
-    return name_masks(store, dataset_id, written)[0]
+    return name_masks(store, dataset_id, written, undoable=undoable)[0]
 
 
-def name_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, str], before: Mapping[str, str] | None = None) -> tuple[str, int]:
+def name_masks(
+    store: DatasetStore, dataset_id: str, masks: Mapping[str, str], before: Mapping[str, str] | None = None, *, undoable: bool = True
+) -> tuple[str, int]:
     """Gives rows masks whose files are written already (see `write_mask`); an empty name takes one away. A token undoes it.
 
     Args:
@@ -46,6 +51,7 @@ def name_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, str], b
         dataset_id: Which one.
         masks: Row id -> the mask's file.
         before: Row id -> the mask that it had when it was looked at. Rows that are gone, or have another one by now, stay as they are.
+        undoable: As in `set_masks`.
 
     Returns:
         The token, and how many rows it is about.
@@ -56,7 +62,7 @@ def name_masks(store: DatasetStore, dataset_id: str, masks: Mapping[str, str], b
         else:
             there = (changes.get(row_id) for row_id in masks)
             found = [row for row in there if row is not None and row.mask == before[row.id]]
-        token = store.remember(dataset_id, "mask", changes, found)
+        token = store.remember(dataset_id, "mask", changes, found) if undoable else ""
         for row in found:
             changes.put(replace(row, mask=masks[row.id]))
     return token, len(found)
@@ -83,8 +89,29 @@ def masks_of_alpha(
     return found
 
 
+def fit_mask(mask: Image.Image, size: tuple[int, int]) -> Image.Image | None:
+    """The mask in the size of its picture; of a large picture a smaller copy may have been painted on. None where the shape is another."""
+    width, height = size
+    if abs(mask.width * height / (mask.height * width) - 1) > _SHAPE_SLACK:
+        return None
+    return mask if mask.size == size else mask.resize(size, Image.Resampling.BILINEAR)
+
+
+def is_grey(data: bytes) -> bool:
+    """Whether a picture file is without colour, but for what JPEG makes of grey; also where it cannot be read, which is told elsewhere."""
+    try:
+        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return True
+            small = image.convert("RGB").resize((32, 32), Image.Resampling.BOX)
+    except Exception:  # noqa: BLE001 - a decoder that is fed a stranger's bytes may raise anything
+        return True
+    red, green, blue = small.split()
+    return all(max(ImageChops.difference(red, other).tobytes()) <= _GREY for other in (green, blue))
+
+
 def read_mask_file(data: bytes) -> Image.Image:
-    """A mask that a person painted: a PNG, JPEG or WebP; what is bright and opaque is learnt.
+    """A mask that a person painted, here or elsewhere; what is bright and opaque is learnt.
 
     Raises:
         PictureRefused: When it cannot be read.
@@ -92,9 +119,13 @@ def read_mask_file(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise PictureRefused(f"The mask has {len(data) / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken.")
     try:
-        image = Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"])
+        image = Image.open(io.BytesIO(data), formats=list(FORMATS))
+        if image.width * image.height > MAX_PIXELS:
+            raise PictureRefused(f"The mask has {image.width:,} x {image.height:,} px; at most {MAX_PIXELS // 10**6} megapixels are taken.")
         image.load()
         return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA")).convert("L")
+    except PictureRefused:
+        raise
     except Exception:  # noqa: BLE001 - a decoder that is fed a stranger's bytes may raise anything; each is a refusal
         raise PictureRefused("The mask is not a PNG, JPEG or WebP that can be read. Save it again as PNG.") from None
 

@@ -1,15 +1,13 @@
-"""Lists of edit pairs (metadata.jsonl, .csv): which two files belong together, and the words between them."""
+"""Lists of edit pairs: which two files belong together, and the words between them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
 
 from backends.contract.errors import DarkroomError
-from studio.datasets.caption_files import clean_caption
 from studio.datasets.pair_desk import Desk, is_unclaimed, sides_of
-from studio.datasets.pair_names import COLUMNS, find_columns, read_spot, same_file
+from studio.datasets.pair_names import read_spot, same_file
 from studio.datasets.rows import SIDES, ImageFile, Picture, Side
 
 
@@ -26,42 +24,20 @@ class Entry:
         return self.before if side == "before" else self.after
 
 
-def lists_pairs(lines: list[dict[str, Any]]) -> bool:
-    """Whether the columns are those of edit pairs."""
-    return bool(lines) and isinstance(lines[0], dict) and find_columns(lines[0]) is not None
-
-
-def read_entries(name: str, lines: list[dict[str, Any]]) -> list[Entry]:
-    """The pairs of a list; file names get the folder that the list lies in.
-
-    Raises:
-        DarkroomError: When a line does not name both files; says which line.
-    """
-    folder = PurePosixPath(name).parent
-    entries = []
-    for number, line in enumerate(lines, 1):
-        columns = find_columns(line) if isinstance(line, dict) else None
-        if columns is None or not line[columns[0]] or not line[columns[2]]:
-            known = "; ".join(", ".join(c) for c in COLUMNS[:2])
-            raise DarkroomError(f"Line {number} of {name} does not name both pictures. Each line needs one of these sets: {known}.")
-        before, after = ((folder / str(line[columns[n]]).replace("\\", "/")).as_posix() for n in (0, 2))
-        entries.append(Entry(before, after, clean_caption(str(line.get(columns[1]) or ""))))
-    return entries
-
-
-def settle(desk: Desk, entries: list[Entry]) -> tuple[int, dict[str, str]]:
+def settle(desk: Desk, entries: Iterable[Entry]) -> tuple[int, int, dict[str, str]]:
     """Takes over a list: pairs and words that it names, for pictures that are here and for those that will come.
 
     Returns:
-        How many pairs keep a person's own words, and what cannot be: name of a file -> reason.
+        How many entries there are, how many pairs keep a person's own words, and what cannot be: name of a file -> reason.
     """
-    kept, refused = 0, {}
+    count, kept, refused = 0, 0, {}
     for entry in entries:
+        count += 1
         row, refusal = _settle(desk, entry)
         if refusal:
             refused[entry.after] = refusal
         kept += desk.give(row, entry.text)
-    return kept, refused
+    return count, kept, refused
 
 
 def _settle(desk: Desk, entry: Entry) -> tuple[Picture, str]:

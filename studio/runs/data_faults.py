@@ -148,6 +148,10 @@ def _check_masks(config: Any, pictures: list[Any], warnings: list[Fault]) -> Non
     elif wanted is False and masked:
         text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, which this run does not use."
         warnings.append(Fault(field="masked_loss", text=f"{text} Turn Learn inside the masks on to use them."))
+    elif wanted is None and masked:
+        text = f"{masked:,} of {len(pictures):,} pictures {'has a mask' if masked == 1 else 'have masks'}, of which ai-toolkit is not told"
+        text += ": all of each picture is learnt. To learn inside the masks, choose a recipe that Darkroom trains itself."
+        warnings.append(Fault(field="dataset", text=text))
     unseen = [p.name for p in pictures if p.mask and is_auto(p.mask)]
     if wanted and unseen:
         text = f"{count(unseen, 'mask')} made without a hand, at which nobody has looked: {some(unseen)}."

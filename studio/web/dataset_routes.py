@@ -1,29 +1,26 @@
-"""What the Dataset page asks: data sets, their pictures, uploads, removal with undo, and the export."""
+"""What the Dataset page asks: data sets, their pictures, uploads, removal with undo."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, StringConstraints
-from starlette.background import BackgroundTask
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions, ingest, pairs
 from studio.datasets.auto_masks import find_auto
 from studio.datasets.data_jobs import Job
-from studio.datasets.export import export_dataset
-from studio.datasets.formats.write_out import export_table
+from studio.datasets.formats.lists import LISTS, STANDARD
 from studio.datasets.history import Cause
-from studio.datasets.import_job import TABLES, import_files, needs_job
+from studio.datasets.import_job import TABLES, import_files, may_ask, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
 from studio.datasets.masks import is_auto
@@ -148,21 +145,6 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
     def rename(dataset_id: str, body: Named) -> JSONResponse:
         return _answer(asdict(store.update(safe_id(dataset_id, "data set"), name=body.name)))
 
-    @routes.get("/api/datasets/{dataset_id}/export.zip")
-    def export(dataset_id: str) -> FileResponse:
-        info = store.info(safe_id(dataset_id, "data set"))
-        path = export_dataset(store, info.id, context.workspace.temporary / f"export-{secrets.token_hex(8)}.zip")
-        drop = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=f"{info.id}.zip", media_type="application/zip", background=drop)
-
-    @routes.get("/api/datasets/{dataset_id}/export.parquet")
-    def export_parquet(dataset_id: str) -> FileResponse:
-        info = store.info(safe_id(dataset_id, "data set"))
-        path = context.workspace.temporary / f"export-{secrets.token_hex(8)}.parquet"
-        export_table(store, info.id, path, "parquet")
-        drop = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(path, filename=f"{info.id}.parquet", media_type="application/vnd.apache.parquet", background=drop)
-
 
 def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     store = context.datasets
@@ -229,6 +211,8 @@ def detect_kind(names: list[str], listed: str) -> str:
     first = listed.split("\n", 1)[0]
     if looks_like_pairs(names) or find_columns(re.findall(r"\w+", first)):
         return "pairs"
+    if any(PurePosixPath(name).name.lower() not in STANDARD and name.lower().endswith(LISTS) for name in names):
+        return ""  # what a list names its rows tell, when it has come
     return "pictures" if names else ""
 
 
@@ -284,7 +268,7 @@ def describe_side(image: ImageFile) -> dict[str, Any]:
 def take_files(context: Context, dataset_id: str, files: list[Received], place: tuple[str, Side] | None = None) -> dict[str, Any]:
     """Brings received files into the data set, or the one file onto a side of a pair; one outcome for each."""
     store = context.datasets
-    long = [file for file in files if not file.fault and not place and needs_job(file.name, file.size)]
+    long = [file for file in files if not file.fault and not place and (needs_job(file.name, file.size) or may_ask(file.name, file.path))]
     good = [(file.name, file.path) for file in files if not file.fault and file not in long]
     found = [ingest.Outcome(file.name, False, None, file.fault) for file in files if file.fault]
     if place and good:
@@ -308,7 +292,7 @@ def begin_import(context: Context, dataset_id: str, files: list[Received]) -> Jo
     folder = context.work.own_folder()
     named = []
     for number, file in enumerate(files):
-        ending = next((e for e in (*ARCHIVES, *TABLES) if file.name.lower().endswith(e)), "")
+        ending = next((e for e in (*ARCHIVES, *TABLES, *LISTS) if file.name.lower().endswith(e)), "")
         named.append((file.name, file.path.rename(folder / f"{number:04d}{ending}")))
     title = f"Import {named[0][0]}" if len(named) == 1 else f"Import {len(named)} files"
     work = partial(import_files, context.datasets, named=named)

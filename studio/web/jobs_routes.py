@@ -15,10 +15,11 @@ Column = Annotated[str, StringConstraints(max_length=200)]
 
 
 class ChosenColumns(BaseModel):
-    """The columns of a table: that of pictures, or those before and after; that of words, empty for none."""
+    """The columns of a table: that of pictures, or those before and after; those of words and of masks, empty for none."""
 
     pictures: Annotated[list[Column], Field(min_length=1, max_length=2)]
     words: Column = ""
+    mask: Column = ""
 
 
 def router(context: Context) -> APIRouter:

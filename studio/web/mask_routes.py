@@ -13,7 +13,7 @@ from PIL import Image
 from backends.contract.errors import DarkroomError
 from studio.datasets.auto_masks import make_one
 from studio.datasets.edits import whole_of
-from studio.datasets.masks import is_auto, masks_of_alpha, read_mask_file, set_masks
+from studio.datasets.masks import fit_mask, is_auto, masks_of_alpha, read_mask_file, set_masks
 from studio.datasets.opencv import INSTALL, is_installed
 from studio.datasets.rows import Picture
 from studio.web.context import Context
@@ -21,7 +21,6 @@ from studio.web.dataset_routes import describe_picture
 from studio.workspace import safe_id
 
 MAX_MASK_BYTES = 64 * 2**20
-_SHAPE_SLACK = 0.02  # of width over height: sides are whole px
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -110,9 +109,7 @@ async def _read_body(request: Request) -> bytes:
 def _brought_to_size(row: Picture, mask: Image.Image) -> Image.Image:
     """Of a large picture a smaller copy is painted on; a mask of another shape is left as it is, to be refused."""
     whole = whole_of(row.images[-1])
-    if abs(mask.width * whole.height / (mask.height * whole.width) - 1) > _SHAPE_SLACK:
-        return mask
-    return mask.resize((whole.width, whole.height), Image.Resampling.BILINEAR)
+    return fit_mask(mask, (whole.width, whole.height)) or mask
 
 
 def _png(mask: Image.Image) -> Response:

@@ -36,6 +36,7 @@ _ROUTES = (
     "arranging",
     "jobs",
     "hub",
+    "export",
 )
 
 

@@ -8,6 +8,7 @@ import tarfile
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.studio.datasets.drawing import draw_figure, encode
@@ -118,6 +119,54 @@ def test_seed_pairs_become_edit_pairs_and_are_exported_for_edit_trainers(light, 
     converted = pq.read_table(download.value.path()).to_pylist()
     assert [list(row) for row in converted] == [["original_image", "edit_prompt", "edited_image"]] * 3
     assert converted[0]["edit_prompt"] == first["instruction"]
+
+
+def test_a_list_of_any_name_asks_for_its_columns_before_its_pictures_go(light, tmp_path):
+    root = write_folders(tmp_path / "Night", 4, before="p", after="q")
+    lines = [f"p/{n:03d}.png;make it night {n};q/{n:03d}.png;" for n in range(4)]
+    (root / "my edits.csv").write_text("\n".join(["first;said;second;by", *lines]), "utf-8")
+    drop(light, root)
+    dialogue = light.get_by_role("dialog", name="Which columns hold what?")
+    expect(dialogue).to_contain_text("p/000.png")
+    for column, role in (("first", "before"), ("second", "after")):
+        dialogue.get_by_label(column).select_option(role)
+    assert dialogue.get_by_label("said").input_value() == "words"
+    dialogue.get_by_role("button", name="Bring it in").click()
+    expect(light.locator(".d-dock")).to_contain_text("4 pairs are complete.")
+    expect(light.get_by_role("textbox", name=re.compile("nstruction")).first).to_have_value("make it night 0")
+    expect(light.locator(".jb")).to_have_count(0)
+
+
+def test_such_a_list_is_asked_about_on_home_too(page, own_server, tmp_path):
+    root = write_folders(tmp_path / "Night", 3, before="p", after="q")
+    lines = [{"first": f"p/{n:03d}.png", "said": f"make it night {n}", "second": f"q/{n:03d}.png"} for n in range(3)]
+    (root / "train.json").write_text(json.dumps(lines), "utf-8")
+    page.goto(own_server.address)
+    page.wait_for_selector("#home[data-state=ready]")
+    drop(page, root)
+    dialogue = page.get_by_role("dialog", name="Which columns hold what?")
+    for column, role in (("first", "before"), ("second", "after")):
+        dialogue.get_by_label(column).select_option(role)
+    dialogue.get_by_role("button", name="Bring it in").click()
+    expect(page.locator(".d-dock")).to_contain_text("3 pairs are complete.")
+    expect(page.get_by_role("textbox", name=re.compile("nstruction")).first).to_have_value("make it night 0")
+
+
+def test_masks_in_a_folder_of_their_own_lie_on_their_pictures(light, tmp_path):
+    root = tmp_path / "Zog"
+    (root / "masks").mkdir(parents=True)
+    for number in range(3):
+        (root / f"{number}.png").write_bytes(encode(draw_figure(number, 160)))
+        if number:
+            mask = Image.new("L", (160, 160))
+            mask.paste(255, (0, 0, 80, 160))
+            mask.save(root / f"masks/{number}.png")
+    drop(light, root)
+    expect(light.locator(".d-thumb[data-id]")).to_have_count(3)
+    expect(light.locator(".d-dock")).to_contain_text("3 pictures are in.")
+    expect(light.get_by_text("not taken")).to_have_count(0)
+    shown = light.evaluate("async () => (await fetch('/api/datasets/' + new URLSearchParams(location.search).get('dataset'))).json()")
+    assert {p["name"]: p.get("masked", False) for p in shown["pictures"]} == {"0.png": False, "1.png": True, "2.png": True}
 
 
 def test_loose_files_on_their_way_can_be_stopped_and_what_came_in_stays(light, tmp_path):

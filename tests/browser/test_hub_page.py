@@ -82,6 +82,47 @@ def test_a_gated_one_says_where_its_licence_is_accepted(page, studio):
     expect(page.locator(".jb")).to_have_count(0)
 
 
+def begin_fetch(page, studio, repo):
+    page.goto(f"{studio.address}/dataset")
+    page.wait_for_selector("#light[data-state=ready]")
+    page.get_by_role("button", name="From the Hugging Face hub").click()
+    page.get_by_label("Data set").fill(repo)
+    page.get_by_role("button", name="Fetch").click()
+
+
+def write_foxes(folder, *tables):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(tables):
+        (folder / f"train-{number:05d}-of-{len(tables):05d}.parquet").write_bytes(data)
+
+
+def test_a_fetch_that_fails_before_anything_came_leaves_nothing_behind(page, studio, hub, tmp_path):
+    write_foxes(tmp_path / "foxes/data", b"PAR1 and nothing else")
+    hub.repositories["me/foxes"] = tmp_path / "foxes"
+    begin_fetch(page, studio, "me/foxes")
+    expect(page.locator(".jb[data-state=failed]")).to_contain_text("Nothing came in, so nothing was kept.")
+    expect(page.get_by_role("heading", name="Drop 10 to 30 pictures here")).to_be_visible()
+    assert "dataset=" not in page.url
+    assert not [path for path in studio.workspace.datasets.iterdir() if not path.name.startswith(".")]
+    expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+
+
+def test_a_fetch_that_breaks_off_keeps_what_came_and_goes_on_with_what_is_missing(page, studio, hub, tmp_path):
+    kinds = {"image": "picture", "text": "words"}
+    write_foxes(tmp_path / "foxes/data", table(kinds, 4), b"PAR1 and nothing else")
+    hub.repositories["me/foxes"] = tmp_path / "foxes"
+    begin_fetch(page, studio, "me/foxes")
+    card = page.locator(".jb[data-state=failed]")
+    expect(card).to_contain_text("“foxes” has 4 pictures, which stay; Go on fetches what is missing.")
+    write_foxes(tmp_path / "foxes/data", table(kinds, 4), table(kinds, 4, first=10))
+    hub.asked.clear()
+    card.get_by_role("button", name="Go on").click()
+    expect(page.locator(".d-dock")).to_contain_text("8 pictures are in.")
+    expect(page.locator(".jb")).to_have_count(0)
+    fetched = {path.rsplit("/", 1)[1] for verb, path, _ in hub.asked if verb == "GET" and "/resolve/" in path}
+    assert fetched == {"train-00001-of-00002.parquet"}, "what came in whole does not come again"
+
+
 def test_with_a_token_in_the_private_file_a_data_set_is_pushed(page, studio, hub, tmp_path, monkeypatch):
     stop_server(studio)
     token = studio.workspace.root / "hf_token"

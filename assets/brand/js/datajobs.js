@@ -1,10 +1,11 @@
 // Long work on data sets: a card for each with how far it is, how long it takes, and Stop. It goes on when the page is closed.
-import {h, icon, api, about, plural, href, rebuild} from './core.js';
+import {h, icon, api, about, plural, href, rebuild, toast} from './core.js';
 import {askColumns} from './columns.js';
 
 const EVERY_MS = 500, ACTIVE = ['running', 'asks'];
 const KEEPS = ['import', 'sample', 'fetch'], STAYED = ['crop', 'mask'];
 export const isActive = (job) => ACTIVE.includes(job.state);
+export const fileOf = (job, then = '') => `/api/jobs/${job.id}/file${then && '?then=' + then}`;
 export const isImport = (job) => KEEPS.includes(job.kind);
 const silent = (job) => isImport(job) && job.state === 'done' && !job.refused.length;      // its rows are there to be seen
 
@@ -53,6 +54,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   }
   const question = (job) => askColumns(job.asks, (chosen) => api(`/jobs/${job.id}/columns`, chosen)).catch(() => {});
   async function stop(job) { try { show(await api(`/jobs/${job.id}/stop`, {})); } catch { /* it is over */ } }
+  async function goOn(job) { try { const next = await api('/hub/fetch', job.again); close(job); track(next); } catch (error) { toast(error.message); } }
   async function close(job) {
     cards.get(job.id)?.el.remove();
     cards.delete(job.id);
@@ -81,7 +83,9 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
   function over(job) {
     const bad = job.state === 'failed', count = job.refused.length + job.left_out;
     return [h('div.d-row', icon(bad ? 'alert' : job.state === 'stopped' ? 'stop' : 'check'), h('div.bd', h('b', job.title), h('p.d-small.d-sub', {role: 'status'}, job.sentence)),
-      job.dataset && !bad && !here(job) && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
+      job.again && h('button.d-btn.sm.pri', {type: 'button', aria: {label: `Go on: ${job.title}`}, onclick: () => goOn(job)}, 'Go on'),
+      job.file && h('a.d-btn.sm.pri', {href: fileOf(job), download: job.file.name}, icon('down2', 's'), 'Download'),
+      job.dataset && !bad && !here(job) && !job.file && h('a.d-btn.sm', {href: href('dataset', {dataset: job.dataset, run: null})}, 'Open'),
       h('button.d-btn.sm.quiet', {type: 'button', aria: {label: `Close: ${job.title}`}, onclick: () => close(job)}, 'Close')),
     count > 0 && h('details', h('summary', STAYED.includes(job.kind) ? `${plural(count, 'picture')} ${count === 1 ? 'stayed as it was' : 'stayed as they were'}` : `${plural(count, 'file')} ${count === 1 ? 'was' : 'were'} not taken`),
       h('ul.rf', job.refused.slice(0, 100).map((r) => h('li', h('b', r.name), ' ', h('span.d-sub', r.reason))), count > 100 && h('li.d-sub', `and ${(count - 100).toLocaleString('en')} more`)))].filter(Boolean);

@@ -1,12 +1,13 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
 import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
-import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate} from './upload.js';
+import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, sitter} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
 import {makeJobs, isActive, isImport} from './datajobs.js';
+import {exportRows} from './exporting.js';
 import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
@@ -19,7 +20,7 @@ export async function mount(el) {
   const dockText = h('p', {role: 'status'}), dock = h('div.d-dock', {role: 'region', aria: {label: 'Main action'}}, h('div', dockText));
   const coverText = [h('b'), h('span')], cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), coverText));
   const jobs = makeJobs({wanted: (job) => (id ? job.dataset === id || (!job.dataset && isActive(job)) : false), moved: peek, done: jobDone});
-  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : path.replace(/\.[^./]*$/, ''))});
+  const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : sitter(path))});
   const pick = pickers(add);
   const page = {
     get id() { return id; }, track: (job) => jobs.track(job), load, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
@@ -43,14 +44,17 @@ export async function mount(el) {
   function need(name, files) {
     if (id) return id;
     making ??= createDataset(name, chosen, files).then((made) => {
-      id = made.id;
+      here(made.id);
       info = made;
-      query.set('dataset', id);
-      history.replaceState(null, '', location.pathname + '?' + query);
-      refresh();
       return id;
     }).finally(() => { making = null; });
     return making;
+  }
+  function here(made) {
+    id = made;
+    query.set('dataset', id);
+    history.replaceState(null, '', location.pathname + '?' + query);
+    refresh();
   }
   let told = 0;
   function outcome(o, found) {
@@ -96,10 +100,20 @@ export async function mount(el) {
     peeking = false;
   }
   async function jobDone(job) {
-    if (job.dataset !== id) return;
+    if (job.kind === 'fetch' && !job.dataset) return nothingCame();
+    if (job.dataset !== id || job.kind === 'export') return;
     await load();
     if (job.token) { page.done(job.token, job.sentence); view().worked?.(job); if (!job.refused.length) jobs.close(job.id); }
     if (isImport(job) && job.state === 'done' && !job.refused.length) { jobs.close(job.id); toast(view().arrived(rows), null, null, 4); }
+  }
+  /* What was begun for a fetch is gone with it: the table is a new one again, and the card says why. */
+  function nothingCame() {
+    id = info = null;
+    query.delete('dataset');
+    history.replaceState(null, '', location.pathname + (query.size ? '?' + query : ''));
+    setRows([]);
+    draw();
+    refresh();
   }
   /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
   let reading = 0;
@@ -152,7 +166,7 @@ export async function mount(el) {
     const open = rows.length === 0 && kindChoice(kind(), choose);
     const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
       ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
-      ['down2', 'Export as ZIP', () => { location.href = `/api/datasets/${id}/export.zip`; }], ['down2', kind() === 'pairs' ? 'Export for edit trainers' : 'Export as Parquet', () => { location.href = `/api/datasets/${id}/export.parquet`; }], ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
+      ...(rows.length ? exportRows(info, (job) => jobs.track(job)) : []), ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
     fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
   }
   async function choose(wanted) {
@@ -221,8 +235,12 @@ export async function mount(el) {
   }
   async function fromHub() {
     const job = await fetchFromHub(id && info);
-    if (job && job.dataset !== id) location.href = href('dataset', {dataset: job.dataset, run: null});
-    else jobs.track(job);
+    if (job && !id && job.dataset) {                                   // it may be gone again before another page stood
+      here(job.dataset);
+      try { info = await api('/datasets/' + encodeURIComponent(id)); } catch { /* the card says why */ }
+      draw();
+    }
+    jobs.track(job);
   }
   async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
   async function remove() {

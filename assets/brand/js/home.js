@@ -18,7 +18,7 @@ export async function mount(el) {
   let id = null, shown = '', timer, drawProgress = () => {};
   const queue = createQueue({
     dataset: (name, files) => (id ? id : createDataset(name, '', files).then((made) => (id = made.id))),
-    outcome() {}, change: (q) => drawProgress(q),
+    outcome() {}, change: (q) => drawProgress(q), job: (job, first) => first && jobs.track(job),
     done(q) {
       if (!id) { toast(q.refused[0]?.reason || 'Nothing was taken.'); return; }
       if (q.refused.length) keepRefused(id, q.refused);

@@ -5,7 +5,7 @@ const PARALLEL = 4, PART_FILES = 20, PART_BYTES = 16e6, SMALL_BYTES = 2e6;
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;    // what systems leave in folders
 const isCaption = (file) => /\.txt$/i.test(file.name);
 const isTable = (file) => /\.(parquet|arrow)$/i.test(file.name);
-const isList = (file) => /^metadata\.(jsonl|csv)$/i.test(file.name);
+const isList = (file) => /\.(jsonl|ndjson|json|csv|tsv)$/i.test(file.name);
 const MOST_NAMES = 4000, WORD = 'before|after|input|output|source|target|original|edited';
 const paths = new WeakMap();                                           // a dropped file does not know the folder that it came from
 export const pathOf = (file) => paths.get(file) || file.webkitRelativePath || file.name;
@@ -14,6 +14,8 @@ export const callIt = (file, path) => paths.set(file, path);
 /* Roughly what both pictures of an edit pair share, so that they travel together; the server matches them exactly. */
 export const mate = (path) => path.split('/').pop().replace(/\.[^.]*$/, '').toLowerCase().replace(new RegExp(`[\\s_.-]+\\(?(${WORD}|[01ab])\\)?$`), '').replace(new RegExp(`^(${WORD})[\\s_.-]+`), '');
 
+/* What a picture shares with its caption and its mask, so that they travel together: `cat` of cat.png, cat.txt, cat-masklabel.png, masks/cat.png. */
+export const sitter = (path) => path.replace(/\.[^./]*$/, '').replace(/-masklabel$/i, '').replace(/(^|\/)(masks?|\d{1,4}_[^/]+)\//i, '$1');
 /* Everything in a drop, folders to any depth. -> {files, name}: name is that of the folder or ZIP, if there is just one. */
 export async function filesFrom(transfer) {
   const items = [...(transfer.items || [])].filter((item) => item.kind === 'file');
@@ -57,7 +59,7 @@ export function pickers(onfiles) {
     }, ...extra});
     return el;
   };
-  const files = input('pick-files', 'Choose pictures, captions, ZIP files or tables', {accept: 'image/*,.zip,.tar,.tgz,.gz,.bz2,.xz,.parquet,.arrow,.txt,.jsonl,.csv'});
+  const files = input('pick-files', 'Choose pictures, captions, ZIP files or tables', {accept: 'image/*,.zip,.tar,.tgz,.gz,.bz2,.xz,.parquet,.arrow,.txt,.jsonl,.ndjson,.json,.csv,.tsv'});
   const folder = input('pick-folder', 'Choose a folder', {});
   folder.webkitdirectory = true;
   return {files, folder, chooseFiles: () => files.click(), chooseFolder: () => folder.click()};
@@ -103,7 +105,7 @@ export function createQueue(handlers) {
     if (tables.length) return [...split(files.filter((f) => !isTable(f))), tables];
     const each = Math.min(PART_FILES, Math.max(1, Math.ceil(files.length / 24))), pairs = new Map();
     for (const file of files) {
-      const key = handlers.group ? handlers.group(pathOf(file)) : pathOf(file).replace(/\.[^./]*$/, '');
+      const key = handlers.group ? handlers.group(pathOf(file)) : sitter(pathOf(file));
       pairs.set(key, isCaption(file) ? [...(pairs.get(key) || []), file] : [file, ...(pairs.get(key) || [])]);
     }
     const out = [];
@@ -160,7 +162,7 @@ export function createQueue(handlers) {
         else { const file = files.find((f) => pathOf(f).endsWith(outcome.name)); refuse(file || {name: outcome.name}, outcome.reason, !!file); }
         handlers.outcome(outcome, kind);
       }
-      if (job) handlers.job?.(job);
+      if (job) { const over = handlers.job?.(job, !!files.first); if (files.first) await over; }             // what a list names is known before its pictures come
     } catch (error) {
       if (!q.stopped) for (const file of files) refuse(file, error.message);
     }

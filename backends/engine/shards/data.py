@@ -15,9 +15,10 @@ from backends.contract.settings.pictures import wants_pairs
 from backends.contract.shards import find_shards
 from backends.engine.data import Data, list_run_buckets
 from backends.engine.ground import Ground, cache_folder, ensure_on_rank_0, share_of
+from backends.engine.masks import add_masks, mask_stream
 from backends.engine.shards.order import Dealing, ShardOrder
 from backends.engine.shards.stream import BucketedShards, ShardSet, StreamedItems, StreamedPlacements, open_shards
-from backends.engine.sources import LivePictures, LivePrompts, TokenPrompts
+from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts
 from backends.engine.telling import PromptSource
 from backends.families.protocol import Family
 from backends.methods.protocol import Item, Method, Row
@@ -71,17 +72,16 @@ def build_streamed_data(
     order = ShardOrder(BucketedShards(samples, buckets), how)
     live = LivePrompts(family)
     prompts: PromptSource = TokenPrompts(family, a.device) if getattr(c, "train_text_encoder", False) else live
-    source = LivePictures(
-        family,
-        streamed,
-        StreamedPlacements(streamed, buckets),
-        prompts=prompts,
-        upcoming=partial(order.pick, rank=a.process_index),
-        workers=c.dataloader_num_workers,
+    shown_as = StreamedPlacements(streamed, buckets)
+    source: Source = LivePictures(
+        family, streamed, shown_as, prompts=prompts, upcoming=partial(order.pick, rank=a.process_index), workers=c.dataloader_num_workers
     )
+    if getattr(c, "masked_loss", False) and samples.have_masks:
+        source = mask_stream(source, c, streamed, shown_as)
     items, placements = judging
     groups: list[Hashable] = [next(iter(placement.values())).bucket for placement in placements]
-    return Data(order, source, LivePictures(family, items, placements, prompts=prompts), lambda: live, groups, len(samples))
+    judged = add_masks(LivePictures(family, items, placements, prompts=prompts), c, items, placements)
+    return Data(order, source, judged, lambda: live, groups, len(samples))
 
 
 def _build_items(method: Method, rows: Sequence[Row]) -> list[Item]:
@@ -101,6 +101,9 @@ def _freeze(run: RunDir, samples: ShardSet) -> None:
 def _write_out(run: RunDir, row: Row) -> dict[str, object]:
     told = {"id": row.id, "caption": row.caption, "width": row.width, "height": row.height, "held_out": True}
     told["file"] = _copy(run, row.file, row.id)
+    mask = row.extra.get("mask_file")
+    if mask is not None:
+        told |= {"mask_file": _copy(run, mask, f"{row.id}_mask"), "mask_id": f"{row.id} mask"}
     before = row.extra.get("input_file")
     return told if before is None else told | {"input_file": _copy(run, before, f"{row.id}_before"), "input_id": f"{row.id} before"}
 

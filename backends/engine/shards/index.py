@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from backends.contract.errors import DarkroomError
-from backends.contract.shards import AFTER_WORDS, BEFORE_WORDS, PICTURE_SUFFIXES, TEXT_SUFFIXES, WORD_KEYS, split_name
+from backends.contract.shards import AFTER_WORDS, BEFORE_WORDS, PICTURE_SUFFIXES, TEXT_SUFFIXES, WORD_KEYS, is_mask, split_name
 from backends.engine.shards.member import Member
 
-FORMAT = 1
+FORMAT = 2
 NO_WORDS, PLAIN_WORDS, JSON_WORDS = range(3)
 SAMPLE = np.dtype(
     [
@@ -39,6 +39,8 @@ SAMPLE = np.dtype(
     ]
 )
 """One sample: a hash of its shard and key; its size in px, upright; offset and bytes of each part; an edit pair has a picture before."""
+MASKED_SAMPLE = np.dtype([*SAMPLE.descr, ("mask_at", "<u8"), ("mask_size", "<u4")])
+"""The same with its mask: of a shard in which a sample has one."""
 _HEAD = 64 * 2**10  # bytes in which a picture says its size; one that says it later is read whole
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
@@ -61,7 +63,9 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
     identity = f"{FORMAT} {path.absolute()} {stat.st_size} {stat.st_mtime_ns} {pairs}"
     kept = cache / f"{hashlib.sha256(identity.encode()).hexdigest()}.npy"
     if not kept.is_file():
-        samples = np.array([_describe(path, key, members, pairs) for key, members in _walk(path)], SAMPLE)
+        described = [_describe(path, key, members, pairs) for key, members in _walk(path)]
+        masked = any(one[-1] for one in described)
+        samples = np.array([one if masked else one[: len(SAMPLE.descr)] for one in described], MASKED_SAMPLE if masked else SAMPLE)
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
         with part.open("wb") as file:
@@ -72,7 +76,7 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
 
 @lru_cache(maxsize=64)
 def open_index(kept: Path) -> np.ndarray:
-    """The samples of one shard, (N,) of `SAMPLE`; on the disk until they are looked at."""
+    """The samples of one shard, (N,) of `SAMPLE` or `MASKED_SAMPLE`; on the disk until they are looked at."""
     return np.load(kept, mmap_mode="r")
 
 
@@ -82,6 +86,13 @@ def read_words(shard: Path, sample: Any) -> str:
         return ""
     text = Member(shard, int(sample["words_at"]), int(sample["words_size"]), "words").read_bytes().decode("utf-8-sig", "replace")
     return text.strip() if sample["words_kind"] == PLAIN_WORDS else _pick_words(json.loads(text))
+
+
+def find_mask(shard: Path, sample: Any, name: str) -> Member | None:
+    """Its mask, where it has one."""
+    if "mask_size" not in sample.dtype.names or not sample["mask_size"]:
+        return None
+    return Member(shard, int(sample["mask_at"]), int(sample["mask_size"]), name)
 
 
 def _walk(path: Path) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
@@ -107,7 +118,8 @@ def _walk(path: Path) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
 
 
 def _describe(path: Path, key: str, members: dict[str, tarfile.TarInfo], pairs: bool) -> tuple[Any, ...]:
-    pictures = {rest: member for rest, member in members.items() if f".{rest}".endswith(PICTURE_SUFFIXES)}
+    pictures = {rest: member for rest, member in members.items() if f".{rest}".endswith(PICTURE_SUFFIXES) and not is_mask(rest)}
+    mask = None if pairs else next((member for rest, member in members.items() if is_mask(rest)), None)
     before = _find_side(pictures, BEFORE_WORDS)
     after = _find_side(pictures, AFTER_WORDS) if pairs else next(iter(pictures.values()), None)
     kind, words = _find_words(path, members)
@@ -118,8 +130,10 @@ def _describe(path: Path, key: str, members: dict[str, tarfile.TarInfo], pairs: 
     size = _measure(path, key, after)
     if pairs and before is not None and _measure(path, key, before) != size:
         raise _refuse(path, key, "has two pictures of different size; both pictures of a pair must have one size")
+    if mask is not None and _measure(path, key, mask) != size:
+        raise _refuse(path, key, "has a mask of another size than its picture; both must have one size")
     number = int.from_bytes(hashlib.blake2b(f"{path.name}/{key}".encode(), digest_size=8).digest(), "little")
-    return number, *size, *_place(after), *_place(before if pairs else None), *_place(words), kind
+    return number, *size, *_place(after), *_place(before if pairs else None), *_place(words), kind, *_place(mask)
 
 
 def _find_side(pictures: dict[str, tarfile.TarInfo], words: tuple[str, ...]) -> tarfile.TarInfo | None:

@@ -14,7 +14,7 @@ import numpy as np
 from backends.contract.buckets import Bucket, Placement, choose_bucket
 from backends.contract.errors import DarkroomError
 from backends.engine.pictures import place_item
-from backends.engine.shards.index import index_shard, open_index, read_words
+from backends.engine.shards.index import find_mask, index_shard, open_index, read_words
 from backends.engine.shards.member import Member
 from backends.methods.protocol import Item, Row
 
@@ -69,6 +69,11 @@ class ShardSet:
         samples = open_index(self._indexes[shard])[self._learnt_rows(shard)]
         return list(zip(samples["width"].tolist(), samples["height"].tolist(), strict=True))
 
+    @property
+    def have_masks(self) -> bool:
+        """Whether a sample has a mask."""
+        return any("mask_size" in (open_index(index).dtype.names or ()) for index in self._indexes)
+
     @cached_property
     def fingerprint(self) -> str:
         """Changes when a shard, a sample or who judges does."""
@@ -95,6 +100,9 @@ class ShardSet:
         extra: dict[str, Any] = {}
         if sample["before_size"]:
             extra = {"input_file": Member(path, int(sample["before_at"]), int(sample["before_size"]), f"{name} before")}
+        mask = find_mask(path, sample, f"{name} mask")
+        if mask is not None:
+            extra = {"mask_file": mask}
         return Row(
             id=name,
             file=Member(path, int(sample["picture_at"]), int(sample["picture_size"]), name),

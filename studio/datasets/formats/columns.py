@@ -16,14 +16,20 @@ _AFTER = ("output_image", "edited_image", "output", "after", "target", "target_i
 # What the trainers of diffusers read by themselves.
 PICTURE_COLUMNS = ("image", "text")
 EDIT_COLUMNS = ("original_image", "edit_prompt", "edited_image")
+MASK = "mask"
+_MASKS = (MASK, "masks", "mask_image", "image_mask", "loss_mask", "mask_file_name")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """`pictures`: one column, or before and after; `words`: the column with captions or instructions, empty where there is none."""
+    """`pictures`: one column, or before and after; `words` and `mask`: the columns with captions or instructions, and of masks.
+
+    Both are empty where there is none.
+    """
 
     pictures: tuple[str, ...]
     words: str = ""
+    mask: str = ""
 
     @property
     def are_pairs(self) -> bool:
@@ -31,13 +37,14 @@ class Columns:
         return len(self.pictures) == 2
 
 
-def choose_columns(kinds: Mapping[str, Kind], wanted: Sequence[str] = (), words: str | None = None) -> Columns:
+def choose_columns(kinds: Mapping[str, Kind], wanted: Sequence[str] = (), words: str | None = None, mask: str | None = None) -> Columns:
     """The columns to read.
 
     Args:
         kinds: What each column of the table holds.
         wanted: Columns of pictures that a person chose: one, or before and after. Without, they are found.
         words: The column of captions or instructions that a person chose; empty for none, None to find it.
+        mask: The column of masks that a person chose; empty for none, None to find it.
 
     Raises:
         DarkroomError: When a chosen column is not there or holds something else, or none can be found; says what there is.
@@ -51,11 +58,24 @@ def choose_columns(kinds: Mapping[str, Kind], wanted: Sequence[str] = (), words:
         )
     if words:
         _require(kinds, words, "words", "words")
-    return Columns(pictures, _find_words(kinds, pictures) if words is None else words)
+    if mask:
+        _require(kinds, mask, "picture", "pictures")
+        if len(pictures) == 2 or mask in pictures:
+            raise DarkroomError("A mask needs one other column of pictures beside it: that of the pictures. Edit pairs know no masks.")
+    said = _find_words(kinds, pictures) if words is None else words
+    return Columns(pictures, said, _find_mask(kinds, pictures) if mask is None else mask)
+
+
+def _find_mask(kinds: Mapping[str, Kind], pictures: tuple[str, ...]) -> str:
+    """Only by its name: a second column of pictures may be anything."""
+    if len(pictures) != 1:
+        return ""
+    return next((name for name in _MASKS if kinds.get(name) == "picture" and name not in pictures), "")
 
 
 def _find_pictures(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
     there = [name for name, kind in kinds.items() if kind == "picture"]
+    there = [name for name in there if name not in _MASKS] or there
     if not there:
         raise DarkroomError(f"No column holds pictures. There is: {_list(kinds)}.")
     for before, _, after in PAIR_COLUMNS:

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backends.contract.errors import DarkroomError
-from backends.contract.shards import WORD_KEYS, split_name
+from backends.contract.shards import WORD_KEYS, is_mask, split_name
 from studio.datasets.archive import require_tar_end
 from studio.datasets.caption_files import decode_text
-from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS
+from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS
 from studio.datasets.formats.tables import Record
 from studio.datasets.names import PICTURE_SUFFIXES
 from studio.datasets.pair_names import read_spot
@@ -95,6 +95,8 @@ def _members(record: Record, key: str) -> Iterator[tuple[str, bytes]]:
     for column, side in sides:
         name = record[column]["path"] or "picture.png"
         yield f"{key}{side}{PurePosixPath(name).suffix.lower() or '.png'}", record[column]["bytes"]
+    if record.get(MASK):
+        yield f"{key}.{MASK}.png", record[MASK]["bytes"]
     yield f"{key}.txt", (record.get(words if before in record else text) or "").encode()
 
 
@@ -122,6 +124,7 @@ def _group(shard: tarfile.TarFile, path: Path) -> Iterator[tuple[str, dict[str, 
 
 def _row(key: str, members: dict[str, bytes]) -> dict[str, Any]:
     pictures = {rest: data for rest, data in members.items() if f".{rest.rpartition('.')[2].lower()}" in PICTURE_SUFFIXES}
+    masks = [pictures.pop(rest) for rest in list(pictures) if is_mask(rest)]
     sides = {read_spot(f"{key}.{rest}").side: rest for rest in pictures}
     words = _words(members)
     named = {rest: {"bytes": data, "path": f"{key.rpartition('/')[2]}.{rest}"} for rest, data in pictures.items()}
@@ -129,7 +132,8 @@ def _row(key: str, members: dict[str, bytes]) -> dict[str, Any]:
         before, said, after = EDIT_COLUMNS
         return {before: named[sides["before"]], said: words, after: named[sides["after"]]}
     image, text = PICTURE_COLUMNS
-    return {image: next(iter(named.values()), {"bytes": None, "path": key}), text: words}
+    mask = {"bytes": masks[0], "path": None} if masks else None
+    return {image: next(iter(named.values()), {"bytes": None, "path": key}), text: words, MASK: mask}
 
 
 def _words(members: dict[str, bytes]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from backends.contract.errors import DarkroomError
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.formats import shards, tables
-from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS, Columns, choose_columns
+from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS, Columns, choose_columns
+from studio.datasets.formats.mask_names import BESIDE
 from studio.datasets.incoming import Found, Outcome, image_id
 from studio.datasets.ingest import ingest_found
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
@@ -39,7 +40,14 @@ def count_rows(path: Path) -> int:
 
 
 def ingest_table(
-    store: DatasetStore, dataset_id: str, path: Path, *, pictures: Sequence[str] = (), words: str | None = None, watch: Watch | None = None
+    store: DatasetStore,
+    dataset_id: str,
+    path: Path,
+    *,
+    pictures: Sequence[str] = (),
+    words: str | None = None,
+    mask: str | None = None,
+    watch: Watch | None = None,
 ) -> list[Outcome]:
     """Takes every row of a table or of shards.
 
@@ -49,6 +57,7 @@ def ingest_table(
         path: A Parquet or Arrow file, a folder of `save_to_disk`, a shard, or a folder of such.
         pictures: The column of pictures, or those before and after; found where not given.
         words: The column of captions or instructions; None to find it.
+        mask: The column of masks; None to find it.
         watch: Is told how many pictures have come, and may end it: what has come stays.
 
     Raises:
@@ -56,15 +65,15 @@ def ingest_table(
     """
     found = tables.find_files(path) if path.suffix != ".tar" else []
     if found:
-        columns = choose_columns(tables.read_kinds(found), pictures, words)
-        records = tables.read_records(found, filter(None, (*columns.pictures, columns.words)))
+        columns = choose_columns(tables.read_kinds(found), pictures, words, mask)
+        records = tables.read_records(found, filter(None, (*columns.pictures, columns.words, columns.mask)))
     else:
         records = shards.read_shards([path] if path.is_file() else sorted(path.glob("*.tar")))
         first = next(records, None)
         if first is None:
             raise DarkroomError(f"There are no rows in {path}.")
         before, said, after = EDIT_COLUMNS
-        columns = Columns((before, after), said) if before in first else Columns(PICTURE_COLUMNS[:1], PICTURE_COLUMNS[1])
+        columns = Columns((before, after), said) if before in first else Columns(PICTURE_COLUMNS[:1], PICTURE_COLUMNS[1], MASK)
         records = chain([first], records)
     store.decide_kind(dataset_id, lambda: "pairs" if columns.are_pairs else "pictures")
     if (store.info(dataset_id).kind == "pairs") != columns.are_pairs:
@@ -85,7 +94,8 @@ def _take(store: DatasetStore, dataset_id: str, records: Iterable[dict[str, Any]
         with tempfile.TemporaryDirectory(dir=store.workspace.temporary, prefix="table-") as name:
             found, empty = _write(part, columns, Path(name), first)
             yield from empty
-            yield from (o for o in ingest_found(store, dataset_id, found, watch) if o.name != METADATA or not o.accepted)
+            outcomes = ingest_found(store, dataset_id, found, watch)
+            yield from (o for o in outcomes if not o.accepted or not (o.name == METADATA or o.name.endswith(f"{BESIDE}.png")))
 
 
 def _find_twins(store: DatasetStore, dataset_id: str, part: list[tuple[int, dict[str, Any]]], columns: Columns) -> dict[int, Outcome]:
@@ -127,6 +137,11 @@ def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Pat
             place = folder / f"{len(found):06d}"
             place.write_bytes(value["bytes"])
             found.append(Found(name, place))
+        mask = _picture(row.get(columns.mask))["bytes"] if columns.mask else None
+        if mask:
+            place = folder / f"{len(found):06d}"
+            place.write_bytes(mask)
+            found.append(Found(f"{PurePosixPath(names[0]).with_suffix('')}{BESIDE}.png", place))
         try:
             words = clean_caption(str(row.get(columns.words) or "")) if columns.words else ""
         except DarkroomError as refusal:  # the picture is taken all the same

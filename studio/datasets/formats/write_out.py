@@ -5,61 +5,70 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.export_plan import has_masks, measure_export, require_room, require_rows, whole_rows
 from studio.datasets.formats import shards, tables
-from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS, Kind
+from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS, Kind
+from studio.datasets.masks import find_mask
 from studio.datasets.pair_names import COLUMNS as PAIR_COLUMNS
 from studio.datasets.pair_names import find_columns
 from studio.datasets.rows import METADATA
 from studio.datasets.store import DatasetStore
+from studio.datasets.watch import Watch
 
 Form = Literal["saved", "parquet", "shards"]
 FORMS: tuple[Form, ...] = get_args(Form)
-Progress = Callable[[int], None]
 Record = tables.Record
-_EVERY, _NAMED = 100, 5
+_NAMED = 5
 
 
-def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, progress: Progress | None = None) -> int:
+def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, watch: Watch | None = None) -> int:
     """Writes the data set with the columns that trainers read by themselves: image and text, or original_image, edit_prompt, edited_image.
 
-    The pictures are the training copies. A pair that waits for a side is left out, and so is what is excluded from training.
+    The pictures are the training copies. Where one of them has a mask there is a column of masks too, empty in the other rows. A pair
+    that waits for a side is left out, and so is what is excluded from training.
 
     Raises:
-        DarkroomError: When there is nothing to write, or `out` is taken or cannot be written.
+        DarkroomError: When there is nothing to write, no room for it, or `out` is taken or cannot be written.
+        Stopped: When `watch` says so; nothing is left behind then.
     """
-    info = store.info(dataset_id)
-    pairs = info.kind == "pairs"
-    if info.num_training < 1:
-        raise DarkroomError(f"There is nothing to export: the data set has no {'complete pairs' if pairs else 'pictures'} yet.")
-    return write_records(read_rows(store, dataset_id), kinds_of(pairs=pairs), out, form, progress)
+    pairs, watch = store.info(dataset_id).kind == "pairs", watch or Watch()
+    total = require_rows(store, dataset_id)
+    watch.begin("Counting what it takes")
+    require_room(out.parent, measure_export(store, dataset_id))
+    watch.begin("Writing", total, "row")
+    kinds = kinds_of(pairs=pairs, masks=has_masks(store, dataset_id))
+    return write_records(watch.counted(read_rows(store, dataset_id, masks=MASK in kinds)), kinds, out, form)
 
 
-def convert_folder(source: Path, out: Path, form: Form, progress: Progress | None = None) -> int:
+def convert_folder(source: Path, out: Path, form: Form, watch: Watch | None = None) -> int:
     """Writes seed pairs, a folder with `metadata.jsonl` of {input_image, instruction, output_image}, with the edit trainers' columns.
 
     Raises:
         DarkroomError: When a line is no pair, has no instruction, or names a file that is not there: all before anything is written.
     """
-    count = sum(1 for _ in _read_seeds(source, check=True))
+    watch = watch or Watch()
+    watch.begin("Looking at every line", unit="row")
+    count = sum(1 for _ in watch.counted(_read_seeds(source, check=True)))
     if not count:
         raise DarkroomError(f"{source / METADATA} lists no pairs.")
-    return write_records(_read_seeds(source), kinds_of(pairs=True), out, form, progress)
+    watch.begin("Converting", count, "row")
+    return write_records(watch.counted(_read_seeds(source)), kinds_of(pairs=True), out, form)
 
 
-def kinds_of(*, pairs: bool) -> dict[str, Kind]:
+def kinds_of(*, pairs: bool, masks: bool = False) -> dict[str, Kind]:
     """What our columns hold."""
     words = EDIT_COLUMNS[1] if pairs else PICTURE_COLUMNS[1]
-    return {name: "words" if name == words else "picture" for name in (EDIT_COLUMNS if pairs else PICTURE_COLUMNS)}
+    names = (*(EDIT_COLUMNS if pairs else PICTURE_COLUMNS), *((MASK,) if masks else ()))
+    return {name: "words" if name == words else "picture" for name in names}
 
 
-def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, form: Form, progress: Progress | None = None) -> int:
+def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, form: Form) -> int:
     """Writes rows to `out`, which becomes visible when all of them are in it; says how many."""
-    counted = _count(records, progress) if progress else records
     if form == "parquet" and out.suffix != ".parquet":
         raise DarkroomError(f"A Parquet file’s name ends in .parquet; this one is {out.name}. Give such a name.")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
@@ -69,12 +78,12 @@ def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, 
         place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             if form == "parquet":
-                count = tables.write_parquet(counted, kinds, place / out.name)
+                count = tables.write_parquet(records, kinds, place / out.name)
                 (place / out.name).rename(out)
             else:
                 (place / "new").mkdir()
                 count = (
-                    tables.write_saved(counted, kinds, place / "new") if form == "saved" else shards.write_shards(counted, place / "new")
+                    tables.write_saved(records, kinds, place / "new") if form == "saved" else shards.write_shards(records, place / "new")
                 )
                 (place / "new").rename(out)
         finally:
@@ -84,15 +93,17 @@ def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, 
     return count
 
 
-def read_rows(store: DatasetStore, dataset_id: str) -> Iterator[Record]:
-    """The rows as trainers read them, with the bytes of their training copies; pairs that wait for a side are left out."""
+def read_rows(store: DatasetStore, dataset_id: str, *, masks: bool = False) -> Iterator[Record]:
+    """The rows as trainers read them, with the bytes of their training copies, and with `masks` of their masks; only whole ones."""
     folder = store.workspace.dataset(dataset_id)
-    for row in store.index(dataset_id).rows():
-        if row.missing or row.excluded:
-            continue
+    for row in whole_rows(store, dataset_id):
         files = [{"bytes": (folder / image.file).read_bytes(), "path": f"{Path(image.name).stem}.png"} for image in row.images]
         values = (files[0], row.text) if row.before is None else (files[0], row.text, files[1])
-        yield dict(zip(PICTURE_COLUMNS if row.before is None else EDIT_COLUMNS, values, strict=True))
+        record: dict[str, Any] = dict(zip(PICTURE_COLUMNS if row.before is None else EDIT_COLUMNS, values, strict=True))
+        if masks:
+            mask = find_mask(folder, row)
+            record[MASK] = {"bytes": mask.read_bytes(), "path": f"{Path(row.name).stem}.png"} if mask else None
+        yield record
 
 
 def _read_seeds(source: Path, *, check: bool = False) -> Iterator[Record]:
@@ -135,12 +146,3 @@ def _read_seed(source: Path, line: str) -> tuple[list[Path], str, str]:
         name = str(outside or lost).removeprefix(f"{source}/")
         return [], "", f"{name} lies outside the folder" if outside else f"{name} is not there"
     return files, words, "" if words else f"it has no {columns[1]}"
-
-
-def _count(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
-    count = 0
-    for count, record in enumerate(records, 1):
-        yield record
-        if count % _EVERY == 0:
-            progress(count)
-    progress(count)

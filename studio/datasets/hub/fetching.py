@@ -6,7 +6,7 @@ import io
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files that will come, in their order, and which splits there are."""
+    """The files that will come, in their order, and which splits there are; `taken` are the paths of those that came in whole."""
 
     source: Source
     files: list[RemoteFile]
     splits: list[str]
+    taken: list[str] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -83,6 +84,12 @@ def plan_fetch(source: Source) -> Plan:
     return Plan(source, files, splits)
 
 
+def without(plan: Plan, taken: Sequence[str], commit: str) -> Plan:
+    """The plan without files that came in before, as long as the repository stands at the same commit: else all of it comes again."""
+    same = bool(plan.files) and plan.files[0].commit == commit
+    return replace(plan, files=[file for file in plan.files if file.path not in taken] or plan.files, taken=[]) if same else plan
+
+
 def fetch_dataset(
     store: DatasetStore,
     dataset_id: str,
@@ -90,6 +97,7 @@ def fetch_dataset(
     *,
     pictures: Sequence[str] = (),
     words: str | None = None,
+    mask: str | None = None,
     choose: Choose | None = None,
     watch: Watch | None = None,
 ) -> Iterator[Outcome]:
@@ -101,6 +109,7 @@ def fetch_dataset(
         plan: What is fetched (see `plan_fetch`).
         pictures: The column of pictures, or those before and after; found where not given.
         words: The column of captions or instructions; None to find it.
+        mask: The column of masks; None to find it.
         choose: Asked for the columns where they are not given: by the name of the table, with its file.
         watch: Is told how far it is. When it is stopped, what came in stays.
 
@@ -120,8 +129,11 @@ def fetch_dataset(
             middle = start + (end - start) * _FETCHED
             path = _download(plan.source.repo, file, folder / f"{number:05d}", watch, (start, middle))
             chosen = choose(file.path, path) if choose and not pictures and is_table(path) else None
-            columns = {"pictures": chosen.pictures, "words": chosen.words} if chosen else {"pictures": pictures, "words": words}
+            columns = asdict(chosen) if chosen else {"pictures": pictures, "words": words, "mask": mask}
             yield from _take(store, dataset_id, path, columns, watch.within(middle, end))
+            if watch.stopped:
+                return
+            plan.taken.append(file.path)
             before += file.bytes
             shutil.rmtree(folder / f"{number:05d}", ignore_errors=True)
     except Stopped:

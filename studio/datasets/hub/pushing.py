@@ -14,8 +14,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.export_plan import has_masks
 from studio.datasets.formats import tables
-from studio.datasets.formats.columns import EDIT_COLUMNS, PICTURE_COLUMNS
+from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS
 from studio.datasets.formats.write_out import kinds_of, read_rows
 from studio.datasets.hub.refusals import explaining, read_token, require_token
 from studio.datasets.hub.sources import parse_source
@@ -74,7 +75,7 @@ def push_dataset(
         watch.require_going()
         sent = {addition.path_in_repo for addition in additions}
         gone = [CommitOperationDelete(path) for path in there if path not in sent]
-        card = CommitOperationAdd("README.md", _describe(info, count).encode())
+        card = CommitOperationAdd("README.md", _describe(info, count, masks=has_masks(store, info.id)).encode())
         with explaining(repo, write=True):
             keeps_card = api.file_exists(repo, "README.md", repo_type="dataset")
             api.create_commit(
@@ -94,9 +95,10 @@ def _send_parts(
 ) -> Iterator[CommitOperationAdd]:
     """Writes and sends one file after the other; they are not visible before the commit."""
     watch.begin("Sending", count, "row")
-    for number, part in enumerate(_in_parts(read_rows(store, info.id))):
+    masks = has_masks(store, info.id)
+    for number, part in enumerate(_in_parts(read_rows(store, info.id, masks=masks))):
         path = folder / f"{number:05d}.parquet"
-        tables.write_parquet(watch.counted(part), kinds_of(pairs=info.kind == "pairs"), path)
+        tables.write_parquet(watch.counted(part), kinds_of(pairs=info.kind == "pairs", masks=masks), path)
         addition = CommitOperationAdd(f"data/train-{number:05d}.parquet", str(path))
         with explaining(repo, write=True):
             api.preupload_lfs_files(repo, [addition], repo_type="dataset")
@@ -124,9 +126,9 @@ def _in_parts(records: Iterable[tables.Record]) -> Iterator[Iterator[tables.Reco
         yield portion()
 
 
-def _describe(info: DatasetInfo, count: int) -> str:
+def _describe(info: DatasetInfo, count: int, *, masks: bool) -> str:
     """The repository's first page: where its files are, for programs, and what they hold, for people."""
-    columns = EDIT_COLUMNS if info.kind == "pairs" else PICTURE_COLUMNS
+    columns = (*(EDIT_COLUMNS if info.kind == "pairs" else PICTURE_COLUMNS), *((MASK,) if masks else ()))
     what = (
         "edit pairs: a picture, an instruction, and the picture that it makes of it" if info.kind == "pairs" else "pictures with captions"
     )

@@ -243,7 +243,9 @@ def test_edit_pairs_go_in_with_their_instructions_and_come_out_in_two_folders(st
     root = write_folders(tmp_path / "Blue", 4, listed=True)
     (root / "output_images" / "003.png").unlink()
     code, value = studio("dataset", "import", root, "--kind", "pairs")
-    assert (code, value["kind"], value["pictures"], value["incomplete"], value["refused"]) == (0, "pairs", 4, 1, [])
+    assert (code, value["kind"], value["pictures"], value["incomplete"]) == (0, "pairs", 4, 1)
+    reason = "Line 4 of metadata.jsonl names it, and it is not there. Its place and its words wait for it."
+    assert value["refused"] == [{"name": "output_images/003.png", "reason": reason}]
     code, listed = studio("dataset", "list")
     assert [(d["kind"], d["num_pictures"], d["num_captions"], d["num_incomplete"]) for d in listed] == [("pairs", 4, 4, 1)]
     code, written = studio("dataset", "export", value["dataset"], tmp_path / "out")

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from PIL import Image
 
 from backends.contract.adapter_file import read_adapter_header
 from backends.contract.aitoolkit import FOLDER, PYTHON
@@ -21,6 +22,8 @@ from backends.contract.launch import LaunchSettings
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.methods.text_to_image import FluxTextToImageConfig
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.datasets.masks import set_masks
+from studio.datasets.store import DatasetStore
 from studio.runs.advice import compute_advice
 from studio.runs.command import build_command
 from studio.runs.control import reconcile, request_sample, resume_run, start_run, stop_run
@@ -356,6 +359,14 @@ def test_preflight_says_how_to_set_it_up_and_asks_for_none_of_our_packages(works
     monkeypatch.setenv(FOLDER, str(STAND_IN))
     monkeypatch.setenv(PYTHON, sys.executable)
     assert not any("ai-toolkit" in text or "bitsandbytes" in text for text in faults_of(workspace, zog))
+
+
+def test_masks_are_said_to_be_learnt_by_others_only(workspace, zog):
+    store = DatasetStore(workspace)
+    (row, *_) = store.pictures(zog)
+    set_masks(store, zog, {row.id: Image.new("L", (row.width, row.height), 255)})
+    warned = [f.text for f in run_preflight(workspace, zog, "flux/ai_toolkit", dict(SHORT)).warnings if "mask" in f.text]
+    assert len(warned) == 1 and "1 of" in warned[0] and "of which ai-toolkit is not told: all of each picture is learnt" in warned[0]
 
 
 def test_a_run_that_cannot_find_it_fails_with_the_way_out(begin, workspace, monkeypatch):

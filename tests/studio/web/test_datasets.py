@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from studio.web import uploads
+from tests.studio.web.exporting import exported
 
 
 def picture(color="teal", size=(160, 128), kind="PNG"):
@@ -144,7 +145,7 @@ def test_removed_pictures_come_back_with_their_captions(client, dataset):
 def test_a_data_set_can_be_renamed_exported_and_deleted(client, dataset):
     send(client, dataset, ("a.png", picture("red")), ("a.txt", b"zog, red"))
     assert client.patch(f"/api/datasets/{dataset}", json={"name": "  Zog   2 "}).json()["name"] == "Zog 2"
-    with zipfile.ZipFile(io.BytesIO(client.get(f"/api/datasets/{dataset}/export.zip").content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(exported(client, dataset))) as archive:
         lines = [json.loads(line) for line in archive.read("metadata.jsonl").splitlines()]
         assert [line["text"] for line in lines] == ["zog, red"]
         assert Image.open(io.BytesIO(archive.read(lines[0]["file_name"]))).size == (160, 128)

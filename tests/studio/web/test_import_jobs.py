@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from studio.datasets import import_job
 from studio.datasets.formats.shards import write_shards
 from studio.datasets.formats.tables import PICTURE
 from tests.studio.datasets.drawing import draw_figure, encode
+from tests.studio.datasets.pairs import make_pair
 from tests.waiting import wait_until
 
 COLUMNS = {"left": [1, 2, 3], "right": [11, 12, 13]}
@@ -68,6 +70,42 @@ def test_columns_that_tell_nothing_are_asked_for_once_for_all_files(client):
     assert (shown["kind"], [p["text"] for p in shown["pictures"]]) == ("pairs", [f"b {n}" for n in (300, 301, 302, 310, 311, 312)])
     again = client.post(f"/api/jobs/{job['id']}/columns", json={"pictures": ["left"]})
     assert "not asked any more" in again.json()["error"]["text"]
+
+
+def test_a_list_whose_columns_tell_nothing_is_asked_about_and_its_pictures_follow(client):
+    rows = [{"left": f"{n}a.png", "said": f"make it blue {n}", "right": f"{n}b.png", "note": "x y"} for n in range(2)]
+    files = [("edits.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())]
+    dataset, job = begin(client, *files)
+    wait_until(lambda: client.get(f"/api/jobs/{job['id']}").json()["state"] == "asks", limit_s=30)
+    asks = client.get(f"/api/jobs/{job['id']}").json()["asks"]
+    assert [(c["name"], c["kind"], c["examples"]) for c in asks["columns"]] == [
+        ("left", "file", ["0a.png", "1a.png"]),
+        ("said", "words", ["make it blue 0", "make it blue 1"]),
+        ("right", "file", ["0b.png", "1b.png"]),
+        ("note", "words", ["x y", "x y"]),
+    ]
+    assert client.post(f"/api/jobs/{job['id']}/columns", json={"pictures": ["left", "right"], "words": "said"}).status_code == 200
+    assert over(client, job)["state"] == "done"
+    named = [(f"{n}{side}.png", data) for n in range(2) for side, data in zip("ab", make_pair(n), strict=True)]
+    answer = client.post(f"/api/datasets/{dataset}/files", files=[("files", (n, d, "image/png")) for n, d in named]).json()
+    assert (answer["kind"], answer["job"], [o["accepted"] for o in answer["outcomes"]]) == ("pairs", None, [True] * 4)
+    shown = client.get(f"/api/datasets/{dataset}").json()
+    assert [(p["text"], p["missing"]) for p in shown["pictures"]] == [("make it blue 0", ""), ("make it blue 1", "")]
+
+
+def test_a_small_zip_with_such_a_list_is_asked_about_too(client):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("set/edits.csv", "left,said,right\na.png,make it blue,b.png\n")
+        for name, data in zip(("a.png", "b.png"), make_pair(1), strict=True):
+            archive.writestr(f"set/{name}", data)
+    dataset, job = begin(client, ("set.zip", packed.getvalue()))
+    wait_until(lambda: client.get(f"/api/jobs/{job['id']}").json()["state"] == "asks", limit_s=30)
+    client.post(f"/api/jobs/{job['id']}/columns", json={"pictures": ["left", "right"], "words": "said"})
+    told = over(client, job)
+    assert (told["state"], told["refused"]) == ("done", [])
+    shown = client.get(f"/api/datasets/{dataset}").json()
+    assert (shown["kind"], [(p["text"], p["missing"]) for p in shown["pictures"]]) == ("pairs", [("make it blue", "")])
 
 
 def test_a_wrong_answer_and_a_table_without_pictures_are_told(client):

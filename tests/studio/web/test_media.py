@@ -25,7 +25,7 @@ ENDPOINTS = [
     ("GET", "/media/run/{}/sample/100/{}"),
     ("GET", "/api/datasets/{}"),
     ("GET", "/api/datasets/{}/marks"),
-    ("GET", "/api/datasets/{}/export.zip"),
+    ("POST", "/api/datasets/{}/export"),
     ("PATCH", "/api/datasets/{}"),
     ("DELETE", "/api/datasets/{}"),
     ("POST", "/api/datasets/{}/files"),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.studio.datasets.drawing import encode
 from tests.studio.datasets.pairs import draw_scene, make_pair
+from tests.studio.web.exporting import exported
 from tests.studio.web.test_datasets import send
 from tests.waiting import wait_until
 
@@ -184,7 +185,7 @@ def test_the_sample_pairs_are_one_click_and_home_offers_them(client):
 
 
 def test_an_export_has_two_folders_and_a_list(client, pairs):
-    with zipfile.ZipFile(io.BytesIO(client.get(f"/api/datasets/{pairs}/export.zip").content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(exported(client, pairs))) as archive:
         lines = [json.loads(line) for line in archive.read("metadata.jsonl").splitlines()]
         assert [line["instruction"] for line in lines] == ["make it blue", "make it blue", ""]
         assert {line["input_image"] for line in lines} | {line["output_image"] for line in lines} < set(archive.namelist())

@@ -37,6 +37,25 @@ def pictures(count: int, *, first: int = 0, size: tuple[int, int] = (64, 64)) ->
         yield f"{number:06d}", {"png": draw(number, size), "txt": f"zog number {number}".encode()}
 
 
+def draw_mask(covered: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """White in so many columns from the left, black in the others."""
+    values = np.zeros((size[1], size[0]), np.uint8)
+    values[:, :covered] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def masked(covered: int, every: int = 2):
+    """Pictures of which each second one has a mask."""
+
+    def kind(count: int, *, first: int = 0) -> Iterator[tuple[str, Members]]:
+        for number, (key, members) in enumerate(pictures(count, first=first)):
+            yield key, members | ({"mask.png": draw_mask(covered)} if number % every == 0 else {})
+
+    return kind
+
+
 def pairs(count: int, *, first: int = 0, size: tuple[int, int] = (64, 64)) -> Iterator[tuple[str, Members]]:
     for number in range(first, first + count):
         words = json.dumps({"instruction": f"make it {number}"}).encode()

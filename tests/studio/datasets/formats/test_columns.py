@@ -28,7 +28,9 @@ TWO = ("picture", "words", "picture")
             Columns(("input_image", "output_image"), "instruction"),
         ),
         ({"source": "picture", "target": "picture", "prompt": "words"}, Columns(("source", "target"), "prompt")),
-        ({"image": "picture", "mask": "picture", "text": "words"}, Columns(("image",), "text")),
+        ({"image": "picture", "mask": "picture", "text": "words"}, Columns(("image",), "text", "mask")),
+        ({"photo": "picture", "masks": "picture"}, Columns(("photo",), "", "masks")),
+        ({"mask": "picture", "text": "words"}, Columns(("mask",), "text")),
     ],
 )
 def test_the_usual_names_are_found(kinds, found):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from backends.contract.errors import DarkroomError
-from studio.datasets import captions
+from studio.datasets import captions, export_plan
 from studio.datasets.export import export_dataset
 from studio.datasets.formats import shards, tables
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import convert_folder, export_table, kinds_of
 from studio.datasets.ingest import ingest_folder, ingest_upload
+from studio.datasets.watch import Stopped, Watch
 from tests.studio.datasets.drawing import draw_figure, encode
 from tests.studio.datasets.pairs import write_folders
 
@@ -192,9 +194,9 @@ def test_words_of_a_shard_stand_in_json_too(tmp_path):
 
 def test_seed_pairs_become_what_edit_trainers_read(store, tmp_path):
     source = write_folders(tmp_path / "seeds", 5, listed=True)
-    told = []
-    assert convert_folder(source, tmp_path / "out", "saved", told.append) == 5
-    assert told[-1] == 5
+    watch = Watch()
+    assert convert_folder(source, tmp_path / "out", "saved", watch) == 5
+    assert (watch.done, watch.total) == (5, 5)
     rows = list(tables.read_records(tables.find_files(tmp_path / "out"), ["original_image", "edit_prompt", "edited_image"]))
     assert [row["edit_prompt"] for row in rows] == [f"make it blue {n}" for n in range(5)]
     assert all(row["original_image"]["bytes"] == (source / "input_images" / f"{n:03d}.png").read_bytes() for n, row in enumerate(rows))
@@ -234,8 +236,36 @@ def test_what_stands_there_is_never_overwritten(store, full, tmp_path):
 
 
 def test_an_export_that_breaks_off_leaves_nothing(store, full, tmp_path):
-    images = store.workspace.dataset(full) / "images"
-    sorted(images.iterdir())[-1].unlink()
-    with pytest.raises(DarkroomError, match="cannot be written|No such file"):
+    last = store.workspace.dataset(full) / store.pictures(full)[-1].images[-1].file
+    last.unlink()
+    with pytest.raises(DarkroomError, match="is gone from the workspace"):
         export_table(store, full, tmp_path / "out", "shards")
+    last.mkdir()  # there, and cannot be read
+    for form, name in [*TABLES.items(), ("", "folder")]:
+        with pytest.raises(DarkroomError, match="cannot be written"):
+            export_table(store, full, tmp_path / name, form) if form else export_dataset(store, full, tmp_path / name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "workspace"]
+
+
+@pytest.mark.parametrize(("form", "name"), [*TABLES.items(), ("", "folder"), ("", "out.zip")])
+def test_an_export_that_is_stopped_leaves_nothing(store, full, tmp_path, form, name):
+    watch = Watch(lambda now: now.stop() if now.done == 3 else None)
+    with pytest.raises(Stopped):
+        export_table(store, full, tmp_path / name, form, watch) if form else export_dataset(store, full, tmp_path / name, watch=watch)
+    assert (watch.done, watch.total) == (3, 7)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "workspace"]
+
+
+@pytest.mark.parametrize(("form", "name"), [("parquet", "out.parquet"), ("", "out.zip")])
+def test_a_disk_that_is_too_full_is_told_before_anything_is_written(store, full, tmp_path, monkeypatch, form, name):
+    monkeypatch.setattr(export_plan.shutil, "disk_usage", lambda place: SimpleNamespace(free=export_plan.SPARE_BYTES + 100))
+    with pytest.raises(DarkroomError, match="The export needs .* MB free; 524 MB stay in reserve"):
+        export_table(store, full, tmp_path / name, form) if form else export_dataset(store, full, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "workspace"]
+
+
+def test_what_is_said_to_be_needed_is_what_is_written(store, full, tmp_path):
+    needed = export_plan.measure_export(store, full)
+    export_table(store, full, tmp_path / "out.parquet", "parquet")
+    written = [export_dataset(store, full, tmp_path / "out.zip").stat().st_size, (tmp_path / "out.parquet").stat().st_size]
+    assert all(0.4 * size < needed for size in written) and max(written) < needed + 8000

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from studio.datasets.export import Layout, export_dataset
 from studio.datasets.formats.kohya import Repeated, find_repeated, read_repeated
 from studio.datasets.formats.parameters import read_prompt
-from studio.datasets.ingest import ingest_folder
+from studio.datasets.ingest import ingest_files, ingest_folder
 from tests.studio.datasets.drawing import draw_figure, encode
 
 A1111 = "a cat, on a mat <lora:zog:0.8>\nin the sun\nNegative prompt: dog\nSteps: 20, Sampler: Euler a"
@@ -87,3 +88,36 @@ def test_kohyas_folders_come_in_with_their_words(store, dataset, tmp_path):
     words = {p.name: p.text for p in store.pictures(dataset)}
     assert words == {"10_zog robot/a.png": "zog waves", "10_zog robot/b.png": "zog robot", "1_robot/c.png": "robot"}
     assert [o.name for o in outcomes if "number in front" in o.reason] == ["10_zog robot", "1_robot"]
+
+
+def test_kohyas_folders_leave_as_they_came_and_others_get_a_number(store, dataset, tmp_path):
+    for n, name in enumerate(("10_zog robot/a.png", "1_robot/c.png")):
+        path = tmp_path / "img" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(draw_figure(n, 40)))
+        path.with_suffix(".txt").write_text(f"words {n}")
+    (tmp_path / "img/loose.png").write_bytes(encode(draw_figure(9, 40)))
+    ingest_folder(store, dataset, tmp_path / "img")
+    store.update(dataset, trigger_word="zog")
+    export_dataset(store, dataset, tmp_path / "out", layout=Layout(repeats=7))
+    files = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert files == ["10_zog robot/a.png", "10_zog robot/a.txt", "1_robot/c.png", "1_robot/c.txt", "7_zog/loose.png", "metadata.jsonl"]
+    again = store.create("Again").id
+    ingest_folder(store, again, tmp_path / "out")
+    kept = {(p.name, p.text, p.sha256) for p in store.pictures(dataset) if "/" in p.name}
+    assert kept <= {(p.name, p.text, p.sha256) for p in store.pictures(again)}
+
+
+def test_one_folder_of_repeats_alone_keeps_its_number(store, dataset, tmp_path):
+    path = tmp_path / "set" / "10_zog robot" / "a.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode(draw_figure(1, 40)))
+    (path.parent / "b.png").write_bytes(encode(draw_figure(2, 40)))
+    ingest_folder(store, dataset, tmp_path / "set")
+    assert {p.name: p.text for p in store.pictures(dataset)} == {"10_zog robot/a.png": "zog robot", "10_zog robot/b.png": "zog robot"}
+    dropped = store.create("Dropped").id
+    ingest_files(store, dropped, [("set/10_zog robot/a.png", path)])
+    assert [(p.name, p.text) for p in store.pictures(dropped)] == [("10_zog robot/a.png", "zog robot")]
+    year = store.create("Year").id
+    ingest_files(store, year, [("2024_summer/a.png", path)])
+    assert [(p.name, p.text) for p in store.pictures(year)] == [("a.png", "")]
