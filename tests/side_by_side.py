@@ -11,6 +11,7 @@ import re
 BROWSER, LEARNING = "tests/browser/", "tests/backends/engine/test_learning.py"
 # Pages that show what one run of the trainer made, which is made once where they stay together; and pages about data.
 PAGES = {"trained": ("compare", "edit", "generate", "monitor"), "data": ("arranging", "caption", "check", "crop", "dataset", "drops")}
+BUILDING = ("tests/assets/test_build.py", "tests/assets/test_families.py")  # models of one building
 # What takes longest, in order.
 LONGEST = (
     f"{BROWSER}data",
@@ -19,6 +20,9 @@ LONGEST = (
     f"{BROWSER}trained",
     f"{LEARNING}::dreambooth",
     f"{LEARNING}::text_to_image",
+    "tests/backends/engine/test_effects.py",
+    "tests/studio/runs/test_ai_toolkit.py",
+    "tests/backends/families/test_single_file.py",
 )
 _METHOD = re.compile(r"(?:sd15|sdxl|flux)/(\w+)\]$")
 
@@ -29,7 +33,9 @@ def find_part(nodeid: str) -> str:
     if file.startswith(BROWSER):
         page = file.removeprefix(f"{BROWSER}test_")
         return BROWSER + next((part for part, pages in PAGES.items() if page.startswith(pages)), "others")
-    return f"{LEARNING}::{_find_method(test)}" if file == LEARNING else file
+    if file == LEARNING:
+        return f"{LEARNING}::{_find_method(test)}"
+    return BUILDING[0] if file in BUILDING else file
 
 
 def _find_method(test: str) -> str:
