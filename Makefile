@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM := false
 export GRADIO_ANALYTICS_ENABLED := False
+# What is compiled once is kept, also where the surroundings say otherwise: the tests alone start more than a hundred processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: app test demo check screenshots calibrate bench bench-gpu pocket browser clean
 

@@ -11,6 +11,7 @@ import pytest
 from docs.tools import serve
 from docs.tools.serve import APP, BROWSER_ARGUMENTS, ROOT, Server, stop_server
 from tests.browser.find_chromium import find_chromium
+from tests.side_by_side import find_part, rank_part
 from tests.slurm.cluster import Cluster, find_missing
 
 __all__ = ["ROOT", "Server", "start_server", "stop_server"]
@@ -84,13 +85,9 @@ def _local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:"))
 
 
-# What takes longest begins first, so that no process is left alone with it at the end.
-LONGEST = ("tests/browser/", "tests/backends/engine/test_learning.py", "tests/backends/engine/test_effects.py", "tests/backends/families/")
-
-
 def pytest_collection_modifyitems(items):
-    """Orders files by `LONGEST`; within a file nothing moves."""
-    items.sort(key=lambda item: next((i for i, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST)))
+    """What takes longest begins first; within a part of the suite nothing moves."""
+    items.sort(key=lambda item: rank_part(find_part(item.nodeid)))
 
 
 def pytest_collection_finish():
@@ -101,15 +98,15 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Side by side, a file's tests run in one process, and those of the browser all in one: they share a server and trained LoRAs.
+    """Side by side, a part of the suite runs in one process.
 
     (`--dist loadgroup` would do it by marks, but pytest-xdist 3.8 writes them where pytest 9.2 no longer looks.)
     """
-    from xdist.scheduler import LoadFileScheduling
+    from xdist.scheduler import LoadScopeScheduling
 
-    class ByPlace(LoadFileScheduling):
+    class ByPart(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+            return find_part(nodeid)
 
-    config.option.loadscopereorder = False  # in our order, not by how many tests a file has
-    return ByPlace(config, log)
+    config.option.loadscopereorder = False  # in our order, not by how many tests a part has
+    return ByPart(config, log)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 
 from backends.contract import files
 from backends.contract.rundir import RunDir
 from studio.workspace import Workspace
-from tests.learning import PRESETS, ROOT, Trial, prepare
+from tests.learning import PRESETS, Trial, prepare, train_warm
 
 _FEW = {"log_every": 5, "sample_every": 0, "held_out_every": 1000, "sample_steps": 4, "lr_warmup_steps": 0, "train_batch_size": 4}
 
@@ -29,11 +27,8 @@ def train_short(workspace: Workspace, run_id: str, backend: str, *, steps: int =
     few = [line for line in lines if not line["held_out"]][:pictures] + [line for line in lines if line["held_out"]][:held_out]
     run.manifest.write_text("".join(json.dumps(line) + "\n" for line in few), "utf-8")
     began = time.time()
-    with run.log.open("wb") as log:
-        done = subprocess.run(
-            [sys.executable, "-m", "backends.train", "--config", str(run.config)], cwd=ROOT, stdout=log, stderr=log, check=False
-        )
-    assert done.returncode == 0 and run.result.is_file(), run.log.read_text("utf-8", "replace")[-3000:]
+    train_warm(run, cache=folder / "cache")
+    assert run.result.is_file(), run.log.read_text("utf-8", "replace")[-3000:]
     base = {"sdxl": "pocket-sdxl", "sd15": "pocket-sd15", "flux": "pocket-flux"}[backend.partition("/")[0]]
     told = {"version": 1, "id": run_id, "name": run_id, "backend": backend, "created": began, "max_steps": steps, "base_model": base}
     files.write_json(

@@ -40,9 +40,10 @@ measure that falls for any training would prove nothing. The limits stand in `ba
 alone: a large base has seen nearly everything, so of it nothing is claimed.
 
 The runs are shorter than their presets, just long enough to tell right from wrong. The limits lie between the right and the wrong runs of
-the tables here, over the seeds that the column names. The suite trains seed 0 of each again, the right ones
-through the real `accelerate launch` (`tests/backends/engine/test_learning.py`). Written by `make calibrate` on a CPU, one thread a run;
-`make calibrate ARGS=--write` writes it anew from `docs/learning.json` and trains nothing.
+the tables here, over the seeds that the column names. The suite trains seed 0 of each again, one right
+run of each family through the real `accelerate launch` (`tests/backends/engine/test_learning.py`), which changes no bit of what is learnt
+(`tests/backends/engine/test_launch.py`). Written by `make calibrate` on a CPU, one thread a run; `make calibrate ARGS=--write` writes it
+anew from `docs/learning.json` and trains nothing.
 
 """
 TAIL = """

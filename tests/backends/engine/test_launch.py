@@ -26,3 +26,7 @@ def test_accelerate_launch_trains_with_as_many_processes_as_asked(base, tmp_path
     assert done.returncode == 0, done.stderr[-3000:]
     assert toy.last_state(run)["state"] == "finished"
     assert [e["epoch"] for e in toy.events_of(run, "step")] == ([0, 0] if processes == 1 else [0, 1])
+    if processes == 1:  # what other tests show of a trainer that was forked off holds for this one
+        forked = toy.copy_run(run, tmp_path / "forked")
+        assert toy.train(forked) == 0, forked.log.read_text()
+        assert toy.difference(run.result, forked.result) == 0.0

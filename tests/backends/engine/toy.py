@@ -26,7 +26,7 @@ from tests.ports import free_port
 
 BACKEND = "sdxl/text_to_image"
 CODE = sorted({path.partition(":")[0] for b in BACKENDS.values() for path in (b.family_class, b.method_class) if path})
-PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", *CODE]
+PRELOAD = ["backends.train", "backends.engine.running", "diffusers.pipelines", "tests.backends.engine.warm", *CODE]
 DEADLINE_S = 120
 PRIOR = {"with_prior_preservation": True, "class_prompt": "a dog", "instance_prompt": "zog dog", "num_class_images": 2}
 # Who runs the tests may have a token for the hub. A trainer is forked off a parent with an environment of its own, so that it is told.

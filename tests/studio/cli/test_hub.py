@@ -14,6 +14,7 @@ import pytest
 
 from studio.datasets.formats import tables
 from studio.datasets.hub.sources import split_of
+from studio.datasets.ingest import ingest_files
 from studio.datasets.store import DatasetStore
 from studio.workspace import open_workspace
 from tests.hub_server import GOOD_TOKEN, Hub, serve_hub
@@ -137,9 +138,9 @@ def test_a_gated_one_opens_with_a_token_from_the_private_file(studio, tmp_path):
         (["../../etc/passwd"], "", "cannot be a data set of the hub"),
     ],
 )
-def test_what_the_hub_refuses_is_told_and_no_data_set_is_left(studio, arguments, token, told):
+def test_what_the_hub_refuses_is_told_and_no_data_set_is_left(studio, tmp_path, arguments, token, told):
     assert told in studio("fetch", *arguments, token=token)["error"]
-    assert studio("list") == []
+    assert DatasetStore(open_workspace(tmp_path / "workspace")).list() == []
 
 
 def test_without_a_way_there_it_is_told(studio):
@@ -176,7 +177,10 @@ def test_what_is_pushed_is_fetched_again(studio, hub, tmp_path):
     ],
 )
 def test_what_may_not_be_pushed_is_told(studio, hub, tmp_path, repo, token, told):
-    studio("fetch", "me/foxes", "--split", "test")
+    store, picture = DatasetStore(open_workspace(tmp_path / "workspace")), tmp_path / "fox.png"
+    picture.write_bytes(encode(draw_figure(1, 64)))
+    (done,) = ingest_files(store, store.create("Foxes").id, [("fox.png", picture)])
+    assert done.accepted
     assert told in studio("push", "foxes", repo, token=token)["error"]
     assert "me/new" not in hub.repositories
 
