@@ -41,7 +41,8 @@ class DatasetInfo:
     """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so.
 
     Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
-    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training.
+    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training;
+    `num_silent` are those of a training that have no words yet.
     """
 
     id: str
@@ -57,6 +58,7 @@ class DatasetInfo:
     num_incomplete: int = 0
     num_awaited: int = 0
     num_excluded: int = 0
+    num_silent: int = 0
 
     @property
     def num_training(self) -> int:
@@ -128,6 +130,7 @@ class DatasetStore:
             num_incomplete=numbers.incomplete,
             num_awaited=numbers.awaited,
             num_excluded=numbers.excluded,
+            num_silent=numbers.silent,
         )
 
     def trigger(self, dataset_id: str) -> tuple[str, str]:
