@@ -110,7 +110,7 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
 
     @routes.get("/api/datasets/{dataset_id}")
     def show(dataset_id: str) -> JSONResponse:
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
     @routes.get("/api/datasets/{dataset_id}/rows")
     def rows(dataset_id: str, places: Places) -> JSONResponse:
@@ -130,7 +130,7 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
 
     @routes.get("/api/datasets/{dataset_id}/kinds")
     def kinds(dataset_id: str) -> JSONResponse:
-        return _answer(describe_kinds(context, store.info(safe_id(dataset_id, "data set"))))
+        return _answer(describe_kinds(store, store.info(safe_id(dataset_id, "data set"))))
 
     @routes.get("/api/datasets/{dataset_id}/pictures/{picture_id}/place")
     def place_of(dataset_id: str, picture_id: str) -> JSONResponse:
@@ -146,7 +146,7 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
     @routes.post("/api/datasets/{dataset_id}/kind")
     def decide(dataset_id: str, body: Kind) -> JSONResponse:
         store.set_kind(safe_id(dataset_id, "data set"), body.kind)
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
     @routes.patch("/api/datasets/{dataset_id}")
     def rename(dataset_id: str, body: Named) -> JSONResponse:
@@ -184,7 +184,7 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/undo")
     def undo(dataset_id: str, body: Undo) -> JSONResponse:
         captions.undo(store, safe_id(dataset_id, "data set"), body.token)
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
 
 def _add_pair_routes(routes: APIRouter, context: Context) -> None:
@@ -193,12 +193,12 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/swap")
     def swap(dataset_id: str, body: Turned) -> JSONResponse:
         token = pairs.swap_sides(store, safe_id(dataset_id, "data set"), body.ids)
-        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
     @routes.post("/api/datasets/{dataset_id}/match")
     def match(dataset_id: str) -> JSONResponse:
         count, token = pairs.match_halves(store, safe_id(dataset_id, "data set"))
-        return _answer({"token": token, "count": count, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, "count": count, **describe_dataset(store, dataset_id)})
 
     @routes.post("/api/datasets/{dataset_id}/say")
     def say(dataset_id: str, body: Said) -> JSONResponse:
@@ -208,7 +208,7 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
         texts = {row.id: body.text for row in rows if wanted is None or row.id in wanted}
         cause = Cause("say", many=True, detail=f"“{body.text}” for all")
         token = captions.change_captions(store, dataset_id, texts, by="person", cause=cause)
-        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
 
 def detect_kind(names: list[str], listed: str) -> str:
@@ -223,20 +223,20 @@ def detect_kind(names: list[str], listed: str) -> str:
     return "pictures" if names else ""
 
 
-def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
+def describe_dataset(store: DatasetStore, dataset_id: str) -> dict[str, Any]:
     """The data set: where its rows stand, and the first of them; the page asks for the others when they are looked at."""
-    info = context.datasets.info(safe_id(dataset_id, "data set"))
-    index = context.datasets.index(info.id)
-    table = {"places": to_runs(index.places()), "excluded": to_runs(index.places(KINDS["excluded"])), **describe_kinds(context, info)}
+    info = store.info(safe_id(dataset_id, "data set"))
+    index = store.index(info.id)
+    table = {"places": to_runs(index.places()), "excluded": to_runs(index.places(KINDS["excluded"])), **describe_kinds(store, info)}
     if info.kind == "pictures":
         table["shapes"], table["width"] = count_shapes(index)
         table["unseen"] = to_runs(find_auto(index))
     return {**asdict(info), **table, "pictures": [describe_picture(row) for row in index.rows(limit=SEEN_ROWS)]}
 
 
-def describe_kinds(context: Context, info: DatasetInfo) -> dict[str, Any]:
+def describe_kinds(store: DatasetStore, info: DatasetInfo) -> dict[str, Any]:
     """How many rows are of each kind; of pairs also what most instructions say where a few say it otherwise."""
-    index = context.datasets.index(info.id)
+    index = store.index(info.id)
     common = find_common_words(index, info.num_pictures) if info.kind == "pairs" else None
     return {"kinds": count_kinds(index), "common": common}
 
