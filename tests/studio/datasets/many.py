@@ -60,7 +60,8 @@ def create_many_pairs(store: DatasetStore, count: int, name: str = "Many pairs")
             key = hashlib.sha256(f"pair {number}".encode()).hexdigest()[:24]
             text = instruction(number)
             by = "" if not text else "draft" if number % 3 else "person"
-            sides = (ImageFile(), like.after) if number == count - 1 else (like.before, like.after)
+            named = [dataclasses.replace(image, id=f"{n}{key[1:]}") for n, image in enumerate(like.images)]  # each content comes once
+            sides = (ImageFile(), named[1]) if number == count - 1 else (named[0], named[1])
             rows.add(make_pair(key, f"{number:06}", *sides, (text, by, 1)))
     store.delete(sample.id)
     return made
