@@ -9,14 +9,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import islice
 from typing import Any
 
 from backends.contract.base_models import find_base_model
-from backends.contract.buckets import Placement, choose_bucket, compute_buckets, compute_placement
+from backends.contract.buckets import compute_buckets
 from studio.datasets import pair_rules, picture_rules
-from studio.datasets.checks import DEFAULT_BASE
+from studio.datasets.checks import DEFAULT_BASE, placing
 from studio.datasets.facts import Facts, Seen
 from studio.datasets.index import PictureIndex
 from studio.datasets.measure_cache import read_measures
@@ -130,12 +129,7 @@ def gather_facts(store: DatasetStore, dataset_id: str) -> tuple[Facts, bool]:
     """What the rules look at, without opening a picture, and whether all pictures were measured; of a file that is gone `broken` tells."""
     base = find_base_model(DEFAULT_BASE)
     assert base is not None
-    buckets = compute_buckets(base.resolution, base.bucket_step)
-
-    @cache
-    def place(width: int, height: int) -> Placement:
-        return compute_placement(width, height, choose_bucket(width, height, buckets))
-
+    place = placing(compute_buckets(base.resolution, base.bucket_step))
     there = set(os.listdir(store.workspace.dataset(dataset_id) / "images"))
     facts = Facts(store.info(dataset_id), [], {}, base.resolution, cache=store.workspace.cache)
     rows, number, complete = store.index(dataset_id).rows(), 0, True
