@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache as remember
 from functools import partial
@@ -59,7 +60,13 @@ def check_dataset(
 
 
 def gather_known_facts(
-    store: DatasetStore, dataset_id: str, resolution: int | None, base_model: str, share: float, rows: Iterable[Picture] | None = None
+    store: DatasetStore,
+    dataset_id: str,
+    resolution: int | None,
+    base_model: str,
+    share: float,
+    rows: Sequence[Picture] | None = None,
+    progress: Progress | None = None,
 ) -> Facts:
     """What a check looks at, by what was measured before: no file is opened that was measured once. Takes what `check_dataset` takes.
 
@@ -70,12 +77,13 @@ def gather_known_facts(
         base_model: Key, folder or hub name.
         share: Of the pictures that judge the run.
         rows: All of the data set, where somebody has them already.
+        progress: As for `check_dataset`.
     """
     try:
         target = find_target(resolution, base_model)
     except DarkroomError:  # a run may train at other sides than those that the check knows
         target = find_target(None, base_model)
-    return replace(gather_facts(store, dataset_id, target, base_model, known=True, rows=rows), share=share)
+    return replace(gather_facts(store, dataset_id, target, base_model, known=True, rows=rows, progress=progress), share=share)
 
 
 def gather_facts(
@@ -86,13 +94,13 @@ def gather_facts(
     *,
     known: bool = False,
     progress: Progress | None = None,
-    rows: Iterable[Picture] | None = None,
+    rows: Sequence[Picture] | None = None,
 ) -> Facts:
     """Looks at all rows. `known` trusts files whose measures are known; without it each is read and compared with its hash."""
     info = store.info(dataset_id)
     looked = _look_at_all(store, dataset_id, target, progress, known=known, rows=rows)
     counter = load_counter(base_model)
-    captioned = [s.picture for s in looked.seen if s.picture.text]
+    long = (s.picture for s in looked.seen if counter.may_exceed(s.picture.text))
     return Facts(
         info=info,
         seen=looked.seen,
@@ -100,9 +108,10 @@ def gather_facts(
         halves=looked.halves,
         resolution=target.resolution,
         token_limit=counter.limit,
-        tokens=dict(zip((p.id for p in captioned), counter.count_all([p.text for p in captioned]), strict=True)),
+        tokens={picture.id: counter.count(picture.text) for picture in long},
         tokens_exact=counter.exact,
         cache=store.workspace.cache,
+        rows=rows,
         scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
         guesses=read_guesses(store.index(dataset_id)),
     )
@@ -127,6 +136,7 @@ def judge(store: DatasetStore, facts: Facts, base_model: str) -> Report:
         resolution=facts.resolution,
         split=facts.split.renamed(row_of),
     )
+    report = replace(report, fingerprint=store.fingerprint(facts.info.id, facts.rows))
     return with_sentences(report, sentences.compute_sentences(report, facts))
 
 
@@ -179,7 +189,7 @@ def _look_at_all(
     progress: Progress | None,
     *,
     known: bool,
-    rows: Iterable[Picture] | None = None,
+    rows: Sequence[Picture] | None = None,
 ) -> _Looked:
     folder, cache, index = store.workspace.dataset(dataset_id), store.workspace.cache, store.index(dataset_id)
     place = placing(compute_buckets(target.resolution, target.step))
@@ -237,15 +247,15 @@ def placing(buckets: list[Bucket]) -> Callable[[int, int], Placement]:
 
 
 def _bucket_uses(seen: list[Seen]) -> list[BucketUse]:
-    by_bucket: dict[Bucket, BucketUse] = {}
+    counts, whole, cuts = Counter[Bucket](), Counter[Bucket](), dict[Bucket, list[Cut]]()
     for one in seen:
         bucket = one.placement.bucket
-        use = by_bucket.setdefault(bucket, BucketUse(bucket.width, bucket.height, []))
-        whole = one.lost < WHOLE
-        by_bucket[bucket] = replace(use, count=use.count + 1, whole=use.whole + whole)
-        if use.count < SHOWN_CUTS:
-            use.cuts.append(describe_cut(one))
-    return sorted(by_bucket.values(), key=lambda u: (-u.count, u.width))
+        counts[bucket] += 1
+        whole[bucket] += one.lost < WHOLE
+        if counts[bucket] <= SHOWN_CUTS:
+            cuts.setdefault(bucket, []).append(describe_cut(one))
+    uses = [BucketUse(b.width, b.height, cuts[b], count, whole[b]) for b, count in counts.items()]
+    return sorted(uses, key=lambda u: (-u.count, u.width))
 
 
 def describe_cut(one: Seen) -> Cut:

@@ -70,6 +70,7 @@ class Facts:
     cache: Path | None = None
     share: float = SHARE
     tell: Callable[[float], None] | None = None
+    rows: Sequence[Picture] | None = None
 
     @cached_property
     def twins(self) -> list[Twins]:

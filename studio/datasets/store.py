@@ -317,11 +317,11 @@ class DatasetStore:
                         count += part == "images"
         return count
 
-    def fingerprint(self, dataset_id: str) -> str:
-        """Changes whenever a picture, a caption or the trigger word does."""
+    def fingerprint(self, dataset_id: str, rows: Iterable[Picture] | None = None) -> str:
+        """Changes whenever a picture, a caption or the trigger word does. `rows`: all of them, where somebody has read them already."""
         info = self.info(dataset_id)
         digest = hashlib.sha256(info.trigger_word.encode())
-        for picture in self.index(dataset_id).rows():
+        for picture in self.index(dataset_id).rows() if rows is None else rows:
             contents = "+".join(image.sha256 for image in picture.images)
             draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
             left_out = "\0excluded" if picture.excluded else ""

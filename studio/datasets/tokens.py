@@ -6,7 +6,6 @@ import json
 import math
 import re
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +22,6 @@ from backends.contract.model_file import read_model_file
 
 CLIP_POSITIONS = 77
 CLIP_FAMILIES = ("sd15", "sdxl", "sdxl-refiner")  # all of them read the vocabulary that is shipped
-_BATCH = 1000  # texts
 _SPECIAL = 2  # the start and the end that every text encoder of this kind adds
 # Rough pieces of a caption for the estimate: CLIP's vocabulary knows most short words whole.
 _PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
@@ -49,16 +47,9 @@ class Counter:
             return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
         return sum(math.ceil(len(piece) / _LETTERS_A_TOKEN) for piece in _PIECE.findall(text.lower()))
 
-    def count_all(self, texts: Sequence[str]) -> list[int]:
-        """`count` of each, for thousands: what is said twice is counted once, and the others many at once."""
-        if self.tokenizer is None:
-            return [self.count(text) for text in texts]
-        different, counts = list(dict.fromkeys(texts)), dict[str, int]()
-        for start in range(0, len(different), _BATCH):
-            part = different[start : start + _BATCH]
-            encoded = self.tokenizer.encode_batch_fast(part, add_special_tokens=False)
-            counts.update(zip(part, map(len, encoded), strict=True))
-        return [counts[text] for text in texts]
+    def may_exceed(self, text: str) -> bool:
+        """Whether `text` may have more tokens than the model reads: quick, for a token is a letter or the beginning of a word at least."""
+        return not text.isascii() or len(text) + text.count(" ") + 1 > self.limit
 
 
 def count_tokens(base_model: str, text: str) -> int:

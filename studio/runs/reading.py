@@ -10,7 +10,7 @@ from studio.datasets.store import DatasetStore
 from studio.datasets.watch import Watch
 
 Item = TypeVar("Item")
-_EVERY = 100  # items between two looks at whether it shall go on
+EVERY = 100  # items between two looks at whether it shall go on
 # Which share of the whole each part takes, from 0 to 1, as measured among 50,000 pictures that no run has read yet.
 ROWS, FILES, FACTS, COPIES, REPORT = (0.0, 0.1), (0.1, 0.35), (0.35, 0.65), (0.65, 0.85), 0.85
 
@@ -44,7 +44,7 @@ class Reading:
     def through(self, items: Iterable[Item], what: str, total: int, share: tuple[float, float]) -> Iterator[Item]:
         """The items, counted under this name; `share` is where they begin and end in the whole. Raises `Stopped` between two of them."""
         for number, item in enumerate(items):
-            if number % _EVERY == 0:
+            if number % EVERY == 0:
                 self.at(number, what, total, share)
             yield item
 
