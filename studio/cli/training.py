@@ -21,8 +21,8 @@ from studio.datasets.watch import Watch
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
 from studio.runs.preflight import preflight_launch
-from studio.runs.reading import Reading
 from studio.runs.presets import Preset, find_preset, load_presets
+from studio.runs.reading import Reading
 from studio.runs.state import read_job
 from studio.runs.store import RunInfo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache as remember
 from functools import partial
@@ -17,7 +17,6 @@ from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules,
 from studio.datasets.caption_notes import read_guesses, read_scores
 from studio.datasets.crew import work_through
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.index import PictureIndex
 from studio.datasets.look import Asked, Look, look_at, take_all_known
 from studio.datasets.measure import Measures
 from studio.datasets.measure_cache import read_measures, write_measures
@@ -183,13 +182,7 @@ class _Looked:
 
 
 def _look_at_all(
-    store: DatasetStore,
-    dataset_id: str,
-    target: Target,
-    progress: Progress | None,
-    *,
-    known: bool,
-    rows: Sequence[Picture] | None = None,
+    store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None, *, known: bool, rows: Sequence[Picture] | None = None
 ) -> _Looked:
     folder, cache, index = store.workspace.dataset(dataset_id), store.workspace.cache, store.index(dataset_id)
     place = placing(compute_buckets(target.resolution, target.step))
@@ -220,9 +213,9 @@ def _look_at_all(
         results.close()
         write_measures(cache, new)
     if mended:
-        with index.change() as rows:
-            for row in {row.id: row for image_id in mended for row in rows.with_image(image_id)}.values():
-                rows.put(with_measured(row, mended))
+        with index.change() as changes:
+            for row in {row.id: row for image_id in mended for row in changes.with_image(image_id)}.values():
+                changes.put(with_measured(row, mended))
     return looked
 
 

@@ -24,7 +24,7 @@ from studio.datasets.changes import Changes
 from studio.datasets.edits import MASKS, mask_copy
 from studio.datasets.index import PictureIndex, hold_lock
 from studio.datasets.names import free_name
-from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, whole_id, with_images
+from studio.datasets.rows import ImageFile, Picture, from_plain, identify, to_plain, whole_id, with_images
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
@@ -322,11 +322,7 @@ class DatasetStore:
         info = self.info(dataset_id)
         digest = hashlib.sha256(info.trigger_word.encode())
         for picture in self.index(dataset_id).rows() if rows is None else rows:
-            contents = "+".join(image.sha256 for image in picture.images)
-            draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
-            left_out = "\0excluded" if picture.excluded else ""
-            mask = f"\0mask {picture.mask}" if picture.mask else ""
-            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}{left_out}{mask}".encode("utf-8", "replace"))
+            digest.update(identify(picture))
         return digest.hexdigest()[:16]
 
     def _head(self, folder: Path) -> dict[str, Any]:

@@ -20,13 +20,10 @@ from studio.datasets.split import choose_held_out
 from studio.runs.reading import FILES, Reading
 from studio.workspace import Workspace
 
-
 _PART, _THREADS = 256, 4  # files of which the untouched are told apart at once, and how many of the others are read side by side
 
 
-def read_rows(
-    workspace: Workspace, dataset_id: str, pictures: Sequence[Picture], reading: Reading | None = None
-) -> list[dict[str, Any]]:
+def read_rows(workspace: Workspace, dataset_id: str, pictures: Sequence[Picture], reading: Reading | None = None) -> list[dict[str, Any]]:
     """The pictures as manifest rows, `held_out` still open.
 
     `mask_file` is the mask of a picture as it is shown. Of an edit pair the row is that of the picture after, which the model

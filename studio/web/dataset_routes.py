@@ -23,9 +23,9 @@ from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, may_ask, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
+from studio.datasets.kinds import KINDS, count_kinds, find_common_words
 from studio.datasets.masks import is_auto
 from studio.datasets.pair_names import find_columns, looks_like_pairs
-from studio.datasets.kinds import KINDS, count_kinds, find_common_words
 from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
 from studio.datasets.shapes import count_shapes, find_shape
@@ -248,7 +248,6 @@ def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[
     while part := list(islice(places, PART)):
         found += [row.id for row in index.at(part)]
     return found
-
 
 
 def describe_picture(picture: Picture) -> dict[str, Any]:

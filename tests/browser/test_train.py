@@ -186,7 +186,9 @@ def test_the_start_of_a_large_data_set_tells_how_far_it_is_and_is_stopped(page, 
                 rows.say(row, "zog without a number", "person")
     open_train(page, server, made)
     page.locator("#start").click()
-    expect(page.locator("#dock-say")).to_contain_text(re.compile("50,000 pictures(: [0-9,]+)?(, about [0-9]+ s more|, nearly done)?[.] Then it starts"))
+    expect(page.locator("#dock-say")).to_contain_text(
+        re.compile("50,000 pictures(: [0-9,]+)?(, about [0-9]+ s more|, nearly done)?[.] Then it starts")
+    )
     page.locator("#start-stop").click()
     expect(page.locator("#dock-say")).to_contain_text("Stopped. Nothing was started, and nothing is lost.")
     expect(page.locator("#start-stop")).to_have_count(0)

@@ -12,13 +12,13 @@ from backends.contract.base_models import find_base_model
 from backends.contract.config import GROUPS, Config, ConfigFaults
 from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
+from studio.datasets.watch import Stopped
 from studio.runs.presets import Preset, find_preset
 from studio.ui import launch_form, shell
 from studio.ui.form import FormField, draw_field, list_fields, read_values, same_value, to_form
 from studio.web import train_view
 from studio.web.brand import BRAND
 from studio.web.choices import choose_preset, presets_for
-from studio.datasets.watch import Stopped
 from studio.web.context import Context
 from studio.web.run_starts import NotStarted, Starts
 from studio.web.train_view import BASE, Asked, describe_place, describe_run
