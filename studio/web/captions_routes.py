@@ -213,7 +213,7 @@ def describe_captions(context: Context, dataset_id: str, bases: BaseModels, at: 
 
 
 def count_kinds(index: PictureIndex) -> dict[str, int]:
-    """How many rows can have words, are to have some (`wanted`), have none of these; who wrote, how many guessed, whether any has a score."""
+    """How many rows can have words, are to have some (`wanted`), have none of these; who wrote, how many guessed, if any has a score."""
     with index.read() as table:
         (rows,) = table.execute("SELECT count(*) FROM rows WHERE missing = ''").fetchone()
         kinds = dict(table.execute("SELECT text_by, count(*) FROM rows WHERE missing = '' GROUP BY text_by"))
