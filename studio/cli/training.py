@@ -62,8 +62,7 @@ def begin_run(
         task = progress.add_task("Looking at everything", total=100)
 
         def tell(watch: Watch) -> None:
-            count = f": {watch.done:,}" if watch.total else ""
-            progress.update(task, description=f"{watch.what}{count}", completed=int(100 * (watch.part or 0)))
+            progress.update(task, description=watch.what, completed=int(100 * (watch.part or 0)))
 
         reading = Reading(Watch(tell))
         preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {}, reading)
