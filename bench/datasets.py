@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -137,9 +136,9 @@ def show(values: list[float], digits: int = 1) -> str:
 
 def first_page(store: DatasetStore, dataset_id: str) -> object:
     """What the Dataset page asks for before it shows anything."""
-    from studio.web.dataset_routes import FIRST_ROWS, describe_rows
+    from studio.web.dataset_routes import describe_dataset
 
-    return json.dumps([asdict(store.info(dataset_id)), describe_rows(store, dataset_id, 0, FIRST_ROWS)])
+    return json.dumps(describe_dataset(store, dataset_id))
 
 
 STEPS: dict[str, Callable[[DatasetStore, str, Path], object]] = {

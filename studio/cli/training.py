@@ -15,12 +15,14 @@ from backends.contract.shards import find_shards
 from backends.registry import BACKENDS, REFUSED, find_backend
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.follow import follow_run
-from studio.cli.output import emit, escape, parse_settings, people, plain_errors, table
+from studio.cli.output import bar, emit, escape, parse_settings, people, plain_errors, table
 from studio.datasets.samples import create_sample_dataset
+from studio.datasets.watch import Watch
 from studio.runs import control
 from studio.runs.control import resume_run, stop_run
 from studio.runs.preflight import preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
+from studio.runs.reading import Reading
 from studio.runs.state import read_job
 from studio.runs.store import RunInfo
 
@@ -31,11 +33,18 @@ DEMO_PRESET = "text_to_image/pocket_subject"
 
 
 def begin_run(
-    studio: Studio, dataset_id: str, preset_key: str, changes: dict[str, Any], name: str, launch: dict[str, Any] | None = None
+    studio: Studio,
+    dataset_id: str,
+    preset_key: str,
+    changes: dict[str, Any],
+    name: str,
+    launch: dict[str, Any] | None = None,
+    *,
+    quiet: bool = True,
 ) -> RunInfo:
     """Checks everything, freezes the settings, starts the trainer where `launch` says, else on this machine.
 
-    In the place of a data set's id a folder with shards may stand.
+    In the place of a data set's id a folder with shards may stand. Unless `quiet`, a bar tells how far it is.
 
     Raises:
         ConfigFaults: With every fault at once, before anything starts.
@@ -49,18 +58,28 @@ def begin_run(
         changes, dataset_id = {"train_data_dir": str(shards[0].parent.absolute()), **changes}, ""
     word = studio.datasets.info(dataset_id).trigger_word if dataset_id else ""
     values = {**preset.values_for(word), **changes}
-    preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {})
-    if preflight.config is None or preflight.faults:
-        raise ConfigFaults(preflight.faults)
-    return control.begin_run(
-        studio.workspace,
-        dataset_id=dataset_id,
-        preset_key=preset.key,
-        name=name or dataset_id or shards[0].parent.absolute().name,
-        backend=preset.backend,
-        config=preflight.config,
-        launch=where,
-    )
+    with bar(quiet=quiet) as progress:
+        task = progress.add_task("Looking at everything", total=100)
+
+        def tell(watch: Watch) -> None:
+            progress.update(task, description=watch.what, completed=int(100 * (watch.part or 0)))
+
+        reading = Reading(Watch(tell))
+        preflight, where = preflight_launch(studio.workspace, dataset_id, preset.backend, values, launch or {}, reading)
+        if preflight.config is None or preflight.faults:
+            raise ConfigFaults(preflight.faults)
+        run = control.begin_run(
+            studio.workspace,
+            dataset_id=dataset_id,
+            preset_key=preset.key,
+            name=name or dataset_id or shards[0].parent.absolute().name,
+            backend=preset.backend,
+            config=preflight.config,
+            launch=where,
+            reading=reading,
+        )
+        progress.update(task, description="Everything is looked at", completed=100)
+    return run
 
 
 def summary(studio: Studio, run_id: str) -> dict[str, Any]:
@@ -96,7 +115,7 @@ def train(
     """Trains on a data set: a LoRA of a subject or a style, a whole model, or edits from pairs; the preset decides."""
     with plain_errors(as_json=as_json):
         studio = open_studio(workspace)
-        run = begin_run(studio, dataset, preset, parse_settings(setting), name, parse_settings(launch))
+        run = begin_run(studio, dataset, preset, parse_settings(setting), name, parse_settings(launch), quiet=as_json)
         if not wait:
             emit({"run": run.id}, f"The run {run.id} has started. Follow it with: runs show {run.id}", as_json=as_json)
             return
@@ -133,7 +152,7 @@ def demo(
         if not as_json:
             people.print(f"{info.num_pictures} pictures of {info.name}, captioned. Training the pocket model on this machine.")
         changes: dict[str, Any] = {"seed": seed, **({"max_train_steps": steps} if steps else {})}
-        run = begin_run(studio, info.id, preset, changes, f"{subject}-demo")
+        run = begin_run(studio, info.id, preset, changes, f"{subject}-demo", quiet=as_json)
         follow_run(studio, run.id, quiet=as_json)
         value = {**summary(studio, run.id), "dataset": info.id}
         value["training_seconds"], value["seconds"] = value["seconds"], round(time.monotonic() - begun, 1)

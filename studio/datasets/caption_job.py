@@ -98,7 +98,7 @@ class CaptionJobs:
         overwrite_own: bool = False,
         wording: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Begins to caption the pictures that have no caption, and returns the status.
+        """Begins to caption the pictures that have no caption and are not excluded from training, and returns the status.
 
         Of edit pairs it drafts the instructions of complete pairs that have none, for a person to read; there is no trigger
         word then, and `captioner` may be `none`.
@@ -117,7 +117,7 @@ class CaptionJobs:
         worded = asdict(read_wording(wording or {}))
         if self._store.info(dataset_id).kind == "pairs":
             trigger_word = ""
-        rows = (p for p in self._store.pictures(dataset_id) if not p.missing)
+        rows = (p for p in self._store.index(dataset_id).rows() if not p.missing and not p.excluded)
         wanted = [p for p in rows if not p.text or (overwrite_own and p.text_by in ("captioner", "draft"))]
         if trigger_word:
             self._store.update(dataset_id, trigger_word=trigger_word, trigger_place=place)
@@ -141,7 +141,7 @@ class CaptionJobs:
         saved = _read(self._path(dataset_id))
         if saved is None or not saved.waiting:
             raise DarkroomError("There is no captioning to go on with. Start a new one.")
-        there = {p.id for p in self._store.pictures(dataset_id)}
+        there = {p.id for p in self._store.index(dataset_id).rows() if not p.excluded}
         left = [i for i in saved.waiting if i in there]
         job = Job("starting", saved.captioner, saved.trigger_word, saved.place, len(left), left, started=time.time())
         job.task, job.wording = saved.task, saved.wording

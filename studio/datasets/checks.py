@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache as remember
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from backends.contract.base_models import find_base_model
-from backends.contract.buckets import Bucket, choose_bucket, compute_buckets, compute_placement
+from backends.contract.buckets import Bucket, Placement, choose_bucket, compute_buckets, compute_placement
 from backends.contract.errors import DarkroomError
 from studio.datasets import caption_rules, fit_rules, pair_rules, picture_rules, sentences
 from studio.datasets.caption_notes import read_guesses, read_scores
-from studio.datasets.crew import MANY, work_through
+from studio.datasets.crew import work_through
 from studio.datasets.facts import Facts, Seen
-from studio.datasets.index import PictureIndex
-from studio.datasets.look import Asked, Look, look_at, take_known
+from studio.datasets.look import Asked, Look, look_at, take_all_known
 from studio.datasets.measure import Measures
 from studio.datasets.measure_cache import read_measures, write_measures
 from studio.datasets.report import SHOWN_CUTS, WHOLE, BucketUse, Cut, Finding, Report, build_report, with_sentences, write_report
@@ -26,7 +27,6 @@ from studio.datasets.tokens import load_counter
 
 __all__ = ["Finding", "Report", "check_dataset"]
 _PART = 500
-_NEVER = 1 << 60  # rows: what is known already is not worth a process
 DEFAULT_BASE = "pocket-sdxl"
 Progress = Callable[[int, int], None]
 RULES = {"pictures": (*picture_rules.RULES, *caption_rules.RULES, *fit_rules.RULES), "pairs": pair_rules.RULES}
@@ -58,7 +58,15 @@ def check_dataset(
     return report
 
 
-def gather_known_facts(store: DatasetStore, dataset_id: str, resolution: int | None, base_model: str, share: float) -> Facts:
+def gather_known_facts(
+    store: DatasetStore,
+    dataset_id: str,
+    resolution: int | None,
+    base_model: str,
+    share: float,
+    rows: Sequence[Picture] | None = None,
+    progress: Progress | None = None,
+) -> Facts:
     """What a check looks at, by what was measured before: no file is opened that was measured once. Takes what `check_dataset` takes.
 
     Args:
@@ -67,21 +75,31 @@ def gather_known_facts(store: DatasetStore, dataset_id: str, resolution: int | N
         resolution: Side in px; None, and one that does not fit the base model, stand for the base model's own.
         base_model: Key, folder or hub name.
         share: Of the pictures that judge the run.
+        rows: All of the data set, where somebody has them already.
+        progress: As for `check_dataset`.
     """
     try:
         target = find_target(resolution, base_model)
     except DarkroomError:  # a run may train at other sides than those that the check knows
         target = find_target(None, base_model)
-    return replace(gather_facts(store, dataset_id, target, base_model, known=True), share=share)
+    return replace(gather_facts(store, dataset_id, target, base_model, known=True, rows=rows, progress=progress), share=share)
 
 
 def gather_facts(
-    store: DatasetStore, dataset_id: str, target: Target, base_model: str, *, known: bool = False, progress: Progress | None = None
+    store: DatasetStore,
+    dataset_id: str,
+    target: Target,
+    base_model: str,
+    *,
+    known: bool = False,
+    progress: Progress | None = None,
+    rows: Sequence[Picture] | None = None,
 ) -> Facts:
     """Looks at all rows. `known` trusts files whose measures are known; without it each is read and compared with its hash."""
     info = store.info(dataset_id)
-    looked = _look_at_all(store, dataset_id, target, progress, known=known)
+    looked = _look_at_all(store, dataset_id, target, progress, known=known, rows=rows)
     counter = load_counter(base_model)
+    long = (s.picture for s in looked.seen if counter.may_exceed(s.picture.text))
     return Facts(
         info=info,
         seen=looked.seen,
@@ -89,9 +107,10 @@ def gather_facts(
         halves=looked.halves,
         resolution=target.resolution,
         token_limit=counter.limit,
-        tokens={s.picture.id: counter.count(s.picture.text) for s in looked.seen if s.picture.text},
+        tokens={picture.id: counter.count(picture.text) for picture in long},
         tokens_exact=counter.exact,
         cache=store.workspace.cache,
+        rows=rows,
         scores={row_id: score.value for row_id, score in read_scores(store.index(dataset_id)).items()},
         guesses=read_guesses(store.index(dataset_id)),
     )
@@ -116,14 +135,15 @@ def judge(store: DatasetStore, facts: Facts, base_model: str) -> Report:
         resolution=facts.resolution,
         split=facts.split.renamed(row_of),
     )
+    report = replace(report, fingerprint=store.fingerprint(facts.info.id, facts.rows))
     return with_sentences(report, sentences.compute_sentences(report, facts))
 
 
 def compute_bucket_preview(store: DatasetStore, dataset_id: str, base_model: str, resolution: int | None = None) -> list[BucketUse]:
     """How each picture would be cut for this base model, without looking into the files."""
     target = find_target(resolution, base_model)
-    buckets = compute_buckets(target.resolution, target.step)
-    return _bucket_uses([_place(p, buckets) for p in store.training_pictures(dataset_id) if not p.missing])
+    place = placing(compute_buckets(target.resolution, target.step))
+    return _bucket_uses([Seen(p, place(p.width, p.height)) for p in store.training_pictures(dataset_id) if not p.missing])
 
 
 def list_cuts(store: DatasetStore, dataset_id: str, report: Report, bucket: tuple[int, int], offset: int, limit: int) -> list[Cut]:
@@ -131,7 +151,8 @@ def list_cuts(store: DatasetStore, dataset_id: str, report: Report, bucket: tupl
     buckets = compute_buckets(report.resolution, find_target(report.resolution, report.base_model).step)
     rows = (p for p in store.index(dataset_id).rows() if not p.missing and not p.excluded)
     inside = (p for p in rows if choose_bucket(p.width, p.height, buckets) == Bucket(*bucket))
-    return [describe_cut(_place(p, buckets)) for p in islice(inside, offset, offset + limit)]
+    place = placing(buckets)
+    return [describe_cut(Seen(p, place(p.width, p.height))) for p in islice(inside, offset, offset + limit)]
 
 
 def find_target(resolution: int | None, base_model: str) -> Target:
@@ -160,13 +181,15 @@ class _Looked:
     halves: list[tuple[int, Picture]] = field(default_factory=list)
 
 
-def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None, *, known: bool) -> _Looked:
+def _look_at_all(
+    store: DatasetStore, dataset_id: str, target: Target, progress: Progress | None, *, known: bool, rows: Sequence[Picture] | None = None
+) -> _Looked:
     folder, cache, index = store.workspace.dataset(dataset_id), store.workspace.cache, store.index(dataset_id)
-    buckets = compute_buckets(target.resolution, target.step)
+    place = placing(compute_buckets(target.resolution, target.step))
     looked, mended, new = _Looked(), dict[str, ImageFile](), dict[str, Measures]()
     total = index.numbers().rows
-    way = partial(take_known if known else look_at, folder)
-    results = work_through(way, _read_asked(index, cache), total, _say_crashed, many=MANY if not known else _NEVER)
+    asked = _read_asked(index.rows() if rows is None else iter(rows), cache)
+    results = take_all_known(folder, asked) if known else work_through(partial(look_at, folder), asked, total, _say_crashed)
     try:
         for number, one in enumerate(results, 1):
             mended |= one.changed
@@ -180,7 +203,7 @@ def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress:
                 looked.halves.append((number, row))
             else:
                 before = one.measures[0] if row.before is not None else None
-                looked.seen.append(replace(_place(row, buckets), measures=one.measures[-1], number=number, before=before))
+                looked.seen.append(Seen(row, place(row.width, row.height), one.measures[-1], number, before))
             if len(new) >= _PART:
                 write_measures(cache, new)
                 new.clear()
@@ -190,14 +213,13 @@ def _look_at_all(store: DatasetStore, dataset_id: str, target: Target, progress:
         results.close()
         write_measures(cache, new)
     if mended:
-        with index.change() as rows:
-            for row in {row.id: row for image_id in mended for row in rows.with_image(image_id)}.values():
-                rows.put(with_measured(row, mended))
+        with index.change() as changes:
+            for row in {row.id: row for image_id in mended for row in changes.with_image(image_id)}.values():
+                changes.put(with_measured(row, mended))
     return looked
 
 
-def _read_asked(index: PictureIndex, cache: Path) -> Iterator[Asked]:
-    rows = index.rows()
+def _read_asked(rows: Iterator[Picture], cache: Path) -> Iterator[Asked]:
     while part := list(islice(rows, _PART)):
         known = read_measures(cache, [image.sha256 for row in part for image in row.images])
         yield from (Asked(row, tuple(known.get(image.sha256) for image in row.images)) for row in part)
@@ -207,21 +229,26 @@ def _say_crashed(asked: Asked) -> Look:
     return Look(asked.row, (), refusal="Its file brought the decoder down: it is damaged. Remove the picture, or add it again.")
 
 
-def _place(picture: Picture, buckets: list[Bucket]) -> Seen:
-    bucket = choose_bucket(picture.width, picture.height, buckets)
-    return Seen(picture, compute_placement(picture.width, picture.height, bucket))
+def placing(buckets: list[Bucket]) -> Callable[[int, int], Placement]:
+    """How a picture of a width and a height in px comes into its bucket; each size is worked out once."""
+
+    @remember
+    def place(width: int, height: int) -> Placement:
+        return compute_placement(width, height, choose_bucket(width, height, buckets))
+
+    return place
 
 
 def _bucket_uses(seen: list[Seen]) -> list[BucketUse]:
-    by_bucket: dict[Bucket, BucketUse] = {}
+    counts, whole, cuts = Counter[Bucket](), Counter[Bucket](), dict[Bucket, list[Cut]]()
     for one in seen:
         bucket = one.placement.bucket
-        use = by_bucket.setdefault(bucket, BucketUse(bucket.width, bucket.height, []))
-        whole = one.lost < WHOLE
-        by_bucket[bucket] = replace(use, count=use.count + 1, whole=use.whole + whole)
-        if use.count < SHOWN_CUTS:
-            use.cuts.append(describe_cut(one))
-    return sorted(by_bucket.values(), key=lambda u: (-u.count, u.width))
+        counts[bucket] += 1
+        whole[bucket] += one.lost < WHOLE
+        if counts[bucket] <= SHOWN_CUTS:
+            cuts.setdefault(bucket, []).append(describe_cut(one))
+    uses = [BucketUse(b.width, b.height, cuts[b], count, whole[b]) for b, count in counts.items()]
+    return sorted(uses, key=lambda u: (-u.count, u.width))
 
 
 def describe_cut(one: Seen) -> Cut:

@@ -139,7 +139,7 @@ class DataJobs:
         """Begins; `work` is given the job and answers with a sentence that tells what came of it.
 
         Args:
-            kind: import, sample, merge, copy, split, fetch, push, crop, mask, export.
+            kind: import, sample, merge, copy, split, fetch, push, crop, mask, export, start.
             title: What it is called on a page.
             work: Raises DarkroomError where it fails, Stopped where nothing of it is kept.
             dataset: Id of the data set that it fills; the work may name it later.

@@ -50,9 +50,11 @@ class Seen:
 class Facts:
     """Everything about one data set that a rule may look at.
 
-    `tokens`: by picture id, without start and end. `halves`: pairs that lack a side, with their number. `scores`: by picture id, how
-    well captions fit, 0 to 1, of those that were scored. `guesses`: by picture id, the captioner that guessed. `cache`: folder where
-    twins that were found are kept. `share`: of the pictures that would judge a run.
+    `tokens`: by picture id, without start and end, of captions that may be too long. `halves`: pairs that lack a side, with
+    their number. `scores`: by picture id, how well captions fit, 0 to 1, of those that were scored. `guesses`: by picture id, the
+    captioner that guessed. `cache`: folder where twins that were found are kept. `share`: of the pictures that would judge a run.
+    `tell`: is told how far the search for twins is, from 0 to 1; what it raises ends it. `rows`: all of the data set, where
+    somebody has them in memory.
     """
 
     info: DatasetInfo
@@ -67,6 +69,8 @@ class Facts:
     guesses: dict[str, str] = field(default_factory=dict)
     cache: Path | None = None
     share: float = SHARE
+    tell: Callable[[float], None] | None = None
+    rows: Sequence[Picture] | None = None
 
     @cached_property
     def twins(self) -> list[Twins]:
@@ -103,7 +107,7 @@ class Facts:
 
     def _find_twins(self, side: str, measures: list[Measures], contents: list[str]) -> list[Twins]:
         place = self.cache / "twins" / f"{self.info.id}-{side}.json" if self.cache else None
-        return find_known_twins(place, measures, contents, cut=self.info.kind == "pictures") if len(measures) > 1 else []
+        return find_known_twins(place, measures, contents, cut=self.info.kind == "pictures", tell=self.tell) if len(measures) > 1 else []
 
     @property
     def text_noun(self) -> str:

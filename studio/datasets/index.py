@@ -20,6 +20,8 @@ from studio.datasets.rows import METADATA, ImageFile, Picture
 from studio.datasets.table import IMAGE_COLUMNS, PART, SELECT, TABLE, from_table, open_table, walk
 
 TEXTS = 5000  # words that are fetched at once: a tenth of a second's reading at most
+# What still wants words, and is to be given some: half a pair has nothing to say yet, and nobody reads what is left out of training.
+SILENT = "text = '' AND missing = '' AND NOT excluded"
 _TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('', 'after') WHERE missing = '' AND NOT excluded"
 
 
@@ -27,7 +29,7 @@ _TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('',
 class Numbers:
     """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come.
 
-    `excluded` ones are complete.
+    `excluded` ones are complete. `silent` ones are to be learnt from and have no words (see `SILENT`).
     """
 
     rows: int
@@ -35,6 +37,7 @@ class Numbers:
     incomplete: int
     awaited: int
     excluded: int = 0
+    silent: int = 0
 
 
 @contextmanager
@@ -132,10 +135,11 @@ class PictureIndex:
         with self._read() as table:
             (total,) = table.execute("SELECT count(*) FROM rows").fetchone()
             missing = dict(table.execute("SELECT missing, count(*) FROM rows WHERE missing <> '' GROUP BY missing"))
-            (silent,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
+            (bare,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
+            (silent,) = table.execute(f"SELECT count(*) FROM rows WHERE {SILENT}").fetchone()
             (excluded,) = table.execute("SELECT count(*) FROM rows WHERE excluded AND missing = ''").fetchone()
         awaited = missing.pop("both", 0)
-        return Numbers(total - awaited, total - awaited - silent, sum(missing.values()), awaited, excluded)
+        return Numbers(total - awaited, total - awaited - bare, sum(missing.values()), awaited, excluded, silent)
 
     def count_sizes(self) -> list[tuple[int, int, int]]:
         """Width, height and number of what a training would be given: of pictures, and of pictures after."""

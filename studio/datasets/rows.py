@@ -144,6 +144,15 @@ def _measured(image: ImageFile, now: ImageFile | None) -> ImageFile:
     return replace(image, sha256=now.sha256, width=now.width, height=now.height) if now and image.file else image
 
 
+def identify(row: Picture) -> bytes:
+    """What tells the row apart from one with other pictures, words or part in training: for a hash over all rows."""
+    contents = "+".join(image.sha256 for image in row.images)
+    draft = "\0draft" if row.text_by == "draft" else ""  # the check says that it wants to be read
+    left_out = "\0excluded" if row.excluded else ""
+    mask = f"\0mask {row.mask}" if row.mask else ""
+    return f"\0{row.content}\0{contents}\0{row.text}{draft}{left_out}{mask}".encode("utf-8", "replace")
+
+
 def to_plain(row: Picture) -> dict[str, Any]:
     """The row as it stands in metadata.jsonl.
 

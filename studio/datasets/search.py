@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from backends.contract.caption_reading import split_tags
 from backends.contract.errors import DarkroomError
-from studio.datasets.index import PictureIndex
+from studio.datasets.index import SILENT, PictureIndex
 from studio.datasets.places import Runs, from_runs
 from studio.datasets.tokens import Counter
 from studio.datasets.trigger import with_trigger_word
@@ -101,7 +101,7 @@ def _condition(wanted: Wanted) -> tuple[str, list[Any]]:
     where: list[str] = ["missing = ''"]
     values: list[Any] = []
     if wanted.state:
-        where.append("text = ''" if wanted.state == "missing" else "text <> ''")
+        where.append(SILENT if wanted.state == "missing" else "text <> ''")
     if wanted.by:
         where.append("text_by = ?")
         values.append(wanted.by)

@@ -24,7 +24,7 @@ from studio.datasets.changes import Changes
 from studio.datasets.edits import MASKS, mask_copy
 from studio.datasets.index import PictureIndex, hold_lock
 from studio.datasets.names import free_name
-from studio.datasets.rows import ImageFile, Picture, from_plain, to_plain, whole_id, with_images
+from studio.datasets.rows import ImageFile, Picture, from_plain, identify, to_plain, whole_id, with_images
 from studio.datasets.trigger import PLACES
 from studio.workspace import Workspace, new_id, safe_id
 
@@ -41,7 +41,8 @@ class DatasetInfo:
     """What a list of data sets shows. `created` is in seconds since 1970; `problem` says why it cannot be read, if so.
 
     Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
-    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training.
+    `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training;
+    `num_silent` are those of a training that have no words yet.
     """
 
     id: str
@@ -57,6 +58,7 @@ class DatasetInfo:
     num_incomplete: int = 0
     num_awaited: int = 0
     num_excluded: int = 0
+    num_silent: int = 0
 
     @property
     def num_training(self) -> int:
@@ -128,6 +130,7 @@ class DatasetStore:
             num_incomplete=numbers.incomplete,
             num_awaited=numbers.awaited,
             num_excluded=numbers.excluded,
+            num_silent=numbers.silent,
         )
 
     def trigger(self, dataset_id: str) -> tuple[str, str]:
@@ -314,16 +317,12 @@ class DatasetStore:
                         count += part == "images"
         return count
 
-    def fingerprint(self, dataset_id: str) -> str:
-        """Changes whenever a picture, a caption or the trigger word does."""
+    def fingerprint(self, dataset_id: str, rows: Iterable[Picture] | None = None) -> str:
+        """Changes whenever a picture, a caption or the trigger word does. `rows`: all of them, where somebody has read them already."""
         info = self.info(dataset_id)
         digest = hashlib.sha256(info.trigger_word.encode())
-        for picture in self.index(dataset_id).rows():
-            contents = "+".join(image.sha256 for image in picture.images)
-            draft = "\0draft" if picture.text_by == "draft" else ""  # the check says that it wants to be read
-            left_out = "\0excluded" if picture.excluded else ""
-            mask = f"\0mask {picture.mask}" if picture.mask else ""
-            digest.update(f"\0{picture.content}\0{contents}\0{picture.text}{draft}{left_out}{mask}".encode("utf-8", "replace"))
+        for picture in self.index(dataset_id).rows() if rows is None else rows:
+            digest.update(identify(picture))
         return digest.hexdigest()[:16]
 
     def _head(self, folder: Path) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class Counter:
             return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
         return sum(math.ceil(len(piece) / _LETTERS_A_TOKEN) for piece in _PIECE.findall(text.lower()))
 
+    def may_exceed(self, text: str) -> bool:
+        """Whether `text` may have more tokens than the model reads: quick, for a token is a letter or the beginning of a word at least."""
+        return not text.isascii() or len(text) + text.count(" ") + 1 > self.limit
+
 
 def count_tokens(base_model: str, text: str) -> int:
     """Tokens of `text` for this base model, without start and end; see `is_exact`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ _FAR_BITS, _SAME_COLOUR = 20, 2.0
 # Of a copy from which up to a twentieth was cut: 50 drawings and 50 photos lie at least 16 bits from each other's cuts.
 _CUT_BITS, _CUT_COLOUR = 12, 15.0
 _MANY = 20_000  # beyond, cuts are not looked for: they cost ten times as much as all the rest
+_PLAIN = 0.1  # of the whole search what takes no cuts
 _CELLS = 250_000  # of a table of comparisons that is held at once: 2 MB a word, which the cores' own memory holds
 _CROWD = 64  # twins looked at for each picture: ten thousand frames of one film must not cost a hundred million pairs
 
@@ -30,21 +31,26 @@ class Twins:
     mirrored: bool
 
 
-def find_twins(measures: Sequence[Measures], contents: Sequence[str], *, cut: bool = False) -> list[Twins]:
+def find_twins(
+    measures: Sequence[Measures], contents: Sequence[str], *, cut: bool = False, tell: Callable[[float], None] | None = None
+) -> list[Twins]:
     """Groups of pictures that are alike.
 
     Args:
         measures: One for each picture.
         contents: Hashes of the pictures' pixels, in the same order.
         cut: Whether a picture from which up to 5 % a side was cut is alike too; of at most 20,000 pictures.
+        tell: Is told how far it is, from 0 to 1; what it raises ends the search.
     """
     same: dict[str, list[int]] = {}
     for position, content in enumerate(contents):
         same.setdefault(content, []).append(position)
     firsts = [positions[0] for positions in same.values()]
-    pairs = _find_pairs([measures[i] for i in firsts])
-    if cut and len(firsts) <= _MANY:
-        pairs += _find_cut([measures[i] for i in firsts])
+    cut = cut and len(firsts) <= _MANY
+    told = tell or (lambda _: None)
+    pairs = _find_pairs([measures[i] for i in firsts], lambda part: told(part * (_PLAIN if cut else 1)))
+    if cut:
+        pairs += _find_cut([measures[i] for i in firsts], lambda part: told(_PLAIN + part * (1 - _PLAIN)))
     joined = _join([(firsts[a], firsts[b]) for a, b, _, _ in pairs], len(measures))
     of = {i: number for number, group in enumerate(joined) for i in group}
     alike, mirrored = [99] * len(joined), [False] * len(joined)
@@ -60,7 +66,7 @@ def find_twins(measures: Sequence[Measures], contents: Sequence[str], *, cut: bo
     return sorted(found, key=lambda t: t.positions)
 
 
-def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
+def _find_pairs(measures: Sequence[Measures], tell: Callable[[float], None]) -> list[tuple[int, int, int, bool]]:
     """(first, second, alike in percent, mirrored) for pairs that are alike; of a large crowd enough of them to join it."""
     if len(measures) < 2:
         return []
@@ -70,6 +76,7 @@ def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]
     best: dict[tuple[int, int], tuple[int, int, int, bool]] = {}
     step = _rows_at_once(len(measures))
     for start in range(0, len(measures) - 1, step):
+        tell((start / len(measures)) * (2 - start / len(measures)))  # each is compared with those behind it
         for other, tiny, is_mirrored in ((plain, colours, False), (mirrored, flipped, True)):
             near_bits = _count_bits(plain[:, start : start + step], other[:, start + 1 :])  # each pair once: with those behind
             hits = near_bits <= _FAR_BITS
@@ -84,7 +91,7 @@ def _find_pairs(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]
     return list(best.values())
 
 
-def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
+def _find_cut(measures: Sequence[Measures], tell: Callable[[float], None]) -> list[tuple[int, int, int, bool]]:
     """The same for pictures of which one is a part of the other."""
     if len(measures) < 2:
         return []
@@ -94,6 +101,7 @@ def _find_cut(measures: Sequence[Measures]) -> list[tuple[int, int, int, bool]]:
     found: dict[tuple[int, int], int] = {}
     step = _rows_at_once(len(measures))
     for start in range(0, len(measures), step):
+        tell(start / len(measures))
         for one in range(CUT_HASHES):
             bits = _count_bits(cuts[one, :, start : start + step], plain)
             for row, other in np.argwhere(bits <= _CUT_BITS).tolist():

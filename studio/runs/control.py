@@ -10,11 +10,13 @@ from backends.contract.config import Config
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings, read_launch
 from backends.contract.rundir import RunDir, complete_checkpoints
+from studio.datasets.watch import Stopped
 from studio.runs.hardware import probe_hardware
 from studio.runs.launch_checks import require_launch
 from studio.runs.launchers.choose import find_launcher
 from studio.runs.launchers.protocol import Order
 from studio.runs.locks import device_lock, find_holder, held
+from studio.runs.reading import Reading
 from studio.runs.state import ACTIVE, is_watched, read_process, read_run_config, read_state
 from studio.runs.store import RunInfo, RunStore
 from studio.workspace import Workspace
@@ -156,19 +158,32 @@ def _launch(workspace: Workspace, run_id: str, *, grace_s: float | None, command
 
 
 def begin_run(
-    workspace: Workspace, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config, launch: LaunchSettings | None = None
+    workspace: Workspace,
+    *,
+    dataset_id: str,
+    preset_key: str,
+    name: str,
+    backend: str,
+    config: Config,
+    launch: LaunchSettings | None = None,
+    reading: Reading | None = None,
 ) -> RunInfo:
     """Makes a run and starts it; where it cannot be started, nothing of it stays.
 
     Raises:
+        Stopped: When the watch of `reading` is told to end.
         ConfigFaults: When it cannot train where the launch settings say.
         DarkroomError: When the data set is not whole, or another run has the device.
     """
     store = RunStore(workspace)
-    info = store.create(dataset_id=dataset_id, preset_key=preset_key, name=name, backend=backend, config=config, launch=launch)
+    info = store.create(
+        dataset_id=dataset_id, preset_key=preset_key, name=name, backend=backend, config=config, launch=launch, reading=reading
+    )
     try:
+        if reading is not None:
+            reading.watch.require_going()
         start_run(workspace, info.id)
-    except DarkroomError:
+    except (DarkroomError, Stopped):
         store.delete(info.id)
         raise
     return store.get(info.id)

@@ -16,6 +16,7 @@ from studio.datasets.shared_words import is_tagged
 from studio.datasets.store import DatasetInfo, DatasetStore
 from studio.datasets.trigger import has_trigger_word
 from studio.runs.manifest import describe_broken, find_broken
+from studio.runs.reading import Reading
 from studio.workspace import Workspace
 
 _MOSTLY = 0.6  # of the captions are tags where tags are shuffled
@@ -33,7 +34,9 @@ def find_kind_fault(kind: Any, info: DatasetInfo) -> Fault | None:
     return Fault(field="dataset", text=text)
 
 
-def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[Fault], warnings: list[Fault]) -> int:
+def check_data(
+    workspace: Workspace, dataset_id: str, config: Any, faults: list[Fault], warnings: list[Fault], reading: Reading | None = None
+) -> int:
     """Adds what is wrong with the data set; says how many pictures or pairs it has to learn from: excluded ones are not looked at.
 
     Of shards it says 0, which only the trainer looks through.
@@ -44,13 +47,15 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
         config: Checked settings, or None where they are wrong.
         faults: What stops the run; extended.
         warnings: What only wants to be read; extended.
+        reading: Keeps the rows, for a run that starts now.
     """
+    reading = reading or Reading()
     if not dataset_id:
         _check_shards(config, faults)
         return 0
     try:
         store = DatasetStore(workspace)
-        info, pictures = store.info(dataset_id), store.training_pictures(dataset_id)
+        info, pictures = store.info(dataset_id), reading.training(store, dataset_id)
     except DarkroomError as error:
         faults.append(Fault(field="dataset", text=error.text))
         return 0
@@ -62,7 +67,8 @@ def check_data(workspace: Workspace, dataset_id: str, config: Any, faults: list[
         return 0
     if len(pictures) == 1:
         faults.append(Fault(field="dataset", text=f"The data set has 1 {what[:-1]}; a run needs 2 or more, one of them to judge by."))
-    broken = find_broken(workspace.dataset(dataset_id), pictures)
+    broken = find_broken(workspace.dataset(dataset_id), pictures, reading)
+    reading.whole = not broken
     if broken:
         faults.append(Fault(field="dataset", text=describe_broken(broken, len(pictures))))
     misfit = find_kind_fault(config, info) if config is not None else None

@@ -24,6 +24,7 @@ from studio.runs.gpu_needs import find_gpu_needs
 from studio.runs.hardware import Hardware, probe_hardware
 from studio.runs.launch_checks import check_launch, hardware_for
 from studio.runs.presets import fill_prompts
+from studio.runs.reading import Reading
 from studio.runs.speeds import find_speed
 from studio.workspace import Workspace
 
@@ -39,7 +40,12 @@ class Preflight:
 
 
 def preflight_launch(
-    workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch_values: dict[str, Any]
+    workspace: Workspace,
+    dataset_id: str,
+    backend_name: str,
+    values: dict[str, Any],
+    launch_values: dict[str, Any],
+    reading: Reading | None = None,
 ) -> tuple[Preflight, LaunchSettings]:
     """Everything that would stop or spoil a run where its launch settings say, all at once.
 
@@ -49,19 +55,25 @@ def preflight_launch(
         backend_name: family/method.
         values: Training settings as they come from a form, a preset or a command line.
         launch_values: Launch settings, likewise.
+        reading: Keeps the rows, for a run that starts now.
     """
     try:
         launch = parse_config(LaunchSettings, launch_values)
     except ConfigFaults as wrong:
-        found = run_preflight(workspace, dataset_id, backend_name, values)
+        found = run_preflight(workspace, dataset_id, backend_name, values, reading=reading)
         return replace(found, faults=[*found.faults, *wrong.faults]), LaunchSettings()
-    found = run_preflight(workspace, dataset_id, backend_name, values, launch)
+    found = run_preflight(workspace, dataset_id, backend_name, values, launch, reading)
     wrong_there = check_launch(found.config, launch) if found.config else []
     return replace(found, faults=[*found.faults, *wrong_there]), launch
 
 
 def run_preflight(
-    workspace: Workspace, dataset_id: str, backend_name: str, values: dict[str, Any], launch: LaunchSettings | None = None
+    workspace: Workspace,
+    dataset_id: str,
+    backend_name: str,
+    values: dict[str, Any],
+    launch: LaunchSettings | None = None,
+    reading: Reading | None = None,
 ) -> Preflight:
     """Looks at settings, data set, machine and base model together. What this machine lacks is no fault where another one trains.
 
@@ -71,6 +83,7 @@ def run_preflight(
         backend_name: family/method.
         values: Settings as they come from a form, a preset or a command line.
         launch: Where it trains and how GPUs share it; alone on this machine when not given.
+        reading: Keeps the rows, for a run that starts now.
     """
     launch = launch or LaunchSettings()
     faults: list[Fault] = []
@@ -82,7 +95,7 @@ def run_preflight(
         faults += error.faults
     except DarkroomError as error:
         faults.append(Fault(field="backend", text=error.text))
-    number = check_data(workspace, dataset_id, config, faults, warnings)
+    number = check_data(workspace, dataset_id, config, faults, warnings, reading)
     forecast = None
     if config is not None:
         check_folders(config, faults)

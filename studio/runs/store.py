@@ -22,6 +22,7 @@ from studio.runs.forecast import compute_steps
 from studio.runs.frozen_report import freeze_report, gather_run_facts
 from studio.runs.manifest import read_rows, write_manifest
 from studio.runs.progress import Progress, read_progress
+from studio.runs.reading import REPORT, Reading
 from studio.runs.state import ACTIVE, RunState, read_state
 from studio.workspace import Workspace, new_id
 
@@ -64,30 +65,40 @@ class RunStore:
         self.workspace = workspace
 
     def create(
-        self, *, dataset_id: str, preset_key: str, name: str, backend: str, config: Config, launch: LaunchSettings | None = None
+        self,
+        *,
+        dataset_id: str,
+        preset_key: str,
+        name: str,
+        backend: str,
+        config: Config,
+        launch: LaunchSettings | None = None,
+        reading: Reading | None = None,
     ) -> RunInfo:
         """A new run with frozen settings and a frozen data set; not started yet. Without `launch` it is one of this machine.
 
         Without a data set it learns from the shards that its settings name; the trainer looks through them and freezes who judges.
+        With a `reading` its rows are frozen, and its watch is told how far that is.
 
         Raises:
+            Stopped: When the watch is told to end; then nothing of the run is there.
             DarkroomError: When the data set is empty or pictures of it are gone.
         """
-        datasets = DatasetStore(self.workspace)
-        rows = read_rows(self.workspace, dataset_id, datasets.training_pictures(dataset_id)) if dataset_id else []
+        datasets, reading = DatasetStore(self.workspace), reading or Reading()
+        rows = read_rows(self.workspace, dataset_id, reading.training(datasets, dataset_id), reading) if dataset_id else []
         if dataset_id and not rows:
             raise DarkroomError("The data set has no pictures to learn from. Add some, or include excluded ones, on the Dataset page.")
         run_id = self._reserve(name or dataset_id)
         run = RunDir(self.workspace.runs / run_id)
         try:
             seed = getattr(config, "seed", None)
-            datasets = DatasetStore(self.workspace)
-            facts = gather_run_facts(datasets, dataset_id, config) if rows else None
+            facts = gather_run_facts(datasets, dataset_id, config, reading) if rows else None
             digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0), kin=facts.kin) if facts else ""
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
             write_launch(run, launch or LaunchSettings())
             write_config(run.config, frozen, backend, {**read_versions(), "dataset_sha256": digest})
             if facts:
+                reading.part("Writing the report on them", (REPORT, 1.0))(0.0)
                 freeze_report(datasets, facts, run, config)
             info = {"id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key, "backend": backend}
             write_info(run, frozen, {**info, "num_pictures": len(rows), "dataset_sha256": digest})

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from studio.datasets import captions
 from studio.datasets.caption_notes import count_guesses
 from studio.datasets.history import Cause
-from studio.datasets.index import PictureIndex
+from studio.datasets.index import SILENT, PictureIndex
 from studio.datasets.places import from_runs, read_runs, to_runs
 from studio.datasets.remembered import Remembered
 from studio.datasets.rows import Picture
@@ -213,13 +213,14 @@ def describe_captions(context: Context, dataset_id: str, bases: BaseModels, at: 
 
 
 def count_kinds(index: PictureIndex) -> dict[str, int]:
-    """How many rows can have words, how many have none, who wrote those of the others, how many guessed, and whether any has a score."""
+    """How many rows can have words, are to have some (`wanted`), have none of these; who wrote, how many guessed, if any has a score."""
     with index.read() as table:
         (rows,) = table.execute("SELECT count(*) FROM rows WHERE missing = ''").fetchone()
         kinds = dict(table.execute("SELECT text_by, count(*) FROM rows WHERE missing = '' GROUP BY text_by"))
-        (missing,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing = ''").fetchone()
+        (missing,) = table.execute(f"SELECT count(*) FROM rows WHERE {SILENT}").fetchone()
+        (excluded,) = table.execute("SELECT count(*) FROM rows WHERE excluded AND missing = ''").fetchone()
     scored = has_scores(index)
-    told = {"rows": rows, "missing": missing, "scored": scored, "guessed": count_guesses(index)}
+    told = {"rows": rows, "wanted": rows - excluded, "missing": missing, "scored": scored, "guessed": count_guesses(index)}
     return {**told, **{by: kinds.get(by, 0) for by in ("person", "file", "captioner", "draft")}}
 
 
@@ -265,6 +266,7 @@ def describe_rows(context: Context, dataset_id: str, rows: Sequence[Picture], ba
 def _describe(picture: Picture, counter: Tokens) -> dict[str, Any]:
     keys: Sequence[str] = ("id", "place", "name", "text", "version", "width", "height")
     shown = {**{k: getattr(picture, k) for k in keys}, "by": picture.text_by, "tokens": count(counter, picture.text), "img": picture.face}
+    shown |= {"excluded": True} if picture.excluded else {}
     if picture.before is None or picture.after is None:
         return shown
     return shown | {"before": picture.before.id, "after": picture.after.id}

@@ -23,24 +23,25 @@ from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, may_ask, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
+from studio.datasets.kinds import KINDS, count_kinds, find_common_words
 from studio.datasets.masks import is_auto
 from studio.datasets.pair_names import find_columns, looks_like_pairs
 from studio.datasets.places import Runs, from_runs, read_runs, to_runs
 from studio.datasets.rows import ImageFile, Picture, Side
 from studio.datasets.shapes import count_shapes, find_shape
 from studio.datasets.steps import list_steps
-from studio.datasets.store import MAX_PICTURES, DatasetStore
+from studio.datasets.store import MAX_PICTURES, DatasetInfo, DatasetStore
 from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
-from studio.web import dataset_marks
 from studio.web.context import Context
+from studio.web.dataset_marks import MarksKeeper
 from studio.web.uploads import Received, receive_files, upload_folder
 from studio.workspace import safe_id
 
 MAX_NAMES = 4000
-FIRST_ROWS, MORE_ROWS = 1000, 5000  # of pairs: as many as a browser draws at once without a pause, and as come in well under a second
-SEEN_ROWS = 200  # of pictures: more than a screen shows; the page asks for others when they are looked at
+SEEN_ROWS = 200  # more than a screen shows; the page asks for others when they are looked at
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Places = Annotated[str, Query(max_length=20_000)]
 
 
 class Named(BaseModel):
@@ -100,7 +101,7 @@ def router(context: Context) -> APIRouter:
 
 
 def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C901 - a list of routes
-    store = context.datasets
+    store, marks = context.datasets, MarksKeeper(context.datasets)
 
     @routes.post("/api/datasets")
     def create(body: Begun) -> JSONResponse:
@@ -109,23 +110,27 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
 
     @routes.get("/api/datasets/{dataset_id}")
     def show(dataset_id: str) -> JSONResponse:
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
     @routes.get("/api/datasets/{dataset_id}/rows")
-    def rows(
-        dataset_id: str, offset: Annotated[int, Query(ge=0)] = 0, places: Annotated[str, Query(max_length=20_000)] = ""
-    ) -> JSONResponse:
-        """The rows from `offset` on, or those at `places` (see `read_runs`)."""
-        if places:
-            wanted = list(islice(from_runs(read_runs(places)), SEEN_ROWS))
-            found = store.index(safe_id(dataset_id, "data set")).at(wanted)
-            return _answer({"pictures": [describe_picture(row) for row in found]})
-        return _answer({"pictures": describe_rows(store, store.info(safe_id(dataset_id, "data set")).id, offset, MORE_ROWS)})
+    def rows(dataset_id: str, places: Places) -> JSONResponse:
+        """The rows at `places` (see `read_runs`), at most `SEEN_ROWS` of them."""
+        found = store.index(store.info(safe_id(dataset_id, "data set")).id).at(_seen(places))
+        return _answer({"pictures": [describe_picture(row) for row in found]})
 
     @routes.get("/api/datasets/{dataset_id}/places")
-    def places(dataset_id: str, shape: str) -> JSONResponse:
-        """Where the pictures of one shape stand."""
-        return _answer({"places": to_runs(find_shape(store.index(safe_id(dataset_id, "data set")), shape))})
+    def places(dataset_id: str, shape: str = "", kind: str = "") -> JSONResponse:
+        """Where the pictures of one shape stand, or the rows of one of `KINDS`; of the kind `look` those with a mark."""
+        index = store.index(store.info(safe_id(dataset_id, "data set")).id)
+        if kind == "look":
+            return _answer({"places": to_runs(marks.read(dataset_id).places)})
+        if kind and kind not in KINDS:
+            raise DarkroomError(f"There is no kind “{kind[:40]}”. There is: {', '.join((*KINDS, 'look'))}.", field="kind")
+        return _answer({"places": to_runs(index.places(KINDS[kind]) if kind else find_shape(index, shape))})
+
+    @routes.get("/api/datasets/{dataset_id}/kinds")
+    def kinds(dataset_id: str) -> JSONResponse:
+        return _answer(describe_kinds(store, store.info(safe_id(dataset_id, "data set"))))
 
     @routes.get("/api/datasets/{dataset_id}/pictures/{picture_id}/place")
     def place_of(dataset_id: str, picture_id: str) -> JSONResponse:
@@ -133,13 +138,15 @@ def _add_dataset_routes(routes: APIRouter, context: Context) -> None:  # noqa: C
         return _answer({"place": store.picture(safe_id(dataset_id, "data set"), safe_id(picture_id, "picture")).place})
 
     @routes.get("/api/datasets/{dataset_id}/marks")
-    def marks(dataset_id: str, by: Literal["id", "place"] = "id") -> JSONResponse:
-        return _answer(dataset_marks.compute_marks(store, safe_id(dataset_id, "data set"), by_place=by == "place"))
+    def show_marks(dataset_id: str, places: Places = "") -> JSONResponse:
+        """The marks of the rows at `places`, and how many rows have some; not `ready` where they are still worked out."""
+        known = marks.read(store.info(safe_id(dataset_id, "data set")).id)
+        return _answer(known.describe(_seen(places)))
 
     @routes.post("/api/datasets/{dataset_id}/kind")
     def decide(dataset_id: str, body: Kind) -> JSONResponse:
         store.set_kind(safe_id(dataset_id, "data set"), body.kind)
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
     @routes.patch("/api/datasets/{dataset_id}")
     def rename(dataset_id: str, body: Named) -> JSONResponse:
@@ -177,7 +184,7 @@ def _add_picture_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/undo")
     def undo(dataset_id: str, body: Undo) -> JSONResponse:
         captions.undo(store, safe_id(dataset_id, "data set"), body.token)
-        return _answer(describe_dataset(context, dataset_id))
+        return _answer(describe_dataset(store, dataset_id))
 
 
 def _add_pair_routes(routes: APIRouter, context: Context) -> None:
@@ -186,12 +193,12 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/swap")
     def swap(dataset_id: str, body: Turned) -> JSONResponse:
         token = pairs.swap_sides(store, safe_id(dataset_id, "data set"), body.ids)
-        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
     @routes.post("/api/datasets/{dataset_id}/match")
     def match(dataset_id: str) -> JSONResponse:
         count, token = pairs.match_halves(store, safe_id(dataset_id, "data set"))
-        return _answer({"token": token, "count": count, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, "count": count, **describe_dataset(store, dataset_id)})
 
     @routes.post("/api/datasets/{dataset_id}/say")
     def say(dataset_id: str, body: Said) -> JSONResponse:
@@ -201,7 +208,7 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
         texts = {row.id: body.text for row in rows if wanted is None or row.id in wanted}
         cause = Cause("say", many=True, detail=f"“{body.text}” for all")
         token = captions.change_captions(store, dataset_id, texts, by="person", cause=cause)
-        return _answer({"token": token, **describe_dataset(context, dataset_id)})
+        return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
 
 def detect_kind(names: list[str], listed: str) -> str:
@@ -216,21 +223,22 @@ def detect_kind(names: list[str], listed: str) -> str:
     return "pictures" if names else ""
 
 
-def describe_dataset(context: Context, dataset_id: str) -> dict[str, Any]:
-    """The data set with the first of its pictures, in their order; the page asks for the others when these are drawn."""
-    info = context.datasets.info(safe_id(dataset_id, "data set"))
-    if info.kind == "pairs":
-        return {**asdict(info), "pictures": describe_rows(context.datasets, info.id, 0, FIRST_ROWS)}
-    index = context.datasets.index(info.id)
-    shapes, width = count_shapes(index)
-    table = {
-        "places": to_runs(index.places()),
-        "shapes": shapes,
-        "width": width,
-        "excluded": to_runs(index.places("excluded")),
-        "unseen": to_runs(find_auto(index)),
-    }
-    return {**asdict(info), **table, "pictures": describe_rows(context.datasets, info.id, 0, SEEN_ROWS)}
+def describe_dataset(store: DatasetStore, dataset_id: str) -> dict[str, Any]:
+    """The data set: where its rows stand, and the first of them; the page asks for the others when they are looked at."""
+    info = store.info(safe_id(dataset_id, "data set"))
+    index = store.index(info.id)
+    table = {"places": to_runs(index.places()), "excluded": to_runs(index.places(KINDS["excluded"])), **describe_kinds(store, info)}
+    if info.kind == "pictures":
+        table["shapes"], table["width"] = count_shapes(index)
+        table["unseen"] = to_runs(find_auto(index))
+    return {**asdict(info), **table, "pictures": [describe_picture(row) for row in index.rows(limit=SEEN_ROWS)]}
+
+
+def describe_kinds(store: DatasetStore, info: DatasetInfo) -> dict[str, Any]:
+    """How many rows are of each kind; of pairs also what most instructions say where a few say it otherwise."""
+    index = store.index(info.id)
+    common = find_common_words(index, info.num_pictures) if info.kind == "pairs" else None
+    return {"kinds": count_kinds(index), "common": common}
 
 
 def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[str]:
@@ -240,11 +248,6 @@ def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[
     while part := list(islice(places, PART)):
         found += [row.id for row in index.at(part)]
     return found
-
-
-def describe_rows(store: DatasetStore, dataset_id: str, offset: int, limit: int) -> list[dict[str, Any]]:
-    """A part of its pictures."""
-    return [describe_picture(row) for row in store.index(dataset_id).rows(offset=offset, limit=limit)]
 
 
 def describe_picture(picture: Picture) -> dict[str, Any]:
@@ -297,6 +300,10 @@ def begin_import(context: Context, dataset_id: str, files: list[Received]) -> Jo
     title = f"Import {named[0][0]}" if len(named) == 1 else f"Import {len(named)} files"
     work = partial(import_files, context.datasets, named=named)
     return context.work.start("import", title, work, dataset=dataset_id, folder=folder)
+
+
+def _seen(places: str) -> list[int]:
+    return list(islice(from_runs(read_runs(places)), SEEN_ROWS))
 
 
 def _answer(value: Any) -> JSONResponse:

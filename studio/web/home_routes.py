@@ -123,7 +123,7 @@ def _state_of_run(run: Any) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], dict[str, str]]:
-    number, without = dataset.num_pictures, dataset.num_pictures - dataset.num_captions
+    number, without = dataset.num_pictures, dataset.num_silent
     pairs = dataset.kind == "pairs"
     what, words_of = ("pairs", "instruction") if pairs else ("pictures", "caption")
     if not number:
@@ -132,7 +132,7 @@ def _state_of_dataset(context: Context, dataset: Any) -> tuple[dict[str, str], d
         wait = "waits for its other picture" if dataset.num_incomplete == 1 else "wait for their other picture"
         return {"kind": "you", "text": f"{dataset.num_incomplete} {wait}"}, {"page": "dataset", "text": "Complete"}
     if without:
-        words = f"{without} without {'an' if pairs else 'a'} {words_of}" if without < number else f"No {words_of}s yet"
+        words = f"{without} without {'an' if pairs else 'a'} {words_of}" if without < dataset.num_training else f"No {words_of}s yet"
         return {"kind": "you", "text": words}, {"page": "captions", "text": f"{words_of.capitalize()}s"}
     report = read_summary(context.datasets, dataset.id)
     if report is None:

@@ -67,17 +67,18 @@ def _mark(mark: str = "todo", figure: str = "", part: float = 0.0) -> dict[str, 
 def _dataset_marks(context: Context, dataset: Any) -> dict[str, Any]:
     if dataset is None:
         return {name: _mark() for name in ("dataset", "captions", "check")}
-    number, written = dataset.num_pictures, dataset.num_captions
+    number, wanted = dataset.num_pictures, dataset.num_training  # what is left out of training needs no words
+    written = wanted - dataset.num_silent
     marks = {"dataset": _mark("done", str(number)) if number else _mark(), "captions": _mark(), "check": _mark()}
     if dataset.num_incomplete:
         marks["dataset"] = _mark("you", f"{number - dataset.num_incomplete}/{number}")
     job = context.jobs.status(dataset.id)
     if job["state"] in ("starting", "running") and job["task"] == "caption":
         marks["captions"] = _mark("run", f"{job['done']}/{job['total']}", job["done"] / max(1, job["total"]))
-    elif number and written == number:
+    elif wanted and written == wanted:
         marks["captions"] = _mark("done", str(written))
     elif written:
-        marks["captions"] = _mark("you", f"{written}/{number}")
+        marks["captions"] = _mark("you", f"{written}/{wanted}")
     report = read_summary(context.datasets, dataset.id)
     if number and report:
         marks["check"] = _mark("you" if report.needs_you else "done", str(report.score))

@@ -8,8 +8,11 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from backends.contract.errors import DarkroomError
+from studio.datasets.watch import Stopped
 from studio.web.context import Context
-from studio.web.train_view import Asked, Starts, describe_run, first_name, first_values, offered_presets
+from studio.web.run_starts import Starts
+from studio.web.train_view import Asked, describe_run, first_name, first_values, offered_presets
 
 
 class RunRequest(BaseModel):
@@ -43,6 +46,9 @@ def router(context: Context) -> APIRouter:
 
     @api.post("/start")
     def start(request: RunRequest) -> JSONResponse:
-        return JSONResponse({"run": starts.start(request.ticket, asked(request))})
+        try:
+            return JSONResponse({"run": starts.start(request.ticket, asked(request))})
+        except Stopped:
+            raise DarkroomError("It was stopped. Nothing was started.") from None
 
     return api

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +15,9 @@ from backends.contract.settings.pictures import wants_pairs
 from backends.registry import BACKENDS, find_backend
 from studio.runs.base_faults import is_cached
 from studio.runs.command import build_command, format_command
-from studio.runs.control import begin_run
 from studio.runs.data_faults import find_kind_fault
 from studio.runs.forecast import Forecast
-from studio.runs.preflight import forecast_launch, preflight_launch
+from studio.runs.preflight import Preflight, forecast_launch, preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
@@ -126,7 +123,7 @@ def first_values(context: Context, dataset_id: str, preset: Preset, base_model: 
         return values
     values |= preset.values_for(info.trigger_word)
     if not wants_pairs(config):  # of an edit pairs held out are drawn
-        captions = [p.text for p in context.datasets.training_pictures(dataset_id)]
+        captions = [text for _, text in context.datasets.index(dataset_id).texts("missing <> 'both' AND NOT excluded")]
         values["sample_prompts"] = compute_sample_prompts(captions, info.trigger_word, values["sample_prompts"])
     values[BASE] = base_model or preset.base_model
     return values
@@ -149,13 +146,16 @@ def first_name(context: Context, dataset_id: str) -> str:
     return next(name for n in range(1, 10_000) if (name := f"{stem}-{n:02d}") not in taken)
 
 
-def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dict[str, Any]:
+def describe_run(
+    context: Context, asked: Asked, *, insist: bool = False, known: tuple[Preflight, LaunchSettings] | None = None
+) -> dict[str, Any]:
     """What the side card and the field marks show.
 
     Args:
         context: The stores.
         asked: What stands on the form.
         insist: Show every fault at once, also at fields that nobody has touched yet, and those of the data set.
+        known: What was found when everything was looked at a moment ago.
     """
     preset = find_preset(asked.preset_key)
     backend = find_backend(preset.backend)
@@ -173,14 +173,14 @@ def describe_run(context: Context, asked: Asked, *, insist: bool = False) -> dic
         "dataset": asked.dataset_id,
     }
     if insist:
-        checked, launch = preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
+        checked, launch = known or preflight_launch(context.workspace, asked.dataset_id, backend.name, asked.values, asked.launch)
         faults, config, forecast = list(checked.faults), checked.config, checked.forecast
         shown["warnings"] = [w.model_dump() for w in checked.warnings]
     else:
         launch = _read_launch(asked)
         faults, config, forecast = _forecast(context, asked, backend.config, launch)
     shown["fields"] = _list_fields(backend.config, asked, {fault.field for fault in faults})
-    shown["faults"] = [f.model_dump() for f in [*faults, *_name_faults(asked.name)]]
+    shown["faults"] = [f.model_dump() for f in [*faults, *name_faults(asked.name)]]
     if forecast is not None and config is not None:
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
         here = launch.is_local and launch.num_machines == 1  # else “Where it runs” has the commands
@@ -232,51 +232,9 @@ def _list_fields(config: type[Config], asked: Asked, wrong: set[str]) -> list[st
     return [*(name for name in config.model_fields if name not in hidden), *LAUNCH_FIELDS]
 
 
-def _name_faults(name: str) -> list[Fault]:
+def name_faults(name: str) -> list[Fault]:
+    """What is wrong with the name of a run."""
     plain = " ".join(name.split())
     if 1 <= len(plain) <= 80:
         return []
     return [Fault(field="name", text=f"The run name has {len(plain)} characters; it must have 1 to 80. For example: zog-01.")]
-
-
-class Starts:
-    """Starts each run exactly once, however often its button was pressed."""
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._lock = context, threading.Lock()
-        self._done: OrderedDict[str, str] = OrderedDict()
-
-    def start(self, ticket: str, asked: Asked) -> str:
-        """The id of the run that was started for this ticket.
-
-        Raises:
-            ConfigFaults: With every fault at its field; then nothing was made or started.
-            DarkroomError: When the run cannot be started, for example because another one has the machine.
-        """
-        with self._lock:
-            if ticket and ticket in self._done:
-                return self._done[ticket]
-            run_id = self._start(asked)
-            if ticket:
-                self._done[ticket] = run_id
-                while len(self._done) > 256:
-                    self._done.popitem(last=False)
-            return run_id
-
-    def _start(self, asked: Asked) -> str:
-        context, preset = self._context, find_preset(asked.preset_key)
-        checked, where = preflight_launch(context.workspace, asked.dataset_id, preset.backend, asked.values, asked.launch)
-        faults = [*checked.faults, *_name_faults(asked.name)]
-        if faults or checked.config is None:
-            raise ConfigFaults(faults)
-        name = " ".join(asked.name.split())
-        info = begin_run(
-            context.workspace,
-            dataset_id=asked.dataset_id,
-            preset_key=preset.key,
-            name=name,
-            backend=preset.backend,
-            config=checked.config,
-            launch=where,
-        )
-        return info.id

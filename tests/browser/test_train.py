@@ -13,6 +13,7 @@ from studio.datasets.store import DatasetStore
 from studio.runs.control import stop_run
 from studio.runs.state import ACTIVE, read_state
 from studio.runs.store import RunStore
+from tests.studio.datasets.many import create_many
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,25 @@ def test_a_double_click_starts_exactly_one_run_and_leads_to_its_monitor(page, se
     assert len(runs) == 1
     assert f"run={runs[0].id}" in page.url
     assert f"dataset={own}" in page.url
+
+
+def test_the_start_of_a_large_data_set_tells_how_far_it_is_and_is_stopped(page, server):
+    store = DatasetStore(server.workspace)
+    made = create_many(store, 50_000, "A large start")
+    with store.index(made).change() as rows:
+        for row in list(rows.rows()):
+            if not row.text:
+                rows.say(row, "zog without a number", "person")
+    open_train(page, server, made)
+    page.locator("#start").click()
+    expect(page.locator("#dock-say")).to_contain_text(
+        re.compile("50,000 pictures(: [0-9,]+)?(, about [0-9]+ s more|, nearly done)?[.] Then it starts")
+    )
+    page.locator("#start-stop").click()
+    expect(page.locator("#dock-say")).to_contain_text("Stopped. Nothing was started, and nothing is lost.")
+    expect(page.locator("#start-stop")).to_have_count(0)
+    assert runs_of(server, made) == []
+    store.delete(made)
 
 
 @pytest.mark.parametrize("address", ["/train", "/train?dataset=none"])

@@ -38,7 +38,7 @@ export function mountDrafts(book) {
     chips.hidden = !chips.children.length;
   }
   function draw() {
-    const {missing, draft: drafts} = book.numbers, n = book.order.length;
+    const {missing, draft: drafts} = book.numbers, n = book.numbers.wanted;
     const go = $('cap-go'), stop = $('cap-stop'), next = $('cap-next');
     for (const [button, on] of [[go, !active() && (missing || drafts)], [stop, active()], [next, !active() && !missing]]) button?.classList.toggle('d-gone', !on);
     const bar = document.querySelector('#dock-say .ring');

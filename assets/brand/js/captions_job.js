@@ -118,7 +118,7 @@ export function mountJob(book) {
       next = $('cap-next'),
       name = shared.name || document.querySelector('#captioner input')?.value.split(',')[0] || 'The captioner',
       n = book.missing,
-      total = book.order.length;
+      total = book.numbers.wanted;
     for (const [b, on] of [
       [go, !active() && (n || own)],
       [stop, active()],
@@ -274,7 +274,7 @@ export function mountJob(book) {
     wanted = false;
     query.delete('begin');
     history.replaceState(null, '', '?' + query);
-    if (book.missing === book.order.length && !active()) start();
+    if (book.missing === book.numbers.wanted && !active()) start();
   }
   const among = () => (book.chosen.size ? [...book.chosen].filter((place) => unlike.has(place)) : [...unlike]).sort((a, b) => a - b);
   /* One caption says itself whether its word is in place; of many the server is asked. */

@@ -35,7 +35,7 @@ export function makeFaces(dataset, list) {
   };
   const look = (it) => {
     const places = list.order(), sides = (x) => x && {...x, before: {id: x.before}, after: {id: x.after}};
-    open({length: places.length, at: async (i) => sides(await list.load(places[i]))}, sides(it), {dataset, marks: {}, index: places.indexOf(it.place)});
+    open({length: places.length, at: async (i) => sides(await list.load(places[i]))}, sides(it), {dataset, index: places.indexOf(it.place)});
   };
   const pic = h('img.pic', {width: 512, height: 512}), pair = h('button.d-pair.big', {type: 'button', hidden: true});
   let shown = '';

@@ -6,7 +6,7 @@ import {indexIn, placesOf} from './rows.js';
 export function recountIn(numbers, it, now) {
   if (it.by) numbers[it.by]--;
   if (now.by) numbers[now.by]++;
-  numbers.missing += (now.text.trim() ? 0 : 1) - (it.text.trim() ? 0 : 1);
+  if (!it.excluded) numbers.missing += (now.text.trim() ? 0 : 1) - (it.text.trim() ? 0 : 1);
 }
 
 /* -> pull(fresh): asks what is new since the last time; resolves to where the captioner stands. */

@@ -35,7 +35,7 @@ export function mountWords(el, book) {
     draw();
   }
   function draw() {
-    const written = book.numbers.rows - book.missing,
+    const written = book.numbers.wanted - book.missing,
       all = chosen && !top.some(([w]) => w === chosen) ? [...top, [chosen, at.length]] : top;
     fill(
       chips,

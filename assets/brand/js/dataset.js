@@ -2,7 +2,8 @@
 import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, sitter} from './upload.js';
 import {refresh, crumb} from './rail.js';
-import {runsOf} from './rows.js';
+import {makeMarks} from './dataset_marks.js';
+import {placesOf, runsOf} from './rows.js';
 import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
@@ -13,7 +14,7 @@ import {arrangeRows, fetchFromHub, push, putAway} from './arrange.js';
 const TAKES = {pictures: ['Drop to add', 'Pictures, folders or a ZIP'], pairs: ['Drop to add', 'Two folders, a ZIP or single files: they find their partners by name']};
 
 export async function mount(el) {
-  let id = query.get('dataset'), info = null, rows = [], places = new Map(), marks = {}, undone = [], chosen = '', marking = 0;
+  let id = query.get('dataset'), info = null, rows = {length: 0}, undone = [], chosen = '';
 
   const title = h('h1'), sentence = h('p', {role: 'status'}), cr = h('button.d-crumb', {type: 'button'}), tools = h('div.d-tools');
   const body = h('div'), refusedBox = h('section.d-sec', {hidden: true, aria: {live: 'polite', label: 'Files that were not taken'}});
@@ -23,12 +24,13 @@ export async function mount(el) {
   const queue = createQueue({dataset: need, outcome, change: later, job: (job) => jobs.track(job), done: settled, group: (path) => (kind() === 'pairs' ? mate(path) : sitter(path))});
   const pick = pickers(add);
   const page = {
-    get id() { return id; }, track: (job) => jobs.track(job), load, get rows() { return rows; }, get info() { return info; }, queue, pick, draw, mark, refresh,
-    remove: removeRows, exclude, say: (error) => toast(error.message),
+    get id() { return id; }, track: (job) => jobs.track(job), load, get info() { return info; }, queue, pick, draw, mark, refresh, recount,
+    remove: removeRows, exclude, placesLike: async (kind) => placesOf((await ofSet('places?' + kind)).places), say: (error) => toast(error.message),
     edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
-    async take(data) { info = data; await rest(data.pictures, false); draw(); refresh(); mark(); },
-    put(row) { if (kind() !== 'pairs') { view().put(row); return setRows({length: view().length}); } const i = places.get(row.id); if (i == null) { places.set(row.id, rows.length); rows = [...rows, row]; } else rows = rows.with ? rows.with(i, row) : rows.map((p, n) => (n === i ? row : p)); },
+    take(data) { laid(data); draw(); refresh(); mark(); },
+    async again() { page.take(await ask()); },
+    put(row) { view().put(row); rows = {length: view().length}; recount(); },
     refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
   };
   const views = {pictures: null, pairs: null};
@@ -36,7 +38,18 @@ export async function mount(el) {
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, jobs.el, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
-  function setRows(now) { rows = now; places = new Map(Array.isArray(now) ? now.map((p, i) => [p.id, i]) : []); }
+  const ask = () => api('/datasets/' + encodeURIComponent(id)), ofSet = (path) => api(`/datasets/${encodeURIComponent(id)}/${path}`);
+  /* The table knows where all rows lie, and asks for those that are looked at. `grown`: what was here is as it was. */
+  function laid(now, grown) { info = now; view().take(info, grown); rows = {length: view().length}; }
+  /* How many are of each kind: by the table, once the hand rests. */
+  let counting = 0;
+  function recount() {
+    clearTimeout(counting);
+    if (id) counting = setTimeout(async () => { try { Object.assign(info, await ofSet('kinds')); draw(); } catch { /* the next one tells */ } }, 300);
+  }
+  const marks = makeMarks({ask: (places) => ofSet('marks?places=' + encodeURIComponent(places)), came: marked});
+  function marked() { if (marks.ready) el.closest('.block').dataset.marks = 'ready'; later(); }
+  function mark() { if (rows.length) marks.renew(); else el.closest('.block').setAttribute('data-marks', 'ready'); }
 
   async function add(got) { if (kind() === 'pairs') got = await askSides(got); if (got) queue.add(got); }
   /* The data set that dropped files belong to: this one, or a fresh one whose id goes into the address. */
@@ -71,8 +84,7 @@ export async function mount(el) {
   async function load() {
     if (!id) { draw(); ready(el); return; }
     try {
-      info = await api('/datasets/' + encodeURIComponent(id));
-      await rest(info.pictures, !rows.length);
+      laid(await ask());
     } catch (error) {
       fill(title, 'Dataset');
       fill(body, note('bad', 'This data set cannot be opened.', error.message, h('a.d-btn.sm', {href: href('dataset', {dataset: null, run: null})}, 'Begin a new one')));
@@ -91,10 +103,8 @@ export async function mount(el) {
     if (job.dataset !== id || !isImport(job) || queue.busy || peeking || Date.now() - peeked < 1500) return;
     peeking = true;
     try {
-      if (!rows.length) info = await api('/datasets/' + encodeURIComponent(id));
-      const more = rows.length ? (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${rows.length}`)).pictures : info.pictures;
-      for (const row of more) page.put(row);
-      if (more.length) draw();
+      laid(await ask(), true);
+      draw();
     } catch { /* the next look tells */ }
     peeked = Date.now();
     peeking = false;
@@ -111,33 +121,10 @@ export async function mount(el) {
     id = info = null;
     query.delete('dataset');
     history.replaceState(null, '', location.pathname + (query.size ? '?' + query : ''));
-    setRows([]);
+    rows = {length: 0};
     draw();
     refresh();
   }
-  /* The rows after the first ones, part by part: fifty thousand come while one looks at these. Without `eager` they are shown when all are in. */
-  let reading = 0;
-  async function rest(found, eager) {
-    const mine = ++reading, all = info.num_pictures;
-    if (kind() !== 'pairs') { view().take(info); setRows({length: view().length}); return; }                   // a table of pictures asks for what is seen
-    if (eager && found.length < all) { setRows(found); draw(); ready(el); }
-    while (found.length < all) {
-      const more = (await api(`/datasets/${encodeURIComponent(id)}/rows?offset=${found.length}`)).pictures;
-      if (mine !== reading) return;
-      if (!more.length) break;
-      found = found.concat(more);
-      if (eager) { setRows(found); draw(); }
-    }
-    setRows(found);
-  }
-  async function mark() {
-    const mine = ++marking;
-    try {
-      const found = rows.length ? await api(`/datasets/${id}/marks${kind() === 'pairs' ? '' : '?by=place'}`) : {};
-      if (mine === marking) { marks = found; draw(); el.closest('.block').dataset.marks = 'ready'; }
-    } catch { /* without marks the table is still right; Check tells the rest */ }
-  }
-
   let due = 0;                                                         // many files settle within one frame: drawn once
   function later() { due ||= requestAnimationFrame(() => { due = 0; draw(); }); }
   function draw() {
@@ -200,27 +187,26 @@ export async function mount(el) {
     next.href = said.next[1];
   }
 
-  async function removeRows(ids, awaited = false) {
-    if (!ids.length && !awaited) return;
+  /* Rows by the places where they stand. */
+  async function removeRows(places, awaited = false) {
+    if (!places.length && !awaited) return;
     try {
-      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/remove`, pairs ? {ids, awaited} : {places: runsOf(ids)}), gone = new Set(ids);
-      if (pairs) setRows(rows.filter((p) => !gone.has(p.id)));
-      else { info = await api('/datasets/' + encodeURIComponent(id)); await rest(); }
-      if (awaited) info.num_awaited = 0;
+      const {token} = await api(`/datasets/${id}/remove`, {places: runsOf(places), awaited});
+      laid(await ask());
       view().removed?.();
       draw();
-      if (token) page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} removed`);
+      if (token) page.done(token, `${plural(places.length, kind() === 'pairs' ? 'pair' : 'picture')} removed`);
       refresh();
       mark();
     } catch (error) { toast(error.message); }
   }
-  async function exclude(ids, excluded) {
+  async function exclude(places, excluded) {
     try {
-      const pairs = kind() === 'pairs', {token} = await api(`/datasets/${id}/exclude`, {...(pairs ? {ids} : {places: runsOf(ids)}), excluded}), some = new Set(ids);
-      if (pairs) setRows(rows.map((p) => (some.has(p.id) ? {...p, excluded} : p)));
-      else view().excluded(ids, excluded);
+      const {token} = await api(`/datasets/${id}/exclude`, {places: runsOf(places), excluded});
+      view().excluded(places, excluded);
+      recount();
       draw();
-      page.done(token, `${plural(ids.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
+      page.done(token, `${plural(places.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
       refresh();
       mark();
     } catch (error) { toast(error.message); }

@@ -6,69 +6,91 @@ import {openCropMany} from './crop_many.js';
 import {NO_PAIR_MASKS} from './mask_many.js';
 import {callIt, pathOf, sendToSide} from './upload.js';
 import {open} from './viewer.js';
+import {indexIn, makeRows, placesOf} from './rows.js';
 import {makeWindowed} from './windowed.js';
 
-const SIDES = ['before', 'after'], MOSTLY = 0.6;
-const one = (n) => (n === 1 ? 'one' : n.toLocaleString('en'));
+const SIDES = ['before', 'after'], one = (n) => (n === 1 ? 'one' : n.toLocaleString('en'));
+const CHIPS = [['text', 'Instruction missing'], ['before', 'Before missing'], ['after', 'After missing'], ['draft', 'Drafts to read'], ['look', 'Needs a look'], ['excluded', 'Excluded']];
 
 export function makePairs(page) {
-  const items = new Map(), chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
-  let filter = 'all', kept = new Set(), marks = {}, numbers = new Map(), aiming = false, wanted = query.get('picture');
-  const needs = {
-    text: (it) => !it.missing && !it.excluded && !it.text.trim(), before: (it) => it.missing === 'before', after: (it) => it.missing === 'after',
-    draft: (it) => it.by === 'draft' && it.text.trim(), look: (it) => !it.missing && !!marks[it.id],
-  };
-  const card = makePairCard({page, number: (it) => numbers.get(it.id), marks: (it) => marks[it.id], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.id]), crop, exclude: (it) => page.exclude([it.id], !it.excluded)});
-  const list = makeWindowed(grid, (id) => card.element(items.get(id)));
-  const all = () => page.rows.map((row) => items.get(row.id));
-  const shown = () => all().filter((it) => filter === 'all' || kept.has(it.id) || (filter === 'needy' ? it.missing || needs.text(it) : needs[filter](it)));
+  const chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
+  let filter = 'all', some = [], kept = new Set(), marks = null, all = [], aiming = false, wanted = query.get('picture');
+  const busy = (it) => it.draft != null || it.sending || !!it.theirs;
+  const rows = makeRows({
+    ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures.map(asCard),
+    came: () => list.redraw(),
+    keep: busy,
+    merge: ({missing, before, after, excluded, edited, img, width, height}) => ({missing, before, after, excluded, edited, img, width, height}),   // words that are being typed stay
+  });
+  const asCard = (row) => ({edited: false, excluded: false, ...row});
+  const number = (it) => indexIn(all, it.place) + 1;
+  const card = makePairCard({page, number, marks: (it) => marks?.of(it.place) || [], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.place]), crop, exclude: (it) => page.exclude([it.place], !it.excluded)});
+  const list = makeWindowed(grid, (at) => card.element(at, rows.get(at)));
+  const shown = () => (filter === 'all' ? all : some), kinds = () => page.info?.kinds || {};
 
-  /* What came from the server; words that are being typed stay. */
-  function show(rows, now) {
-    marks = now;
-    numbers = new Map(rows.map((row, i) => [row.id, i + 1]));
-    for (const id of items.keys()) if (!numbers.has(id)) { items.delete(id); card.forget(id); }
-    for (const row of rows) {
-      const it = items.get(row.id);
-      if (!it) items.set(row.id, {...row, draft: null});
-      else if (it.draft != null || it.sending) Object.assign(it, {missing: row.missing, before: row.before, after: row.after, excluded: row.excluded, edited: row.edited});
-      else if (it.row !== row && (row.version >= it.version)) Object.assign(it, {excluded: false, edited: false}, row);
-      items.get(row.id).row = row;
-    }
-    const found = shown();
-    if (!found.length && filter !== 'all') { filter = 'all'; kept.clear(); }
-    list.show((filter === 'all' ? all() : found).map((it) => it.id));
-    drawChips();
-    if (wanted && items.has(wanted)) { list.reveal(wanted); card.focus(items.get(wanted)); if (query.get('crop')) crop(items.get(wanted)); wanted = null; }
+  /* What the server says of the data set: where its pairs stand, how many are of each kind, and the first of them. `grown`: those that are here stay. */
+  function take(info, grown) {
+    all = placesOf(info.places);
+    if (!grown) rows.forget();
+    info.pictures.map(asCard).forEach(rows.put);
+    const held = [...rows.all()].filter(busy).map((it) => it.place);
+    for (const at of held) if (indexIn(all, at) < 0) rows.drop(at);
+    if (held.length && !grown) rows.reload(held.filter((at) => indexIn(all, at) >= 0)).then(() => list.redraw(), () => {});
+    card.keep((at) => indexIn(all, at) >= 0);
+    if (filter !== 'all') refilter();
   }
-  function changed(it) {                                               // saved: the row behind it follows, so that nothing old comes back
-    kept.add(it.id);
-    page.put({...it.row, text: it.text, by: it.by, version: it.version});
-    it.row = page.rows[numbers.get(it.id) - 1];
+  function put(row) { rows.put(asCard(row)); if (indexIn(all, row.place) < 0) all.push(row.place); }
+  function show(_, now) {
+    marks = now;
+    if (filter !== 'all' && !some.length) { filter = 'all'; kept.clear(); }
+    list.show(shown());
+    drawChips();
+    if (wanted) { const id = wanted; wanted = ''; goTo(id); }
+  }
+  /* A pair that a link names; it may lie far down. */
+  async function goTo(id) {
+    try {
+      const {place: at} = await api(`/datasets/${encodeURIComponent(page.id)}/pictures/${encodeURIComponent(id)}/place`), it = await focus(at);
+      if (it && query.get('crop')) crop(it);
+    } catch (error) { page.say(error); }
+  }
+  async function focus(at) {
+    list.reveal(at);
+    await rows.load([at]);
+    const it = rows.peek(at);
+    if (it) { list.reveal(at); list.redraw(); card.focus(it); }
+    return it;
+  }
+  function changed(it) { kept.add(it.place); page.recount(); }
+  async function choose(name) {
+    filter = filter === name ? 'all' : name;
+    kept = new Set();
+    if (filter !== 'all') await refilter();
+    page.draw();
+    scrollTo({top: 0});
+  }
+  /* Those that the server says are of this kind, and those that were made otherwise here: nothing vanishes under the hand. */
+  async function refilter() {
+    const name = filter;
+    try {
+      const found = new Set([...await page.placesLike('kind=' + name), ...kept]);
+      if (filter === name) some = all.filter((at) => found.has(at));
+    } catch (error) { filter = 'all'; toast(error.message); }
     page.draw();
   }
-  function choose(name) { filter = filter === name ? 'all' : name; kept = new Set(); page.draw(); scrollTo({top: 0}); }
-  const count = (name) => all().filter(needs[name]).length;
   let sign = '';
   function drawChips() {
-    const counts = [['text', 'Instruction missing'], ['before', 'Before missing'], ['after', 'After missing'], ['draft', 'Drafts to read'], ['look', 'Needs a look']].map(([name, words]) => [name, words, count(name)]).filter(([, , n]) => n);
-    const common = mostCommon(), now = JSON.stringify([counts, common, filter, page.rows.length]);
+    const counts = CHIPS.map(([name, words]) => [name, words, name === 'look' ? marks?.count || 0 : kinds()[name] || 0]).filter(([, , n]) => n);
+    const {common} = page.info || {}, now = JSON.stringify([counts, common, filter, all.length]);
     if (now === sign) return;
     sign = now;
     const focused = chips.contains(document.activeElement) && document.activeElement.dataset.f;
     const chip = (name, words, n) => h('button.d-chip' + (filter === name ? '.on' : ''), {type: 'button', data: {f: name}, aria: {pressed: String(filter === name)}, onclick: () => choose(name)}, words + ' ', h('b', n.toLocaleString('en')));
-    fill(chips, chip('all', 'All', page.rows.length), counts.map((c) => chip(...c)),
-      common && h('span.d-push.d-small.d-sub.tip', `${plural(common.n, 'pair')} say `, h('b.d-strong', common.text), '. ', h('button.ln', {type: 'button', onclick: () => sayEverywhere(common.text)}, `Say it the same way in all ${page.rows.length.toLocaleString('en')}`)));
+    fill(chips, chip('all', 'All', all.length), counts.map((c) => chip(...c)),
+      common && h('span.d-push.d-small.d-sub.tip', `${plural(common[1], 'pair')} say `, h('b.d-strong', common[0]), '. ', h('button.ln', {type: 'button', onclick: () => sayEverywhere(common[0])}, `Say it the same way in all ${all.length.toLocaleString('en')}`)));
     if (focused) chips.querySelector(`[data-f=${focused}]`)?.focus();
   }
-  /* The wording of most pairs, where a few say it otherwise. */
-  function mostCommon() {
-    const n = new Map();
-    for (const {text} of page.rows) if (text) n.set(text, (n.get(text) || 0) + 1);
-    const [text, top] = [...n].reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
-    return top >= 3 && top >= MOSTLY * page.rows.length && top < page.rows.length ? {text, n: top} : null;
-  }
-  const flush = () => Promise.all(all().filter((it) => it.draft != null).map(card.save));
+  const flush = () => Promise.all([...rows.all()].filter((it) => it.draft != null).map(card.save));
   async function step(path, body, words) {
     try {
       await flush();
@@ -77,38 +99,46 @@ export function makePairs(page) {
       page.done(data.token, words(data));
     } catch (error) { toast(error.message); }
   }
-  const sayEverywhere = (text) => step('say', {text}, () => `All ${page.rows.length} pairs say “${text}”`);
-  const swap = (ids) => step('swap', {ids}, () => (ids ? 'Before and after swapped' : `Swapped in ${plural(page.rows.length, 'pair')}`));
+  const sayEverywhere = (text) => step('say', {text}, () => `All ${all.length.toLocaleString('en')} pairs say “${text}”`);
+  const swap = (ids) => step('swap', {ids}, () => (ids ? 'Before and after swapped' : `Swapped in ${plural(all.length, 'pair')}`));
   const match = () => step('match', {}, (data) => `${plural(data.count, 'pair')} matched by name`);
 
   async function place(it, side, file) {
     try {
       const outcome = await sendToSide(page.id, it.id, side, file);
-      if (outcome.accepted) { page.put(outcome.picture); page.draw(); page.refresh(); page.mark(); } else page.refuse(file.name, outcome.reason);
+      if (outcome.accepted) await page.again(); else page.refuse(file.name, outcome.reason);
     } catch (error) { toast(error.message); }
   }
   /* One file that hangs over the page while halves wait: their places light up instead of the page. */
   function aim(over, e) {
-    aiming = over && e.dataTransfer?.items.length === 1 && page.rows.some((row) => row.missing);
+    aiming = over && e.dataTransfer?.items.length === 1 && kinds().half > 0;
     el.classList.toggle('aim', aiming);
     return aiming;
   }
   function dropped(e) {
-    const zone = e.target.closest?.('.pz'), file = e.dataTransfer.files[0];
-    if (!zone || !file) return false;
-    place(items.get(zone.closest('.pr').dataset.id), zone.dataset.side, file);
+    const zone = e.target.closest?.('.pz'), file = e.dataTransfer.files[0], it = zone && rows.peek(+zone.closest('.pr').dataset.place);
+    if (!it || !file) return false;
+    place(it, zone.dataset.side, file);
     return true;
   }
-  function look(it) {
-    open(shown(), it, {dataset: page.id, marks, onremove: (gone) => page.remove([gone.id]), oncrop: crop, onmask: noMasks, onclose: (last) => { list.reveal(last.id); card.focus(last); }});
+  async function look(it) {
+    const places = shown(), at = async (i) => (await rows.load([places[i]]), rows.peek(places[i])), index = indexIn(places, it.place);
+    open({length: places.length, at}, it, {dataset: page.id, marks: marks.of, index, onremove: (gone) => page.remove([gone.place]), oncrop: crop, onmask: noMasks, onclose: (last) => focus(last.place)});
   }
   function crop(it) {
-    openCrop(page.id, it, {number: String(numbers.get(it.id)).padStart(2, '0'), onsaved: page.edited, onclose: () => card.focus(it)}).catch(page.say);
+    openCrop(page.id, it, {number: String(number(it)).padStart(2, '0'), onsaved: page.edited, onclose: () => card.focus(it)}).catch(page.say);
   }
   const noMasks = () => toast(NO_PAIR_MASKS, null, null, 15);
   function next(it) {
-    const ids = (filter === 'all' ? all() : shown()).map((x) => x.id), other = items.get(ids[ids.indexOf(it.id) + 1]);
-    if (other) { list.reveal(other.id); card.focus(other); }
+    const places = shown(), at = places[indexIn(places, it.place) + 1];
+    if (at != null) focus(at);
+  }
+  /* Excluded from training, or included again: seen at once, without asking for the rows anew. */
+  function excluded(places, on) {
+    for (const at of places) { const it = rows.peek(at); if (it) it.excluded = on; }
+  }
+  async function removeHalves() {
+    try { page.remove(await page.placesLike('kind=half'), true); } catch (error) { toast(error.message); }
   }
 
   function sentence({length: n}, info) {
@@ -116,10 +146,9 @@ export function makePairs(page) {
     const late = info?.num_awaited ? ` The list names ${plural(info.num_awaited, 'more pair')} whose pictures have not come.` : '';
     return `${plural(n, 'pair')}. Left is the picture before, right is what the instruction makes of it.${late}`;
   }
-  function dock(rows) {
-    const n = rows.length, texts = rows.filter((r) => !r.missing && !r.excluded && !r.text.trim()).length, halves = SIDES.map((side) => rows.filter((r) => r.missing === side).length);
-    const whole = rows.filter((r) => !r.missing && (r.excluded || r.text.trim())).length, needy = n - whole;
-    const wait = halves.map((k, i) => k && `${one(k)} ${k === 1 ? 'waits for its' : 'wait for their'} ${SIDES[i]} picture`), lacks = [texts && `${one(texts)} ${texts === 1 ? 'needs' : 'need'} an instruction`, ...wait].filter(Boolean).join(', ');
+  function dock({length: n}) {
+    const {text: texts = 0, needy = 0} = kinds(), whole = n - needy;
+    const wait = SIDES.map((side) => kinds()[side] && `${one(kinds()[side])} ${kinds()[side] === 1 ? 'waits for its' : 'wait for their'} ${side} picture`), lacks = [texts && `${one(texts)} ${texts === 1 ? 'needs' : 'need'} an instruction`, ...wait].filter(Boolean).join(', ');
     const rest = lacks ? lacks[0].toUpperCase() + lacks.slice(1) + '.' : 'Read the instructions once, then check.';
     const drafting = texts > 3 || (texts && texts > n / 5);
     return {
@@ -128,14 +157,13 @@ export function makePairs(page) {
       next: drafting ? [`Draft ${plural(texts, 'instruction')}`, href('captions', {dataset: page.id, run: null, begin: 1})] : ['Next: check', href('check', {dataset: page.id, run: null})],
     };
   }
-  const waiting = (rows, side) => rows.filter((r) => r.missing === side).length, halves = (rows) => rows.filter((r) => r.missing);
-  const tools = (rows) => waiting(rows, 'before') > 0 && waiting(rows, 'after') > 0 && h('button.d-btn', {type: 'button', onclick: match}, icon('swap', 's'), ' Match by name');
-  const menu = (rows) => [rows.length && ['swap', 'Swap before and after in all', () => swap(null)], rows.some((r) => !r.missing) && ['crop', 'Crop all to one shape', () => openCropMany(page.id, {}, {noun: 'pair', started: page.track})], rows.length && ['mask', 'Masks', noMasks],
-    (halves(rows).length || page.info?.num_awaited) && ['trash', halves(rows).length ? `Remove ${plural(halves(rows).length, 'incomplete pair')}` : 'Forget what the list still names', () => page.remove(halves(rows).map((r) => r.id), true)]].filter(Boolean);
-  const toolSign = (rows) => [waiting(rows, 'before'), waiting(rows, 'after'), rows.length > 0, page.info?.num_awaited];
-  const arrived = (rows) => `${plural(rows.length, 'pair')} in` + (halves(rows).length ? `, ${halves(rows).length} ${halves(rows).length === 1 ? 'waits' : 'wait'} for the other picture` : '');
+  const tools = () => kinds().before > 0 && kinds().after > 0 && h('button.d-btn', {type: 'button', onclick: match}, icon('swap', 's'), ' Match by name');
+  const menu = () => [all.length && ['swap', 'Swap before and after in all', () => swap(null)], all.length > (kinds().half || 0) && ['crop', 'Crop all to one shape', () => openCropMany(page.id, {}, {noun: 'pair', started: page.track})], all.length && ['mask', 'Masks', noMasks],
+    (kinds().half || page.info?.num_awaited) && ['trash', kinds().half ? `Remove ${plural(kinds().half, 'incomplete pair')}` : 'Forget what the list still names', removeHalves]].filter(Boolean);
+  const toolSign = () => [kinds().before, kinds().after, kinds().half, all.length > 0, page.info?.num_awaited];
+  const arrived = ({length: n}) => `${plural(n, 'pair')} in` + (kinds().half ? `, ${kinds().half.toLocaleString('en')} ${kinds().half === 1 ? 'waits' : 'wait'} for the other picture` : '');
   const keys = [['Enter', 'Next instruction'], ['Esc', 'Leave the instruction'], ['Ctrl Z', 'Undo']];
-  return {el, show, sentence, dock, tools, toolSign, menu, arrived, keys, aim, dropped};
+  return {el, show, take, put, excluded, get length() { return all.length; }, sentence, dock, tools, toolSign, menu, arrived, keys, aim, dropped};
 }
 
 /* Two folders whose names do not say which is before: asked once. null where the person changes their mind. */

@@ -9,8 +9,8 @@ import {indexIn, makeRows, placesOf, runsOf} from './rows.js';
 import {open} from './viewer.js';
 
 export function makePictures(page) {
-  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = {}, all = [], some = null, looked = [], unseen = [];
-  const OWN = ['look', 'out', 'unseen'];
+  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = null, all = [], some = null, unseen = [];
+  const OWN = ['out', 'unseen'];
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures,
     came: (places) => grid.came(places),
@@ -19,11 +19,11 @@ export function makePictures(page) {
   grid.lasso(el);
   grid.size(size);
 
-  const shown = () => (filter === 'look' ? looked : filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'unseen' ? unseen : filter ? some || all : all);
+  const shown = () => (filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'unseen' ? unseen : filter ? some || all : all);
   /* What the server says of the data set: where its pictures stand, and the first of them. */
-  function take(info) {
+  function take(info, grown) {
     all = placesOf(info.places);
-    rows.forget();
+    if (!grown) rows.forget();
     out = new Set(placesOf(info.excluded));
     unseen = placesOf(info.unseen);
     info.pictures.forEach(rows.put);
@@ -35,11 +35,10 @@ export function makePictures(page) {
     if (indexIn(all, row.place) < 0) all.push(row.place);
   }
   function show(_, now, waiting) {
-    if (marks !== now) { marks = now; looked = all.filter((place) => marks[place] && !out.has(place)); }
-    else if (filter === 'look') looked = looked.filter((place) => indexIn(all, place) >= 0);
+    marks = now;
     if (filter === 'out' && !out.size) filter = null;
-    if (filter && !OWN.includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
-    if ((filter === 'look' && !looked.length) || (filter === 'unseen' && !unseen.length)) filter = null;
+    if (filter && filter !== 'look' && !OWN.includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
+    if (filter === 'unseen' && !unseen.length) filter = null;
     grid.veil(filter === 'unseen');
     grid.show(page.id, shown(), all, marks, filter ? [] : waiting);
     drawBar();
@@ -49,8 +48,9 @@ export function makePictures(page) {
     filter = value;
     if (!value || OWN.includes(value)) return page.draw();
     try {
-      const {places} = await api(`/datasets/${encodeURIComponent(page.id)}/places?shape=${encodeURIComponent(value)}`);
-      if (filter === value) some = placesOf(places);
+      const places = await page.placesLike(value === 'look' ? 'kind=look' : 'shape=' + encodeURIComponent(value));
+      if (filter === value) some = places;
+      if (value === 'look' && !places.length) filter = null;
     } catch (error) { filter = null; toast(error.message); }
     page.draw();
   }
@@ -61,7 +61,7 @@ export function makePictures(page) {
   }
   function drawBar() {
     const n = all.length, {shapes = [], width = 0} = page.info || {}, stat = (value, unit, label) => h('div.d-stat', h('b', value, unit && h('small', ' ' + unit)), h('span', label));
-    const top = Math.max(...shapes.map(([, count]) => count)), needy = looked.length, chosen = grid.selection.size, back = chosen > 0 && [...grid.selection].every((place) => out.has(place));
+    const top = Math.max(...shapes.map(([, count]) => count)), needy = marks?.count || 0, chosen = grid.selection.size, back = chosen > 0 && [...grid.selection].every((place) => out.has(place));
     const set = (value) => () => choose(filter === value ? null : value);
     const sizes = ['s', 'm', 'l'].map((s) => h('button', {type: 'button', aria: {pressed: String(s === size), label: {s: 'Small', m: 'Medium', l: 'Large'}[s] + ' pictures'},
       onclick: () => { size = localStorage['dataset:size'] = s; grid.size(s); drawBar(); }}, s.toUpperCase()));
@@ -82,7 +82,7 @@ export function makePictures(page) {
     if (focused) [...bar.querySelectorAll('button')].find((b) => b.getAttribute('aria-label') === focused)?.focus();
   }
   function dock({length: n}) {
-    const written = Math.min(n, page.info?.num_captions || 0);
+    const written = Math.max(0, n - (page.info?.kinds?.text ?? n));
     const words = written === n ? 'All have a caption. Read them once, then check.' : written ? `${(n - written).toLocaleString('en')} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
     const rest = (out.size ? `${out.size.toLocaleString('en')} ${out.size === 1 ? 'is' : 'are'} excluded from training. ` : '') + words;
     return {strong: `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`, rest,
@@ -90,7 +90,7 @@ export function makePictures(page) {
   }
   async function look(place) {
     const places = shown(), at = async (i) => (await rows.load([places[i]]), rows.peek(places[i])), index = indexIn(places, place), first = await at(index);
-    if (first) open({length: places.length, at}, first, {dataset: page.id, marks, index, onremove: (gone) => page.remove([gone.place]), oncrop: crop, onmask: paint, onclose: () => grid.focusActive()});
+    if (first) open({length: places.length, at}, first, {dataset: page.id, marks: marks.of, index, onremove: (gone) => page.remove([gone.place]), oncrop: crop, onmask: paint, onclose: () => grid.focusActive()});
   }
   const dialog = (show) => (p) => show(page.id, p, {number: String(indexIn(all, p.place) + 1).padStart(2, '0'), onsaved: page.edited, onclose: () => grid.focusActive()}).catch(page.say);
   const crop = dialog(openCrop), paint = dialog(openMask);
@@ -126,7 +126,7 @@ export function makePictures(page) {
   /* Excluded from training, or included again: seen at once, without asking for the rows anew. */
   function excluded(places, on) {
     for (const place of places) { if (on) out.add(place); else out.delete(place); const p = rows.peek(place); if (p) p.excluded = on; }
-    looked = all.filter((place) => marks[place] && !out.has(place));
+    if (filter === 'look') some = some.filter((place) => !out.has(place));
   }
   const removeSelected = () => page.remove([...grid.selection]);
   function key(e) {

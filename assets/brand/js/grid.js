@@ -12,7 +12,7 @@ const two = (n) => String(n).padStart(2, '0');
 export function createGrid(handlers) {
   const grid = h('div.d-thumbs', {role: 'group', aria: {label: 'Pictures'}}), frames = new Map(), list = makeWindowed(grid, cell);
   const selection = new Set();
-  let order = [], numbers = [], marks = {}, active = null, anchor = null, size = 'm', dataset = '', veiled = false;
+  let order = [], numbers = [], marks = null, active = null, anchor = null, size = 'm', dataset = '', veiled = false;
 
   const source = (p) => {
     const want = FRAME[size] * Math.min(2, devicePixelRatio || 1);
@@ -50,7 +50,7 @@ export function createGrid(handlers) {
     return {frame, box, img, no, p, place};
   }
   function draw(f) {
-    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : [...(marks[place] || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], n = indexIn(numbers, place) + 1;
+    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : [...(marks?.of(place) || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], n = indexIn(numbers, place) + 1;
     f.no.textContent = two(n);
     f.frame.classList.toggle('sel', on);
     f.frame.classList.toggle('out', !!f.p?.excluded);
@@ -149,7 +149,7 @@ export function createGrid(handlers) {
     /* Whether pictures are shown as their masks leave them. */
     veil(on) { if (veiled !== on) { veiled = on; list.redraw(); redraw(); } },
     size(name) { size = name; grid.style.setProperty('--frame', FRAME[name] + 'px'); list.redraw(); },
-    /* places: those that are shown; all: those that are there, which number them. */
+    /* places: those that are shown; all: those that are there, which number them; marks: see dataset_marks.js. */
     show(id, places, all, newMarks, pending = []) {
       if (id !== dataset) frames.clear();
       dataset = id; order = places; numbers = all; marks = newMarks;

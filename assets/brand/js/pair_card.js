@@ -2,20 +2,30 @@
 import {h, icon, fill} from './core.js';
 import {makeSaver} from './captions_save.js';
 
-const PAUSE = 500;
+const PAUSE = 500, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
 /* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it), crop(it), exclude(it)} */
 export function makePairCard(given) {
-  const cards = new Map();
+  const cards = new Map();                                            // by the place where the pair stands
   const source = (image) => `/media/thumb/${given.page.id}/${image.id}/${(devicePixelRatio || 1) > 1 || innerWidth < 761 ? 384 : 192}.webp`;
 
-  function element(it) {
-    if (!cards.has(it.id)) cards.set(it.id, build(it));
-    const card = cards.get(it.id);
+  /* The card of a place; without its pair, which is on its way, an empty one as large. */
+  function element(place, it) {
+    let card = cards.get(place);
+    if (!it && card?.it) return card.el;                               // what is seen stays until the new one is here
+    if (!card || (it && card.it?.id !== it.id)) {
+      if (cards.size > MOST) for (const [key, old] of cards) if (!old.el.isConnected) cards.delete(key);
+      cards.set(place, card = it ? build(it) : blank(place));
+    }
+    if (!it) return card.el;
     card.it = it;
     paint(card);
     return card.el;
+  }
+  function blank(place) {
+    const ph = () => h('div.d-ph');
+    return {el: h('article.pr', {data: {place}, aria: {busy: 'true', label: 'A pair on its way'}}, h('div.d-pair', ph(), ph()), h('div.lb.d-num', h('span', '\u00a0'), h('span', h('span.acts', h('button', {type: 'button', disabled: true, aria: {hidden: 'true'}, style: {visibility: 'hidden'}})))), h('input.d-in', {disabled: true, aria: {hidden: 'true'}}), h('p.er'))};
   }
   function build(it) {
     const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, data: {act: name}, aria: {label: `${words}, pair ${given.number(it)}`}, onclick: () => f(card.it)}, icon(name, 's'));
@@ -24,7 +34,7 @@ export function makePairCard(given) {
     card.label = h('label.d-vh', {htmlFor: 'in-' + it.id});
     card.input = h('input.d-in', {id: 'in-' + it.id, maxLength: 2000, autocomplete: 'off', placeholder: 'What changes from left to right?', aria: {describedby: 'er-' + it.id}});
     card.note = h('p.er', {id: 'er-' + it.id});
-    card.el = h('article.pr', {data: {id: it.id}}, card.pair,
+    card.el = h('article.pr', {data: {id: it.id, place: it.place}}, card.pair,
       h('div.lb.d-num', card.no, h('span', 'after', h('span.acts', act('zoom', 'Look at it large', given.look), card.crop = act('crop', 'Crop', given.crop), card.leave = act('out', 'Exclude from training, or include', given.exclude), act('swap', 'Swap before and after', given.swap), act('trash', 'Remove', given.remove)))), card.label, card.input, card.note);
     card.pair.addEventListener('click', (e) => { if (e.target.tagName === 'IMG') given.look(card.it); });
     card.input.addEventListener('input', () => type(card));
@@ -91,7 +101,7 @@ export function makePairCard(given) {
   function save(it) {
     clearTimeout(it.pause);
     if (it.draft === it.text && it.by !== 'draft' && !it.theirs) it.draft = null;
-    const repaint = () => cards.has(it.id) && paint(cards.get(it.id));
+    const repaint = () => { const card = cards.get(it.place); if (card?.it === it) paint(card); };
     it.saver ||= makeSaver({dataset: given.page.id, status: (kind) => { it.status = kind; repaint(); }, tokens() {}, isShown: () => true, after: () => { repaint(); if (it.draft == null && !it.theirs && !it.failed) given.changed(it); }});
     return it.saver(it);
   }
@@ -102,8 +112,10 @@ export function makePairCard(given) {
     if (mine) { it.by = theirs.by; save(it); return; }
     Object.assign(it, {text: theirs.text, by: theirs.by, draft: null, status: ''});
     given.changed(it);
-    cards.get(it.id)?.input.focus();
+    cards.get(it.place)?.input.focus();
   }
-  function focus(it) { const card = cards.get(it.id); if (card?.el.isConnected) { card.input.focus({preventScroll: true}); card.input.select(); } }
-  return {element, focus, save, forget: (id) => cards.delete(id)};
+  function focus(it) { const card = cards.get(it.place); if (card?.el.isConnected && card.input) { card.input.focus({preventScroll: true}); card.input.select(); } }
+  /* Forgets the cards of pairs that are gone. */
+  function keep(is) { for (const place of cards.keys()) if (!is(place)) cards.delete(place); }
+  return {element, focus, save, keep};
 }

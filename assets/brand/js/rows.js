@@ -28,8 +28,8 @@ export function indexIn(places, place) {
   return -1;
 }
 
-/* ask(runs) -> rows; came(places): they are here now; keep(row): it must not be forgotten. */
-export function makeRows({ask, came, keep = () => false}) {
+/* ask(runs) -> rows; came(places): they are here now; keep(row): it must not be forgotten, and takes from newer ones what `merge` gives it. */
+export function makeRows({ask, came, keep = () => false, merge = () => ({})}) {
   const known = new Map(), wanted = new Set(), asked = new Set();
   let due = 0;
 
@@ -56,13 +56,14 @@ export function makeRows({ask, came, keep = () => false}) {
     try { await fetch(part); trim(part); came(part); } catch { setTimeout(() => came(part), 2000); }
   }
   /* Waits until these rows are here. */
-  async function load(places) {
-    const lacking = places.filter((place) => !known.has(place));
-    for (let i = 0; i < lacking.length; i += PART) await fetch(lacking.slice(i, i + PART));
+  const load = (places) => reload(places.filter((place) => !known.has(place)));
+  /* The same, also where they were here before. */
+  async function reload(places) {
+    for (let i = 0; i < places.length; i += PART) await fetch(places.slice(i, i + PART));
   }
   function put(row) {
     const had = known.get(row.place);
-    if (had) Object.assign(had, keep(had) ? {} : row);
+    if (had) Object.assign(had, keep(had) || row.version < had.version ? merge(row) : row);     // an answer may come late
     else known.set(row.place, row);
     return had || row;
   }
@@ -74,10 +75,10 @@ export function makeRows({ask, came, keep = () => false}) {
       if (!fresh.has(place) && !keep(row)) known.delete(place);
     }
   }
-  /* Forgets rows, all or those of some runs, so that they are asked for anew. */
-  function forget(runs) {
-    const within = runs && ((place) => runs.some(([first, n]) => place >= first && place < first + n));
-    for (const [place, row] of known) if (!keep(row) && (!within || within(place))) known.delete(place);
+  /* Forgets rows, all or those of some runs, without some places, so that they are asked for anew. */
+  function forget(runs, without = []) {
+    const within = runs && ((place) => runs.some(([first, n]) => place >= first && place < first + n)), spared = new Set(without);
+    for (const [place, row] of known) if (!keep(row) && !spared.has(place) && (!within || within(place))) known.delete(place);
   }
-  return {get, has: (place) => known.has(place), peek: (place) => known.get(place), load, put, forget, all: () => known.values()};
+  return {get, has: (place) => known.has(place), peek: (place) => known.get(place), load, reload, put, drop: (place) => known.delete(place), forget, all: () => known.values()};
 }

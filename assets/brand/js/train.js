@@ -1,5 +1,6 @@
 // Train: recipe cards, what the run will take, its command, Start. The native fields stay native; form.js dresses them.
 import {base, h, icon, fill, href, note, plural, query, ready, say} from './core.js';
+import {endStart, isStarting, watchStart} from './train_start.js';
 import {dress, fieldOf, filter, mark, prerender} from './form.js';
 export {filter};
 
@@ -139,7 +140,13 @@ const link = (text) => {
 
 function take(el, v) {
   if (!v || !Object.keys(v).length) return;
+  if (v.stopped) {
+    release();
+    say('Stopped.', 'Nothing was started, and nothing is lost.');
+    return;
+  }
   if (v.go) {
+    endStart();
     say('Starting.', 'The monitor opens.');
     location.href = href('monitor', v.go);
     return;
@@ -188,6 +195,7 @@ function nothing(el) {
 }
 function release() {
   busy = false;
+  endStart();
   const b = $('#start');
   if (b) {
     b.removeAttribute('aria-busy');
@@ -212,7 +220,8 @@ export function mount(el, {props, watch}) {
       busy = true;
       b.setAttribute('aria-busy', 'true');
       say('Looking at everything once more.', 'Then it starts.');
-      setTimeout(release, 20000);
+      watchStart();
+      setTimeout(function late() { isStarting() ? setTimeout(late, 5000) : release(); }, 20000);
     },
     true,
   );

@@ -10,10 +10,9 @@ function fit(p) {
   const part = Math.min(1, (innerWidth - (innerWidth < 761 ? 32 : 240)) / p.width, (innerHeight - 180) / p.height);
   return {width: Math.round(p.width * part), factor: 1};
 }
-/* open(pictures, start, {dataset, marks, index, onclose, onremove, oncrop, onmask}); pictures: an array, or {length, at(i)} where not all are here, with the index of the first. */
-export function open(pictures, start, {dataset, marks, index, onclose, onremove, oncrop, onmask}) {
+/* open(pictures, start, {dataset, marks(place), index, onclose, onremove, oncrop, onmask}); pictures: an array, or {length, at(i)} where not all are here, with the index of the first. */
+export function open(pictures, start, {dataset, marks = () => [], index, onclose, onremove, oncrop, onmask}) {
   let i = index ?? Math.max(0, pictures.findIndex((p) => p.id === start.id)), shown = start;
-  const key = (p) => (Array.isArray(pictures) ? p.id : p.place);
   const stage = h('div.stage'), title = h('b', {id: 'viewer-title'}), facts = h('span.d-sub.d-small'), text = h('p.d-small'), what = start.before ? 'pair' : 'picture';
   const button = (name, label, f) => h('button.d-btn.ico.quiet', {type: 'button', aria: {label}, onclick: f}, icon(name));
   const leaving = (name, words, f) => h('button.d-btn.tx', {type: 'button', onclick: () => { dialog.close(); f(shown); }}, icon(name, 's'), words);
@@ -21,11 +20,11 @@ export function open(pictures, start, {dataset, marks, index, onclose, onremove,
   const dialog = h('dialog.d-viewer', {aria: {labelledby: 'viewer-title'}},
     h('header', h('div', title, facts), h('div.d-row.d-push', button('back', `Previous ${what}`, () => go(-1)), button('arrow', `Next ${what}`, () => go(1)),
       onmask && leaving('mask', 'Mask', onmask), oncrop && cropButton,
-      onremove && button('trash', `Remove this ${what}`, () => { const p = pictures[i]; dialog.close(); onremove(p); }), button('x', 'Close', () => dialog.close()))), stage, text);
+      onremove && button('trash', `Remove this ${what}`, () => { dialog.close(); onremove(shown); }), button('x', 'Close', () => dialog.close()))), stage, text);
   function show() {
     const p = shown, {width, factor} = fit(p), height = Math.round((width * p.height) / p.width);
     title.textContent = `${(i + 1).toLocaleString('en')} of ${pictures.length.toLocaleString('en')}  ${p.name}`;
-    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && (p.masked === 'auto' ? 'has an automatic mask' : 'has a mask'), p.excluded && 'excluded from training', factor > 1 && `shown ${factor} times as large`, ...(marks[key(p)] || marks[p.id] || []).map((m) => m.text)].filter(Boolean).join(', ');
+    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && (p.masked === 'auto' ? 'has an automatic mask' : 'has a mask'), p.excluded && 'excluded from training', factor > 1 && `shown ${factor} times as large`, ...marks(p.place).map((m) => m.text)].filter(Boolean).join(', ');
     const picture = (image, alt, extra) => { const img = h('img', {src: `/media/picture/${dataset}/${image}`, alt, ...extra}); img.classList.toggle('hard', factor > 1); return img; };
     fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.img || p.id, p.text || p.name, {width, height}));
     if (cropButton) cropButton.hidden = !!p.missing;

@@ -12,6 +12,7 @@ from backends.contract.base_models import find_base_model
 from backends.contract.config import GROUPS, Config, ConfigFaults
 from backends.contract.errors import DarkroomError
 from backends.registry import BACKENDS, find_backend
+from studio.datasets.watch import Stopped
 from studio.runs.presets import Preset, find_preset
 from studio.ui import launch_form, shell
 from studio.ui.form import FormField, draw_field, list_fields, read_values, same_value, to_form
@@ -19,7 +20,8 @@ from studio.web import train_view
 from studio.web.brand import BRAND
 from studio.web.choices import choose_preset, presets_for
 from studio.web.context import Context
-from studio.web.train_view import BASE, Asked, Starts, describe_place, describe_run
+from studio.web.run_starts import NotStarted, Starts
+from studio.web.train_view import BASE, Asked, describe_place, describe_run
 
 _COPY = f'<button type="button" class="d-btn sm quiet d-push" aria-label="Copy the command">{shell.icon("copy")} <span>Copy</span></button>'
 _COMMAND = f'<div class="d-row"><h2 class="d-lab">The command it runs</h2>{_COPY}</div><div class="d-code"><code tabindex="0"></code></div>'
@@ -68,8 +70,12 @@ class TrainForm:
         try:
             asked = self.asked(where, base, preset_key, name, shown)
             run_id = self.starts.start(where.get("ticket", ""), asked)
+        except NotStarted as wrong:
+            return self._complete(describe_run(self.context, asked, insist=True, known=(wrong.checked, wrong.launch)), asked)
         except ConfigFaults:
             return self._complete(describe_run(self.context, asked, insist=True), asked)
+        except Stopped:
+            return {"stopped": True}
         except DarkroomError as error:
             return {"faults": [{"field": error.field or "machine", "text": error.text}], "insist": True}
         return {"go": {"dataset": asked.dataset_id, "run": run_id}}

@@ -1,4 +1,4 @@
-"""A data set of very many rows, written straight into its table: pictures share a few files, captions differ."""
+"""Data sets of very many rows, written straight into its table: pictures share a few files, captions differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import shutil
 
+from studio.datasets.rows import ImageFile, make_pair
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
 
@@ -36,5 +37,31 @@ def create_many(store: DatasetStore, count: int, name: str = "Many") -> str:
             text = caption(number)
             by = "" if not text else "captioner" if number % 3 else "person"
             rows.add(dataclasses.replace(like, id=key, name=f"{number:06}.png", text=text, text_by=by, version=1))
+    store.delete(sample.id)
+    return made
+
+
+def instruction(number: int) -> str:
+    """Every tenth is missing; all others name a colour, a place and their number."""
+    return "" if number % 10 == 9 else f"number {number}: make the {PLACES[number % 5]} {COLOURS[number % 8]}"
+
+
+def create_many_pairs(store: DatasetStore, count: int, name: str = "Many pairs") -> str:
+    """Makes a data set of edit pairs, whose last one is a half, and says its id."""
+    sample = create_sample_dataset(store, "edits")
+    pairs = store.pictures(sample.id, limit=12)
+    made = store.create(name, "pairs").id
+    folders = [store.workspace.dataset(dataset_id) for dataset_id in (sample.id, made)]
+    for image in {image.file for pair in pairs for image in pair.images}:
+        shutil.copy(folders[0] / image, folders[1] / image)
+    with store.index(made).change() as rows:
+        for number in range(count):
+            like = pairs[number % len(pairs)]
+            key = hashlib.sha256(f"pair {number}".encode()).hexdigest()[:24]
+            text = instruction(number)
+            by = "" if not text else "draft" if number % 3 else "person"
+            named = [dataclasses.replace(image, id=f"{n}{key[1:]}") for n, image in enumerate(like.images)]  # each content comes once
+            sides = (ImageFile(), named[1]) if number == count - 1 else (named[0], named[1])
+            rows.add(make_pair(key, f"{number:06}", *sides, (text, by, 1)))
     store.delete(sample.id)
     return made

@@ -11,6 +11,7 @@ from PIL import Image
 
 from studio.web import uploads
 from tests.studio.web.exporting import exported
+from tests.waiting import wait_until
 
 
 def picture(color="teal", size=(160, 128), kind="PNG"):
@@ -172,6 +173,8 @@ def test_marks_show_only_what_needs_a_look(client, dataset):
     twin = io.BytesIO()
     Image.open(io.BytesIO(same)).save(twin, "PNG", compress_level=1)
     send(client, dataset, ("tiny.png", picture("green", (40, 40))), ("good.png", picture("gold", (600, 600))))
-    ids = {p["name"]: p["id"] for p in client.get(f"/api/datasets/{dataset}").json()["pictures"]}
-    marks = client.get(f"/api/datasets/{dataset}/marks").json()
-    assert "40 px" in {m["text"] for m in marks[ids["tiny.png"]]}
+    places = {p["name"]: p["place"] for p in client.get(f"/api/datasets/{dataset}").json()["pictures"]}
+    wait_until(lambda: client.get(f"/api/datasets/{dataset}/marks").json()["ready"])
+    told = client.get(f"/api/datasets/{dataset}/marks", params={"places": f"{places['tiny.png']},{places['good.png']}"}).json()
+    marks = {row["place"]: {m["text"] for m in row["marks"]} for row in told["rows"]}
+    assert "40 px" in marks[places["tiny.png"]] and not any("px" in text for text in marks[places["good.png"]])

@@ -163,8 +163,10 @@ def test_drafts_are_made_and_confirmed_all_at_once_with_a_way_back(client, pairs
 def test_marks_the_check_and_the_rail_speak_of_pairs(client, pairs):
     same = encode(draw_scene(30))
     send(client, pairs, ("before/same.png", same), ("after/same.png", same), ("before/half.png", encode(draw_scene(31))))
-    rows = {r["name"]: r["id"] for r in shown(client, pairs)}
-    assert "nothing changes" in {m["text"] for m in client.get(f"/api/datasets/{pairs}/marks").json()[rows["same"]]}
+    place = next(r["place"] for r in shown(client, pairs) if r["name"] == "same")
+    wait_until(lambda: client.get(f"/api/datasets/{pairs}/marks").json()["ready"])
+    (row,) = client.get(f"/api/datasets/{pairs}/marks", params={"places": str(place)}).json()["rows"]
+    assert "nothing changes" in {m["text"] for m in row["marks"]}
     client.post(f"/api/check/{pairs}")
     wait_until(lambda: not client.get(f"/api/check/{pairs}/status").json()["running"])
     told = client.get(f"/api/check/{pairs}").json()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from backends.contract.base_models import BASE_MODELS
@@ -23,7 +25,9 @@ from studio.web.train_view import (
     offered_tasks,
     read_handed_over,
 )
+from tests.studio.datasets.many import create_many
 from tests.studio.runs.conftest import wait_for_state
+from tests.waiting import wait_until
 
 SUBJECT = "text_to_image/pocket_subject"
 NO_GPU = describe_hardware([], 2, 16.0)
@@ -197,3 +201,33 @@ def test_what_only_shuffled_tags_have_is_shown_with_them_or_where_it_is_wrong(co
     assert shown() == shown(shuffle_tags=False) == ["shuffle_tags"]
     assert shown(shuffle_tags=True) == ["shuffle_tags", "keep_tags", "tag_orders"]
     assert shown(keep_tags="-1") == ["shuffle_tags", "keep_tags"]
+
+
+def test_the_start_of_a_large_data_set_is_told_about_and_can_be_stopped(client, context):
+    made = create_many(context.datasets, 20_000, "Large start")
+    with context.datasets.index(made).change() as rows:
+        for row in list(rows.rows()):
+            if not row.text:
+                rows.say(row, "zog without a number", "person")
+    wanted = {"dataset": made, "preset": "text_to_image/pocket_subject", "name": "large", "ticket": "large-1"}
+    before = sorted(path.name for path in context.workspace.runs.iterdir())
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(client.post, "/api/train/start", json=wanted)
+        job = wait_until(lambda: next(iter(client.get("/api/jobs", params={"dataset": made}).json()), None), pause_s=0.02)
+        assert (job["kind"], job["title"], job["state"]) == ("start", "Start large", "running")
+        told = wait_until(lambda: client.get(f"/api/jobs/{job['id']}").json()["what"], pause_s=0.02)
+        assert "20,000 pictures" in told
+        client.post(f"/api/jobs/{job['id']}/stop")
+        refused = answer.result()
+    assert refused.status_code == 400 and refused.json()["error"]["text"] == "It was stopped. Nothing was started."
+    assert sorted(path.name for path in context.workspace.runs.iterdir()) == before
+    assert client.get("/api/jobs", params={"dataset": made}).json() == []
+
+
+def test_what_stands_in_the_way_of_a_start_is_told_once_and_leaves_no_work_behind(client, context):
+    made = create_many(context.datasets, 40, "Silent ones")
+    wanted = {"dataset": made, "preset": "text_to_image/pocket_subject", "values": {"learning_rate": 1e-4}}
+    told = client.post("/api/train/start", json={**wanted, "name": "x" * 90})
+    assert told.status_code in (400, 422)
+    assert "4 pictures have no caption" in told.text and "90 characters" in told.text
+    assert client.get("/api/jobs", params={"dataset": made}).json() == []

@@ -1,0 +1,133 @@
+"""Edit pairs of a very large data set on the light table: what is in the page, its last pair, its filters, and edits that stay."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from studio.datasets.store import DatasetStore
+from tests.studio.datasets.many import create_many_pairs, instruction
+
+pytestmark = pytest.mark.slow
+MANY = 50_000
+FIELDS = ".pr input.d-in:enabled"
+
+
+@pytest.fixture(scope="module")
+def many(server):
+    store = DatasetStore(server.workspace)
+    made = create_many_pairs(store, MANY, "Fifty thousand pairs")
+    yield store, made
+    store.delete(made)
+
+
+def open_table(page, server, dataset):
+    page.goto(f"{server.address}/dataset?dataset={dataset}")
+    page.wait_for_selector("#light[data-state=ready]")
+
+
+def nodes(page):
+    return page.evaluate("document.querySelectorAll('*').length")
+
+
+def at(page, place):
+    return page.locator(f".pr[data-place='{place}']")
+
+
+def field(page, number):
+    return page.get_by_label(f"Instruction for pair {number}", exact=True)
+
+
+def scroll_to_end(page):
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+
+
+def test_the_last_of_fifty_thousand_pairs_is_shown_and_what_is_written_there_stays(page, server, many):
+    rows = []
+    page.on("response", lambda answer: rows.append(len(answer.body())) if "/rows?places=" in answer.url else None)
+    open_table(page, server, many[1])
+    expect(page.locator(".d-head")).to_contain_text("50,000 pairs")
+    assert nodes(page) < 2000
+    scroll_to_end(page)
+    expect(at(page, MANY - 1).locator("img")).to_have_count(2)
+    expect(at(page, MANY).locator(".pz")).to_be_visible()  # the last one waits for its picture before
+    assert nodes(page) < 2000 and rows and max(rows) < 100_000
+    expect(field(page, MANY - 1)).to_have_value(instruction(MANY - 2))
+    field(page, MANY - 1).fill("the very last whole one")
+    field(page, MANY - 1).press("Escape")
+    expect(at(page, MANY - 1).get_by_text("Saved")).to_be_visible()
+    page.reload()
+    page.wait_for_selector("#light[data-state=ready]")
+    scroll_to_end(page)
+    expect(field(page, MANY - 1)).to_have_value("the very last whole one")
+    (row,) = many[0].index(many[1]).at([MANY - 1])
+    assert (row.text, row.text_by) == ("the very last whole one", "person")
+
+
+def test_a_link_leads_to_a_pair_in_the_middle_and_enter_walks_on_to_pairs_that_are_not_here_yet(page, server, many):
+    (row,) = many[0].index(many[1]).at([MANY // 2])
+    page.goto(f"{server.address}/dataset?dataset={many[1]}&picture={row.id}")
+    expect(field(page, MANY // 2)).to_be_focused()
+    for step in range(1, 16):
+        page.keyboard.press("Enter")
+        expect(field(page, MANY // 2 + step)).to_be_focused()
+    assert nodes(page) < 2000
+
+
+def test_only_those_without_an_instruction_are_shown_counted_and_written(page, server, many):
+    open_table(page, server, many[1])
+    silent = sum(not instruction(n) for n in range(MANY - 1))
+    chip = page.get_by_role("button", name=re.compile("Instruction missing"))
+    expect(chip).to_have_text(f"Instruction missing {silent:,}")
+    chip.click()
+    expect(page.locator(FIELDS).nth(1)).to_have_attribute("id", re.compile("^in-"))
+    expect(field(page, 10)).to_have_value("")
+    expect(field(page, 11)).to_have_count(0)
+    field(page, 10).fill("now it has one")
+    field(page, 10).press("Enter")
+    expect(field(page, 20)).to_be_focused()
+    expect(chip).to_have_text(f"Instruction missing {silent - 1:,}")
+    expect(field(page, 10)).to_have_value("now it has one")  # what was just written does not vanish under the hand
+    scroll_to_end(page)
+    expect(field(page, MANY - 10)).to_have_value("")
+    assert nodes(page) < 2000
+
+
+def test_far_down_a_pair_is_swapped_excluded_and_removed_and_each_is_undone(page, server, many):
+    store, dataset = many
+    open_table(page, server, dataset)
+    scroll_to_end(page)
+    place = MANY - 4
+    expect(at(page, place).locator("img")).to_have_count(2)
+    sources = "(pair) => [...pair.querySelectorAll('img')].map((image) => image.src)"
+    before = at(page, place).evaluate(sources)
+    page.get_by_role("button", name=f"Swap before and after, pair {place}").click()
+    expect(page.locator(".d-toast")).to_contain_text("Before and after swapped")
+    expect(at(page, place).locator("img").first).to_have_attribute("src", re.compile(before[1].split("/")[-2]))
+    page.keyboard.press("Control+z")
+    expect(page.locator(".d-toast")).to_contain_text("Back again")
+    expect(at(page, place).locator("img").first).to_have_attribute("src", re.compile(before[0].split("/")[-2]))
+    page.get_by_role("button", name=f"Exclude from training, or include, pair {place}").click()
+    expect(at(page, place)).to_contain_text("Excluded from training.")
+    expect(page.get_by_role("button", name="Excluded 1")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("button", name="Excluded 1")).to_have_count(0)
+    page.get_by_role("button", name=f"Remove, pair {place}").click()
+    expect(page.locator(".d-head")).to_contain_text("49,999 pairs")
+    expect(at(page, place)).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(page.locator(".d-head")).to_contain_text("50,000 pairs")
+    expect(at(page, place).locator("img")).to_have_count(2)
+    assert store.info(dataset).num_pictures == MANY and nodes(page) < 2000
+
+
+def test_what_needs_a_look_is_marked_where_one_looks(page, server, many):
+    open_table(page, server, many[1])
+    expect(page.get_by_role("button", name=re.compile("Needs a look [0-9,]+"))).to_be_visible(timeout=60_000)
+    scroll_to_end(page)
+    expect(at(page, MANY - 4)).to_contain_text(re.compile("Has a double|A draft"))
+    page.get_by_role("button", name=re.compile("Needs a look")).click()
+    expect(page.locator(".d-chip.on")).to_contain_text("Needs a look")
+    expect(at(page, 1)).to_contain_text("Has a double")
