@@ -166,7 +166,7 @@ def test_masks_in_a_folder_of_their_own_lie_on_their_pictures(light, tmp_path):
     expect(light.locator(".d-dock")).to_contain_text("3 pictures are in.")
     expect(light.get_by_text("not taken")).to_have_count(0)
     shown = light.evaluate("async () => (await fetch('/api/datasets/' + new URLSearchParams(location.search).get('dataset'))).json()")
-    assert {p["name"]: p.get("masked", False) for p in shown["pictures"]} == {"0.png": False, "1.png": True, "2.png": True}
+    assert {p["name"]: p.get("masked", "") for p in shown["pictures"]} == {"0.png": "", "1.png": "hand", "2.png": "hand"}
 
 
 def test_loose_files_on_their_way_can_be_stopped_and_what_came_in_stays(light, tmp_path):
