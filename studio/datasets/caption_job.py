@@ -308,15 +308,13 @@ class _Running:
     def _save(self, picture: Picture, reply: CaptionReply) -> None:
         texts = list(dict.fromkeys(self._finish(text) for text in reply.candidates or (reply.text,)))  # the word may make two alike
         with self._keeping(picture):
-            if self._wording.candidates > 1:
-                with self._store.index(self._dataset_id).change() as rows:
+            with self._store.index(self._dataset_id).change() as rows:
+                if self._wording.candidates > 1:
                     note_choices(rows, picture.id, texts)
+                note_guess(rows, picture.id, self._job.captioner, guess=reply.guess)
             by: Literal["captioner", "draft"] = "captioner" if picture.before is None else "draft"
             set_caption(self._store, self._dataset_id, picture.id, texts[0], None, by=by)
-            if picture.before is None:
-                self._job.guessed += reply.guess
-                with self._store.index(self._dataset_id).change() as rows:
-                    note_guess(rows, picture.id, self._job.captioner, guess=reply.guess)
+            self._job.guessed += reply.guess
 
     def _save_score(self, picture: Picture, reply: CaptionReply) -> None:
         with self._keeping(picture), self._store.index(self._dataset_id).change() as rows:

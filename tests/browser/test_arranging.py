@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.drawing import draw_figure, encode
 
 pytestmark = pytest.mark.slow
@@ -88,8 +89,7 @@ def test_the_trash_gives_back_and_deletes_for_good_with_numbers(page, own_server
 
 def test_on_its_own_page_a_data_set_is_put_away_and_home_brings_it_back(page, server):
     made = fill(server, "Wolves and bears", range(2))
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("button", name="Move to the trash").click()
     expect(page).to_have_url(re.compile(r"/$"))
@@ -116,8 +116,7 @@ def test_on_a_phone_the_menu_stays_inside_the_window(page, own_server):
 @pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
 def test_on_a_phone_the_long_menu_of_the_dataset_page_stays_inside_the_window(page, server):
     made = fill(server, "Phones", range(3))
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     page.get_by_role("button", name="More", exact=True).click()
     box = page.locator(".d-actions").bounding_box()
     assert box["x"] >= 0 and box["y"] >= 0

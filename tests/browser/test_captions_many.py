@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
 from tests.browser.captions_page import open_captions, texts
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.many import caption, create_many
 
 pytestmark = pytest.mark.slow
@@ -55,8 +56,7 @@ def test_fifty_thousand_captions_are_shown_by_those_in_view(page, server, many):
 
 
 def test_fifty_thousand_pictures_lie_on_the_light_table_by_those_in_view(page, server, many):
-    page.goto(f"{server.address}/dataset?dataset={many[1]}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, many[1])
     expect(page.locator(".d-dock")).to_contain_text("50,000 pictures are in.")
     assert nodes(page) < 2000
     page.locator(".d-thumb .w").first.focus()

@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.drawing import BLUE, GREEN, RED, YELLOW, draw_corners, draw_figure, encode
 from tests.studio.datasets.pairs import make_pair
 
@@ -31,9 +32,7 @@ def dataset(server):
 
 @pytest.fixture
 def table(page, server, dataset):
-    page.goto(f"{server.address}/dataset?dataset={dataset}")
-    page.wait_for_selector("#light[data-state=ready]")
-    return page
+    return open_light_table(page, server, dataset)
 
 
 def open_crop(page, number=0):
@@ -187,8 +186,7 @@ def test_a_pair_is_cropped_on_both_sides_and_excluded(page, server, store):
     made = httpx.post(f"{server.address}/api/datasets", json={"name": "Pairs", "kind": "pairs"}).json()["id"]
     sides = zip(("before", "after"), make_pair(1, size=(128, 128)), strict=True)
     httpx.post(f"{server.address}/api/datasets/{made}/files", files=[("files", (f"{s}/1.png", d, "image/png")) for s, d in sides])
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     card = page.locator(".pr")
     card.hover()
     card.get_by_role("button", name="Crop").click()

@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +51,7 @@ def table(page, server):
     made = httpx.post(f"{server.address}/api/datasets", json={"name": "Colours"}).json()["id"]
     files = [("files", (f"{c}.png", picture(c, (300, 300 if n else 200)), "image/png")) for n, c in enumerate(COLOURS)]
     httpx.post(f"{server.address}/api/datasets/{made}/files", files=files)
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     return page
 
 
@@ -187,8 +187,7 @@ def test_many_pictures_are_there_to_the_last_one(page, server):
     with index.change() as rows:
         for number in range(1, 1300):
             rows.add(replace(one, id=f"{number:024x}", name=f"{number:04d}.png"))
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     expect(page.locator(".d-dock")).to_contain_text("1,300 pictures are in.")
     page.locator(".d-thumb .w").first.focus()
     page.keyboard.press("End")

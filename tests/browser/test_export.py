@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from studio.datasets.ingest import ingest_folder
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.drawing import draw_figure, encode
 from tests.waiting import wait_until
 
@@ -46,8 +47,7 @@ def many(store, dataset):
 
 
 def open_menu(page, server, dataset, choice):
-    page.goto(f"{server.address}/dataset?dataset={dataset}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, dataset)
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("button", name=choice).click()
 

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from studio.datasets.masks import is_auto
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.drawing import encode
 from tests.studio.datasets.pairs import make_pair
 from tests.studio.datasets.things import compute_overlap, draw_thing, open_portrait
@@ -43,9 +44,7 @@ def dataset(server):
 
 @pytest.fixture
 def table(page, server, dataset):
-    page.goto(f"{server.address}/dataset?dataset={dataset}")
-    page.wait_for_selector("#light[data-state=ready]")
-    return page
+    return open_light_table(page, server, dataset)
 
 
 def choose(page, *numbers):
@@ -153,8 +152,7 @@ def test_on_the_table_of_pairs_masks_are_said_not_to_be_and_all_are_cropped(page
     sides = [(f"{side}/{n}.png", make_pair(n, size=(128, 64))[at]) for n in (1, 2) for at, side in enumerate(("before", "after"))]
     files = [("files", (name, data, "image/png")) for name, data in sides]
     httpx.post(f"{server.address}/api/datasets/{made}/files", files=files)
-    page.goto(f"{server.address}/dataset?dataset={made}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, made)
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("button", name="Masks", exact=True).click()
     expect(page.locator(".d-toast")).to_contain_text("Edit pairs have no masks: a pair is learnt whole")

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 from tests.studio.datasets.many import create_many_pairs, instruction
 
 pytestmark = pytest.mark.slow
@@ -21,11 +22,6 @@ def many(server):
     made = create_many_pairs(store, MANY, "Fifty thousand pairs")
     yield store, made
     store.delete(made)
-
-
-def open_table(page, server, dataset):
-    page.goto(f"{server.address}/dataset?dataset={dataset}")
-    page.wait_for_selector("#light[data-state=ready]")
 
 
 def nodes(page):
@@ -47,7 +43,7 @@ def scroll_to_end(page):
 def test_the_last_of_fifty_thousand_pairs_is_shown_and_what_is_written_there_stays(page, server, many):
     rows = []
     page.on("response", lambda answer: rows.append(len(answer.body())) if "/rows?places=" in answer.url else None)
-    open_table(page, server, many[1])
+    open_light_table(page, server, many[1])
     expect(page.locator(".d-head")).to_contain_text("50,000 pairs")
     assert nodes(page) < 2000
     scroll_to_end(page)
@@ -77,7 +73,7 @@ def test_a_link_leads_to_a_pair_in_the_middle_and_enter_walks_on_to_pairs_that_a
 
 
 def test_only_those_without_an_instruction_are_shown_counted_and_written(page, server, many):
-    open_table(page, server, many[1])
+    open_light_table(page, server, many[1])
     silent = sum(not instruction(n) for n in range(MANY - 1))
     chip = page.get_by_role("button", name=re.compile("Instruction missing"))
     expect(chip).to_have_text(f"Instruction missing {silent:,}")
@@ -97,7 +93,7 @@ def test_only_those_without_an_instruction_are_shown_counted_and_written(page, s
 
 def test_far_down_a_pair_is_swapped_excluded_and_removed_and_each_is_undone(page, server, many):
     store, dataset = many
-    open_table(page, server, dataset)
+    open_light_table(page, server, dataset)
     scroll_to_end(page)
     place = MANY - 4
     expect(at(page, place).locator("img")).to_have_count(2)
@@ -124,7 +120,7 @@ def test_far_down_a_pair_is_swapped_excluded_and_removed_and_each_is_undone(page
 
 
 def test_what_needs_a_look_is_marked_where_one_looks(page, server, many):
-    open_table(page, server, many[1])
+    open_light_table(page, server, many[1])
     expect(page.get_by_role("button", name=re.compile("Needs a look [0-9,]+"))).to_be_visible(timeout=60_000)
     scroll_to_end(page)
     expect(at(page, MANY - 4)).to_contain_text(re.compile("Has a double|A draft"))

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
+from tests.browser.light_table import open_light_table
 from tests.browser.test_dataset_page import choose, drop
 from tests.studio.datasets.drawing import draw_photo, encode
 from tests.studio.datasets.pairs import draw_scene, make_pair, write_folders
@@ -40,8 +41,7 @@ def make(server):
 
 
 def open_table(page, server, dataset):
-    page.goto(f"{server.address}/dataset?dataset={dataset}")
-    page.wait_for_selector("#light[data-state=ready]")
+    open_light_table(page, server, dataset)
 
 
 def texts(server, dataset):

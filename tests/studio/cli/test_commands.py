@@ -27,20 +27,6 @@ SUBJECT = "text_to_image/pocket_subject"
 
 
 @pytest.fixture
-def studio(tmp_path):
-    """Runs one command on a workspace of its own; (exit code, JSON value)."""
-    runner = CliRunner()
-
-    def run(*arguments):
-        done = runner.invoke(app, [*map(str, arguments), "--workspace", str(tmp_path / "workspace"), "--json"])
-        assert "Traceback" not in done.output
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture
 def pictures(tmp_path):
     """A folder with twelve different pictures."""
     folder = tmp_path / "Seaside"

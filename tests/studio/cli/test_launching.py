@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from typer.testing import CliRunner
 
-from studio.cli.root import app
 from studio.runs.hardware import Gpu, describe_hardware
 
 SHORT = ["max_train_steps=400", "checkpointing_steps=4", "sample_every=0", "held_out_every=200", "log_every=1", "seed=1", "report_to=none"]
 CLUSTER = ["launcher=slurm", "gpus_per_machine=0", "slurm_cpus=1"]
-
-
-@pytest.fixture
-def studio(tmp_path):
-    """Runs one command on a workspace of its own; (exit code, JSON value)."""
-    runner = CliRunner()
-
-    def run(*arguments):
-        done = runner.invoke(app, [*map(str, arguments), "--workspace", str(tmp_path / "workspace"), "--json"])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, json.loads(done.stdout)
-
-    return run
 
 
 @pytest.fixture

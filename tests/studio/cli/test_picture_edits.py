@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from studio.cli.root import app
 from studio.datasets.store import DatasetStore
 from studio.workspace import open_workspace
 from tests.studio.datasets.drawing import draw_corners, draw_figure
-
-
-@pytest.fixture
-def studio(tmp_path):
-    """Runs one command on a workspace of its own; (exit code, JSON value)."""
-
-    def run(*arguments):
-        done = CliRunner().invoke(app, [*map(str, arguments), "--json", "--workspace", str(tmp_path / "workspace")])
-        assert "Traceback" not in done.output
-        return done.exit_code, json.loads(done.stdout)
-
-    return run
 
 
 @pytest.fixture

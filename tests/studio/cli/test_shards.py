@@ -5,26 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from studio.cli.root import app
 from tests.studio.datasets.pairs import write_folders
 from tests.studio.web.conftest import make_client
 
 PRESET = "instruct_pix2pix/pocket15_edits"
 FEW = ["--set", "max_train_steps=2", "--set", "sample_every=0", "--set", "sample_prompts=[]", "--set", "num_sample_pairs=1"]
-
-
-@pytest.fixture
-def studio(tmp_path):
-    """Runs one command on a workspace of its own; (exit code, JSON value)."""
-
-    def run(*arguments):
-        done = CliRunner().invoke(app, [*map(str, arguments), "--workspace", str(tmp_path / "workspace"), "--json"])
-        assert "Traceback" not in done.output
-        return done.exit_code, json.loads(done.stdout)
-
-    return run
 
 
 @pytest.fixture
