@@ -108,9 +108,9 @@ class ColumnsOf:
 
     def choose_list(self, name: str, path: Path) -> Columns:
         """The columns of a list: found by their names, or asked for."""
-        kinds = read_kinds(name, path)
         if not needs_choice(name, path):
             return read_columns(name, path)
+        kinds = read_kinds(name, path)
         key = tuple(kinds.items())
         if key not in self._chosen:
             self._chosen[key] = _choose(kinds, self._job.ask(describe_list(name, path, kinds)))
