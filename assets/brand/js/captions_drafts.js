@@ -23,11 +23,11 @@ export function mountDrafts(book) {
   const WANTED = {bare: {state: 'missing'}, draft: {by: 'draft', state: 'written'}};
 
   async function show(name) {
-    filter = filter === name ? '' : name;
+    const wanted = (filter = filter === name ? '' : name);
     draw();
     try {
       const some = filter && placesOf((await api(`/captions/${dataset}/search`, WANTED[filter])).places);
-      book.show(some && some.length ? some : undefined);
+      if (filter === wanted) book.show(some && some.length ? some : undefined);      // else another was chosen meanwhile
     } catch (error) { toast(error.message); }
   }
   function drawChips(missing, drafts) {

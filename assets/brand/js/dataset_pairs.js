@@ -14,7 +14,7 @@ const CHIPS = [['text', 'Instruction missing'], ['before', 'Before missing'], ['
 
 export function makePairs(page) {
   const chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
-  let filter = 'all', some = [], kept = new Set(), marks = null, all = [], aiming = false, wanted = query.get('picture');
+  let filter = 'all', some = null, kept = new Set(), marks = null, all = [], aiming = false, wanted = query.get('picture');
   const busy = (it) => it.draft != null || it.sending || !!it.theirs;
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures.map(asCard),
@@ -26,7 +26,7 @@ export function makePairs(page) {
   const number = (it) => indexIn(all, it.place) + 1;
   const card = makePairCard({page, number, marks: (it) => marks?.of(it.place) || [], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.place]), crop, exclude: (it) => page.exclude([it.place], !it.excluded)});
   const list = makeWindowed(grid, (at) => card.element(at, rows.get(at)));
-  const shown = () => (filter === 'all' ? all : some), kinds = () => page.info?.kinds || {};
+  const shown = () => (filter === 'all' ? all : some || all), kinds = () => page.info?.kinds || {};
 
   /* What the server says of the data set: where its pairs stand, how many are of each kind, and the first of them. `grown`: those that are here stay. */
   function take(info, grown) {
@@ -42,7 +42,7 @@ export function makePairs(page) {
   function put(row) { rows.put(asCard(row)); if (indexIn(all, row.place) < 0) all.push(row.place); }
   function show(_, now) {
     marks = now;
-    if (filter !== 'all' && !some.length) { filter = 'all'; kept.clear(); }
+    if (filter !== 'all' && some && !some.length) { filter = 'all'; kept.clear(); }
     list.show(shown());
     drawChips();
     if (wanted) { const id = wanted; wanted = ''; goTo(id); }
@@ -64,9 +64,10 @@ export function makePairs(page) {
   function changed(it) { kept.add(it.place); page.recount(); }
   async function choose(name) {
     filter = filter === name ? 'all' : name;
+    some = null;                                                       // not known yet: until the answer is here all stay, whatever else is drawn meanwhile
     kept = new Set();
-    if (filter !== 'all') await refilter();
     page.draw();
+    if (filter !== 'all') await refilter();
     scrollTo({top: 0});
   }
   /* Those that the server says are of this kind, and those that were made otherwise here: nothing vanishes under the hand. */

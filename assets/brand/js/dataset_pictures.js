@@ -45,6 +45,7 @@ export function makePictures(page) {
     if (wanted) { const id = wanted; wanted = ''; cropById(id); }
   }
   async function choose(value) {
+    if (filter !== value) some = null;                                 // what another filter showed is not what this one shows
     filter = value;
     if (!value || OWN.includes(value)) return page.draw();
     try {
@@ -126,7 +127,7 @@ export function makePictures(page) {
   /* Excluded from training, or included again: seen at once, without asking for the rows anew. */
   function excluded(places, on) {
     for (const place of places) { if (on) out.add(place); else out.delete(place); const p = rows.peek(place); if (p) p.excluded = on; }
-    if (filter === 'look') some = some.filter((place) => !out.has(place));
+    if (filter === 'look') some = some?.filter((place) => !out.has(place));
   }
   const removeSelected = () => page.remove([...grid.selection]);
   function key(e) {
