@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,11 @@ class Asked:
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     launch: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sign(self) -> str:
+        """The same for what is the same, so that an answer tells which form it is about."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def offered_presets() -> list[Preset]:
@@ -170,6 +177,7 @@ def describe_run(
         "want": want,
         "base": base,
         "insist": insist,
+        "of": asked.sign,
         "dataset": asked.dataset_id,
     }
     if insist:

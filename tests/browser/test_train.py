@@ -103,6 +103,26 @@ def test_a_base_model_that_needs_more_turns_red_with_the_reason(page, server, zo
     assert runs_of(server, zog) == []
 
 
+def test_what_start_has_told_stays_until_the_form_says_something_else(page, server, zog):
+    open_train(page, server, zog)
+    turn = "() => +document.querySelector('#forecast').dataset.turn"
+
+    def choose_base(name):
+        before = page.evaluate(turn)
+        page.locator("#base input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        page.wait_for_function(f"({turn})() > {before}")
+
+    choose_base("SDXL 1.0")
+    expect(page.locator("#forecast .d-err")).to_contain_text("needs a GPU")
+    page.locator("#start").click()
+    expect(page.locator("#base .d-err")).to_contain_text("needs a GPU")
+    choose_base("SDXL 1.0")  # the form is looked at once more, as it is when an older look comes late
+    expect(page.locator("#base .d-err")).to_contain_text("needs a GPU")
+    choose_base("Pocket")
+    expect(page.locator("#base .d-err")).to_have_count(0)
+
+
 def test_search_finds_a_setting_by_its_words_opens_its_group_and_holds_for_another_task(page, server, zog):
     open_train(page, server, zog)
     page.locator("#all > .label-wrap").click()

@@ -152,6 +152,7 @@ function take(el, v) {
     return;
   }
   release();
+  v = keepTold(v);
   document.documentElement.classList.toggle('no-dataset', v.dataset === '');
   if (v.dataset === '') return nothing(el);
   card(el, v);
@@ -164,12 +165,19 @@ function take(el, v) {
   around(v);
   mark(v.faults || [], v.insist);
   others(v);
-  if (v.insist && v.faults?.length) say(`${plural(v.faults.length, 'thing')} to mend before it can start.`, 'Each is told at its place.');
+  if ((v.insist || v.still) && v.faults?.length) say(`${plural(v.faults.length, 'thing')} to mend before it can start.`, 'Each is told at its place.');
   if (v.rows || v.faults) first();
   const block = el.closest('.block');
   if (block) block.dataset.turn = String(+(block.dataset.turn || 0) + 1);
 }
-let first = () => {};
+let first = () => {},
+  insisted = {};
+/* What Start has found stays until the form says something else: it looked at more than a look does, and a look that was asked for before may come after it. */
+function keepTold(v) {
+  if (!v.insist && v.of && v.of === insisted.of) return {...v, faults: insisted.faults, warnings: insisted.warnings, still: true};
+  insisted = v.insist ? v : {};
+  return v;
+}
 function nothing(el) {
   if ($('#nothing')) return;
   $('#dock')?.classList.add('d-gone');

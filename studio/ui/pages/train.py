@@ -67,8 +67,10 @@ class TrainForm:
 
     def begin(self, where: dict[str, str], base: str, preset_key: str, name: str, *shown: Any) -> Any:
         """Starts the run and says where to go, or shows every fault at once."""
+        sign = ""
         try:
             asked = self.asked(where, base, preset_key, name, shown)
+            sign = asked.sign
             run_id = self.starts.start(where.get("ticket", ""), asked)
         except NotStarted as wrong:
             return self._complete(describe_run(self.context, asked, insist=True, known=(wrong.checked, wrong.launch)), asked)
@@ -77,7 +79,7 @@ class TrainForm:
         except Stopped:
             return {"stopped": True}
         except DarkroomError as error:
-            return {"faults": [{"field": error.field or "machine", "text": error.text}], "insist": True}
+            return {"faults": [{"field": error.field or "machine", "text": error.text}], "insist": True, "of": sign}
         return {"go": {"dataset": asked.dataset_id, "run": run_id}}
 
     def _complete(self, shown: dict[str, Any], asked: Asked) -> dict[str, Any]:
