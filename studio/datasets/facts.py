@@ -103,7 +103,12 @@ class Facts:
         """How a run would part them into those that teach and those that judge, by `Picture.content`."""
         rows = [s.picture for s in self.seen]
         inputs = [row.before.id for row in rows if row.before is not None]
-        return compute_split([row.content for row in rows], self.share, inputs, self.kin)
+        return compute_split([row.content for row in rows], self.share, inputs, self.kin, self.chosen)
+
+    @property
+    def chosen(self) -> list[str]:
+        """Those that a person chose to judge, by `Picture.content`."""
+        return [s.picture.content for s in self.seen if s.picture.judges]
 
     def _find_twins(self, side: str, measures: list[Measures], contents: list[str]) -> list[Twins]:
         place = self.cache / "twins" / f"{self.info.id}-{side}.json" if self.cache else None

@@ -22,6 +22,7 @@ from studio.datasets.table import IMAGE_COLUMNS, PART, SELECT, TABLE, from_table
 TEXTS = 5000  # words that are fetched at once: a tenth of a second's reading at most
 # What still wants words, and is to be given some: half a pair has nothing to say yet, and nobody reads what is left out of training.
 SILENT = "text = '' AND missing = '' AND NOT excluded"
+JUDGES = "judges AND missing = '' AND NOT excluded"  # what is left out of training judges nothing either
 _TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('', 'after') WHERE missing = '' AND NOT excluded"
 
 
@@ -29,7 +30,7 @@ _TRAINING = "FROM rows JOIN images ON images.place = rows.place AND side IN ('',
 class Numbers:
     """Rows of which a picture is there, and of those with words and lacking a side; rows of which neither picture has come.
 
-    `excluded` ones are complete. `silent` ones are to be learnt from and have no words (see `SILENT`).
+    `excluded` ones are complete. `silent` ones are to be learnt from and have no words (see `SILENT`). `judges` were chosen to judge.
     """
 
     rows: int
@@ -38,6 +39,7 @@ class Numbers:
     awaited: int
     excluded: int = 0
     silent: int = 0
+    judges: int = 0
 
 
 @contextmanager
@@ -138,8 +140,9 @@ class PictureIndex:
             (bare,) = table.execute("SELECT count(*) FROM rows WHERE text = '' AND missing <> 'both'").fetchone()
             (silent,) = table.execute(f"SELECT count(*) FROM rows WHERE {SILENT}").fetchone()
             (excluded,) = table.execute("SELECT count(*) FROM rows WHERE excluded AND missing = ''").fetchone()
+            (judges,) = table.execute(f"SELECT count(*) FROM rows WHERE {JUDGES}").fetchone()
         awaited = missing.pop("both", 0)
-        return Numbers(total - awaited, total - awaited - bare, sum(missing.values()), awaited, excluded, silent)
+        return Numbers(total - awaited, total - awaited - bare, sum(missing.values()), awaited, excluded, silent, judges)
 
     def count_sizes(self) -> list[tuple[int, int, int]]:
         """Width, height and number of what a training would be given: of pictures, and of pictures after."""

@@ -1,8 +1,8 @@
-"""Which rows stand together on a light table: those that lack words or a side, drafts, excluded ones. Counted and found by the table."""
+"""Which rows stand together on a light table: those that lack words or a side, drafts, excluded ones, those that judge. Counted and found by the table."""
 
 from __future__ import annotations
 
-from studio.datasets.index import SILENT, PictureIndex
+from studio.datasets.index import JUDGES, SILENT, PictureIndex
 
 _HALF = "missing IN ('before', 'after')"
 # Of rows of which a picture is there.
@@ -14,6 +14,7 @@ KINDS = {
     "draft": "text_by = 'draft' AND text <> '' AND missing <> 'both'",
     "needy": f"({_HALF} OR {SILENT})",
     "excluded": "excluded AND missing <> 'both'",
+    "judges": JUDGES,
 }
 _MOSTLY = 0.6  # of all instructions; then the few others are asked about
 _SAID = "SELECT text, count(*) AS times FROM rows WHERE text <> '' AND missing <> 'both' GROUP BY text ORDER BY times DESC LIMIT 1"

@@ -1,4 +1,4 @@
-"""The rule about leaks: no picture that judges a run is learnt from in a near copy."""
+"""The rules about who judges: something is left to learn from, and no picture that judges a run is learnt from in a near copy."""
 
 from __future__ import annotations
 
@@ -34,4 +34,29 @@ def find_leaks(facts: Facts) -> list[Finding]:
     ]
 
 
-RULE = Rule(find_leaks, "nothing that judges is learnt from", lambda facts: len(facts.seen) > 1)
+def find_no_teachers(facts: Facts) -> list[Finding]:
+    """Rows that a person chose to judge, where nothing is left to learn from."""
+    split = facts.split
+    if not split.chosen or split.training:
+        return []
+    chosen = [s.picture.id for s in facts.seen if s.picture.judges]
+    noun = "pair" if facts.info.kind == "pairs" else "picture"
+    return [
+        Finding(
+            code="all_judge",
+            severity="stop",
+            picture_ids=chosen,
+            title="Nothing is left to learn from",
+            rule=f"All {split.held_out:,} {noun}s judge ({split.say_chosen()}), and what judges is never learnt from.",
+            way_out=f"Let some of them teach on the Dataset page, under Judges, or add {noun}s that are no copies of them.",
+            action=Action("teach", "Let all teach again", chosen),
+            part="pictures",
+            points=40,
+        )
+    ]
+
+
+RULES = (
+    Rule(find_no_teachers, "something is left to learn from", lambda facts: facts.split.chosen > 0),
+    Rule(find_leaks, "nothing that judges is learnt from", lambda facts: len(facts.seen) > 1),
+)

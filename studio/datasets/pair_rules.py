@@ -250,7 +250,7 @@ RULES = (
     Rule(find_few, "number of pairs"),
     Rule(find_unchanged, "every pair changes something"),
     Rule(find_double, "no doubles", lambda facts: len(facts.seen) > 1),
-    leak_rules.RULE,
+    *leak_rules.RULES,
     Rule(picture_rules.find_small, "sizes"),
     Rule(picture_rules.find_long, "shapes"),
     Rule(picture_rules.find_empty, "light"),

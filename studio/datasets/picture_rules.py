@@ -249,7 +249,7 @@ RULES = (
     Rule(find_few, "number of pictures"),
     Rule(find_small, "sizes"),
     Rule(find_alike, "no twins", lambda facts: len(facts.seen) > 1),
-    leak_rules.RULE,
+    *leak_rules.RULES,
     Rule(find_blurred, "sharpness"),
     Rule(find_long, "shapes"),
     Rule(find_empty, "light"),

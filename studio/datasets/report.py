@@ -35,7 +35,7 @@ WHOLE = 0.005  # share of a picture that may be cut away without being told
 
 @dataclass(frozen=True)
 class Action:
-    """The one button of a finding. `kind`: remove, caption, add_trigger, open_captions, add_pictures, replace or crop."""
+    """The one button of a finding. `kind`: remove, caption, add_trigger, open_captions, add_pictures, replace, crop or teach."""
 
     kind: str
     label: str

@@ -92,6 +92,7 @@ def _ids(report: Report) -> list[str]:
     lists = [f.picture_ids[:_SHOWN] for f in report.findings]
     lists += [group[:_SHOWN] for group in report.split.together[:_SHOWN_GROUPS]]
     lists += [[c.picture_id for c in b.cuts[: _cuts_of_each(report)]] for b in report.buckets]
+    lists.append(report.split.along[:_SHOWN])
     return [i for ids in lists for i in ids]
 
 
@@ -136,17 +137,22 @@ def _render_part(part: Part) -> str:
 
 def _render_split(report: Report, noun: str, album: _Album) -> str:
     split = report.split
-    words = f"{split.training:,} {noun} teach, {split.held_out:,} are held out to judge."
+    who = f", {split.say_chosen()}" if split.chosen else ""
+    words = f"{split.training:,} {noun} teach, {split.held_out:,} are held out to judge{who}."
     if split.leaks:
         words += f" {len(split.leaks):,} of them are learnt from in a near copy."
     elif split.held_out:
         words += " None that judges is learnt from in a near copy."
     strips = ""
+    if split.along:
+        more = len(split.along) - _SHOWN
+        strips = f'<p>Near copies that judge with them:</p><div class="strip">{"".join(map(album.show, split.along[:_SHOWN]))}</div>'
+        strips += f"<p>and {more:,} more</p>" if more > 0 else ""
     if split.together:
         count = len(split.together)
         words += f" {count:,} {'group' if count == 1 else 'groups'} of copies {'stands' if count == 1 else 'stand'} on one side as a whole."
         groups = ("".join(map(album.show, group[:_SHOWN])) for group in split.together[:_SHOWN_GROUPS])
-        strips = '<div class="groups">' + "".join(f'<div class="strip">{group}</div>' for group in groups if group) + "</div>"
+        strips += '<div class="groups">' + "".join(f'<div class="strip">{group}</div>' for group in groups if group) + "</div>"
         strips += f"<p>and {count - _SHOWN_GROUPS:,} more</p>" if count > _SHOWN_GROUPS else ""
     return f"<section><h2>Who teaches and who judges</h2><p>{words}</p>{strips}</section>"
 

@@ -41,7 +41,8 @@ class Picture:
     `id` of a picture comes from the content of the file as it was dropped; `name` is what it was called then; `file` is the
     training copy, relative to the data set's folder; `bytes` the size as dropped; `sha256` that of the training copy; `edit` and
     `mask` are those of the file (see `ImageFile`); `version` grows with every change of `text`. `excluded` rows are kept and shown,
-    and nothing is trained on them. `place` is where it stands in the table, which it keeps for ever (0: not in it yet).
+    and nothing is trained on them. `judges`: a person chose it to judge a run. `place` is where it stands in the table, which it
+    keeps for ever (0: not in it yet).
 
     A pair (see `make_pair`) has both sides; what a model should make, the picture after, stands in the common fields too.
     """
@@ -61,6 +62,7 @@ class Picture:
     edit: str = ""
     excluded: bool = False
     mask: str = ""
+    judges: bool = False
     place: int = field(default=0, compare=False)
 
     @property
@@ -121,7 +123,7 @@ def whole_id(image_id: str) -> str:
 def with_sides(row: Picture, before: ImageFile, after: ImageFile) -> Picture:
     """The same pair with other pictures."""
     changed = make_pair(row.id, row.name, before, after, (row.text, row.text_by, row.version))
-    return replace(changed, excluded=row.excluded)
+    return replace(changed, excluded=row.excluded, judges=row.judges)
 
 
 def with_images(row: Picture, images: Sequence[ImageFile]) -> Picture:
@@ -150,7 +152,8 @@ def identify(row: Picture) -> bytes:
     draft = "\0draft" if row.text_by == "draft" else ""  # the check says that it wants to be read
     left_out = "\0excluded" if row.excluded else ""
     mask = f"\0mask {row.mask}" if row.mask else ""
-    return f"\0{row.content}\0{contents}\0{row.text}{draft}{left_out}{mask}".encode("utf-8", "replace")
+    judges = "\0judges" if row.judges else ""
+    return f"\0{row.content}\0{contents}\0{row.text}{draft}{left_out}{mask}{judges}".encode("utf-8", "replace")
 
 
 def to_plain(row: Picture) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def to_plain(row: Picture) -> dict[str, Any]:
         return {"file_name": file, "text": text} | values
     before, after = (_drop_usual(_values(image)) for image in (row.before, row.after))
     standard = {"input_image": before.pop("file") or None, "instruction": text, "output_image": after.pop("file") or None}
-    own = {key: values[key] for key in ("id", "name", "text_by", "version", "excluded") if key in values}
+    own = {key: values[key] for key in ("id", "name", "text_by", "version", "excluded", "judges") if key in values}
     return standard | own | {"before": before, "after": after}
 
 
@@ -177,7 +180,7 @@ def _values(row: Picture | ImageFile) -> dict[str, Any]:
 
 def _drop_usual(values: dict[str, Any]) -> dict[str, Any]:
     """Without what only a few rows have and this one has not."""
-    for key in ("edit", "excluded", "mask"):
+    for key in ("edit", "excluded", "mask", "judges"):
         if not values.get(key, True):
             del values[key]
     return values
@@ -195,7 +198,7 @@ def from_plain(values: dict[str, Any]) -> Picture:
         before, after = _side(values, "before", "input_image"), _side(values, "after", "output_image")
         words = (str(values.get("instruction") or ""), text_by, version)
         pair = make_pair(str(values["id"]), str(values.get("name", "")), before, after, words)
-        return replace(pair, excluded=bool(values.get("excluded")))
+        return replace(pair, excluded=bool(values.get("excluded")), judges=bool(values.get("judges")))
     file = _checked_file(values["file_name"])
     return Picture(
         id=str(values["id"]),
@@ -211,6 +214,7 @@ def from_plain(values: dict[str, Any]) -> Picture:
         edit=str(values.get("edit", "")),
         excluded=bool(values.get("excluded")),
         mask=_checked_file(values.get("mask", "")),
+        judges=bool(values.get("judges")),
     )
 
 

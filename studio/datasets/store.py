@@ -34,6 +34,7 @@ KINDS = ("pictures", "pairs")
 Pictures = list[Picture]  # the method `list` hides the builtin inside the class
 _log = logging.getLogger(__name__)
 _UNDO_KEPT_S = 30 * 24 * 3600
+_CHANGED = {"exclude": "excluded", "judge": "judges", "mask": "mask"}  # by kind of step, what alone it changes of a row
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DatasetInfo:
 
     Of edit pairs, `num_pictures` and `num_captions` count pairs and instructions, `num_incomplete` the pairs that lack a side,
     `num_awaited` those that a list names and of which neither picture has come. `num_excluded` are whole and left out of training;
-    `num_silent` are those of a training that have no words yet.
+    `num_silent` are those of a training that have no words yet, `num_judges` those of it that were chosen to judge.
     """
 
     id: str
@@ -59,6 +60,7 @@ class DatasetInfo:
     num_awaited: int = 0
     num_excluded: int = 0
     num_silent: int = 0
+    num_judges: int = 0
 
     @property
     def num_training(self) -> int:
@@ -131,6 +133,7 @@ class DatasetStore:
             num_awaited=numbers.awaited,
             num_excluded=numbers.excluded,
             num_silent=numbers.silent,
+            num_judges=numbers.judges,
         )
 
     def trigger(self, dataset_id: str) -> tuple[str, str]:
@@ -267,7 +270,7 @@ class DatasetStore:
         return token
 
     def remember(self, dataset_id: str, what: str, rows: Changes, touched: Iterable[Picture]) -> str:
-        """Keeps how rows stand before a step that takes them out, changes their pictures or excludes them; the token for `undo`."""
+        """Keeps how rows stand before a step that takes them out, changes their pictures, excludes them or lets them judge; the token for `undo`."""
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
@@ -350,12 +353,11 @@ def found_picture(row: Picture | None, picture_id: str) -> Picture:
 
 def _as_it_was(row: Picture, old: Picture, token: str) -> Picture:
     """A row that stayed, with what the step of this token changed."""
-    if token.startswith("exclude-"):
-        return dataclasses.replace(row, excluded=old.excluded)
+    only = _CHANGED.get(token.partition("-")[0])
+    if only:
+        return dataclasses.replace(row, **{only: getattr(old, only)})
     if old.before is not None and old.after is not None:
         return with_images(row, (old.before, old.after))
-    if token.startswith("mask-"):
-        return dataclasses.replace(row, mask=old.mask)
     return dataclasses.replace(with_images(row, old.images), mask=row.mask)
 
 

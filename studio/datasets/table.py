@@ -17,7 +17,7 @@ from studio.datasets.rows import ImageFile, Picture, make_pair
 TABLE = "rows.sqlite"
 PART = 500  # rows that are fetched at once
 _WAIT_S = 60.0
-_LAYOUT = 3
+_LAYOUT = 4
 # A row keeps its place for ever: what is taken out and brought back stands where it stood. `changed` counts up over the whole
 # table, so that a page can ask what is new. Of an image, `path_key` and `words_key` are what lists, partners
 # and words that come as files look it up by.
@@ -25,7 +25,8 @@ _ROWS = """
 CREATE TABLE rows(
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, folded TEXT NOT NULL,
   text TEXT NOT NULL, text_by TEXT NOT NULL, version INTEGER NOT NULL,
-  missing TEXT NOT NULL, content TEXT NOT NULL, changed INTEGER NOT NULL, excluded INTEGER NOT NULL DEFAULT 0
+  missing TEXT NOT NULL, content TEXT NOT NULL, changed INTEGER NOT NULL, excluded INTEGER NOT NULL DEFAULT 0,
+  judges INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX rows_folded ON rows(folded);
 CREATE INDEX rows_content ON rows(content);
@@ -33,6 +34,7 @@ CREATE INDEX rows_changed ON rows(changed);
 CREATE INDEX rows_missing ON rows(missing, place) WHERE missing <> '';
 CREATE INDEX rows_silent ON rows(place) WHERE text = '';
 CREATE INDEX rows_excluded ON rows(missing) WHERE excluded;
+CREATE INDEX rows_judges ON rows(place) WHERE judges;
 CREATE TABLE images(
   place INTEGER NOT NULL REFERENCES rows ON DELETE CASCADE, side TEXT NOT NULL,
   id TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
@@ -74,18 +76,22 @@ _STEPS = {
         "CREATE INDEX rows_excluded ON rows(missing) WHERE excluded",
     ),
     3: tuple(_HISTORY.split(";\n")),
+    4: (
+        "ALTER TABLE rows ADD COLUMN judges INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX rows_judges ON rows(place) WHERE judges",
+    ),
 }
 IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256, edit, mask"
 # One row of the answer is one row of ours: a picture has its image under `own`, a pair both sides.
 SELECT = f"""
-SELECT rows.place, rows.id, rows.name, rows.text, rows.text_by, rows.version, rows.excluded,
+SELECT rows.place, rows.id, rows.name, rows.text, rows.text_by, rows.version, rows.excluded, rows.judges,
   {", ".join(f"{side}.{column}" for side in ("own", "before", "after") for column in IMAGE_COLUMNS.split(", "))}
 FROM rows
 LEFT JOIN images own ON own.place = rows.place AND own.side = ''
 LEFT JOIN images before ON before.place = rows.place AND before.side = 'before'
 LEFT JOIN images after ON after.place = rows.place AND after.side = 'after'
 """
-_FIRST, _WIDTH = 7, 9
+_FIRST, _WIDTH = 8, 9
 
 
 @contextmanager
@@ -137,12 +143,14 @@ def from_table(values: tuple[Any, ...]) -> Picture:
     own, before, after = (
         ImageFile(*values[at : at + _WIDTH]) if values[at] is not None else None for at in range(_FIRST, _FIRST + 3 * _WIDTH, _WIDTH)
     )
-    place, row_id, name, text, text_by, version, excluded = values[:_FIRST]
+    place, row_id, name, text, text_by, version, excluded, judges = values[:_FIRST]
     if own is None:
         pair = make_pair(row_id, name, before or ImageFile(), after or ImageFile(), (text, text_by, version))
-        return replace(pair, excluded=bool(excluded), place=place)
+        return replace(pair, excluded=bool(excluded), judges=bool(judges), place=place)
     row = Picture(row_id, name, own.file, own.width, own.height, own.bytes, text, text_by, version, own.sha256, place=place)
-    return replace(row, edit=own.edit, excluded=bool(excluded), mask=own.mask) if own.edit or excluded or own.mask else row
+    if not (own.edit or excluded or own.mask or judges):
+        return row
+    return replace(row, edit=own.edit, excluded=bool(excluded), mask=own.mask, judges=bool(judges))
 
 
 def walk(fetch: Callable[[int, int], list[tuple[Any, ...]]], place: int = -1, limit: int | None = None) -> Iterator[Picture]:
@@ -175,6 +183,7 @@ def row_values(row: Picture) -> dict[str, Any]:
         "missing": row.missing,
         "content": row.content,
         "excluded": int(row.excluded),
+        "judges": int(row.judges),
     }
 
 

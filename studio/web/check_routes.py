@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions
 from studio.datasets.checks import check_dataset
+from studio.datasets.judges import mark_judges
 from studio.datasets.report import ignore_finding, is_current, read_report
 from studio.datasets.report_page import render_report
 from studio.datasets.store import DatasetStore
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 class Act(BaseModel):
     """What a person wants done about the pictures of these findings: what each one's own button says."""
 
-    kind: Literal["remove", "add_trigger"]
+    kind: Literal["remove", "add_trigger", "teach"]
     keys: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=100)]
 
 
@@ -184,6 +185,8 @@ def apply_action(datasets: DatasetStore, dataset_id: str, wanted: Act) -> str:
         raise DarkroomError("None of these pictures is there any more. Check again to see what there is now.")
     if wanted.kind == "remove":
         return datasets.remove(dataset_id, ids)
+    if wanted.kind == "teach":
+        return mark_judges(datasets, dataset_id, ids, judges=False)
     info = datasets.info(dataset_id)
     place: Any = info.trigger_place if info.trigger_place != "remove" else "subject"
     return captions.set_trigger_word(datasets, dataset_id, info.trigger_word, place, ids)

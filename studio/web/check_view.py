@@ -19,7 +19,7 @@ from studio.web.context import Context
 SHOWN = 3  # pictures beside a finding
 MOST_CUTS, LEAST_CUTS = 96, 4  # pictures under all buckets together, and under one
 PART = 60
-TOGETHER = "together"
+TOGETHER, ALONG = "together", "along"
 Shown = dict[str, Any]
 
 
@@ -57,6 +57,9 @@ def describe_report(report: Report) -> Shown:
         "num_pictures": report.num_pictures,
         "split": {
             "training": split.training,
+            "chosen": split.chosen,
+            "along": len(split.along),
+            "who": split.say_chosen(),
             "held_out": split.held_out,
             "groups": len(split.together),
             "together": sum(map(len, split.together)),
@@ -127,7 +130,7 @@ def describe_dataset_map(context: Context, dataset_id: str) -> Shown:
 
 
 def describe_part(context: Context, dataset_id: str, key: str, offset: int) -> Shown:
-    """The next pictures of a finding, of those that were kept together, or of a bucket (`1024x768`).
+    """The next pictures of a finding, of those that were kept together or judge with chosen ones, or of a bucket (`1024x768`).
 
     Answers with `ids` in their order, `rows` by id, `count` of them all, and either `groups` (to which each belongs, by number)
     or `cuts`.
@@ -151,6 +154,8 @@ def describe_part(context: Context, dataset_id: str, key: str, offset: int) -> S
 def _find_list(report: Report, key: str) -> tuple[list[str], list[int]]:
     if key == TOGETHER:
         return [i for group in report.split.together for i in group], [len(group) for group in report.split.together]
+    if key == ALONG:
+        return report.split.along, []
     finding = find_finding(report, key)
     return finding.picture_ids, finding.groups
 
