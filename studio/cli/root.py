@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from studio.cli import captioning, captions, dataset, launching, masks, pictures, setup, training
+from studio.cli import captioning, captions, dataset, judging, launching, pictures, setup, training
 
 app = typer.Typer(
     name="studio",
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(masks.app, name="dataset")  # the same, with what fills, arranges, edits and publishes data sets
+app.add_typer(judging.app, name="dataset")  # the same, with what fills, arranges, edits and publishes data sets
 app.add_typer(captions.app, name="captions")
 app.add_typer(training.runs_app, name="runs")
 app.add_typer(setup.app, name="setup")

@@ -67,6 +67,7 @@ def check_data(
         return 0
     if len(pictures) == 1:
         faults.append(Fault(field="dataset", text=f"The data set has 1 {what[:-1]}; a run needs 2 or more, one of them to judge by."))
+    _check_judges(pictures, what, faults, warnings)
     broken = find_broken(workspace.dataset(dataset_id), pictures, reading)
     reading.whole = not broken
     if broken:
@@ -83,6 +84,17 @@ def check_data(
     if config is not None:
         _check_sizes(config, pictures, what, warnings)
     return len(pictures)
+
+
+def _check_judges(pictures: list[Any], what: str, faults: list[Fault], warnings: list[Fault]) -> None:
+    """Something must be left to learn from where a person chose who judges; near copies of them are looked for at the start."""
+    judges, total = sum(p.judges for p in pictures), len(pictures)
+    if judges and judges == total:
+        text = f"All {total:,} {what} were chosen to judge, and what judges is never learnt from. Let some of them teach on the Dataset page"
+        faults.append(Fault(field="dataset", text=f"{text}, under Judges, or add others."))
+    elif 2 * judges > total:
+        text = f"{judges:,} of {total:,} {what} judge, chosen by you, so that {total - judges:,} {'is' if total - judges == 1 else 'are'} left"
+        warnings.append(Fault(field="dataset", text=f"{text} to learn from. Fewer are enough to judge; see Judges on the Dataset page."))
 
 
 def _check_shards(config: Any, faults: list[Fault]) -> None:

@@ -34,7 +34,8 @@ class Forecast:
 
     `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out. `encoded_gb` is what
     pictures and captions take once encoded; beside `disk_gb`, because every run on the same pictures uses the same. `pieces` is into how
-    many what is trained is divided over GPUs.
+    many what is trained is divided over GPUs. `chosen` is how many a person chose to judge, which are then all that are held out, but
+    for near copies of them, which only the start looks for.
     """
 
     num_training: int
@@ -53,10 +54,18 @@ class Forecast:
     checkpoints: int = 0
     encoded_gb: float = 0.0
     pieces: int = 1
+    chosen: int = 0
 
 
 def compute_forecast(
-    config: Any, num_pictures: int, hardware: Hardware, free_disk: float, *, measured_step_s: float | None = None, pieces: int = 1
+    config: Any,
+    num_pictures: int,
+    hardware: Hardware,
+    free_disk: float,
+    *,
+    measured_step_s: float | None = None,
+    pieces: int = 1,
+    chosen: int = 0,
 ) -> Forecast:
     """The forecast of a run.
 
@@ -67,9 +76,10 @@ def compute_forecast(
         free_disk: Bytes free where runs are kept.
         measured_step_s: Seconds a step as a like run on this machine measured it; None before there was one.
         pieces: Into how many what is trained is divided over the GPUs.
+        chosen: Of the pictures those that a person chose to judge.
     """
-    held_out = count_held_out(num_pictures, config.held_out_share)
-    training, steps = count_training(config, num_pictures), compute_steps(config, num_pictures)
+    held_out = chosen or count_held_out(num_pictures, config.held_out_share)
+    training, steps = count_training(config, num_pictures, chosen), compute_steps(config, num_pictures, chosen)
     per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
     step_s, basis = estimate_step_seconds(config, hardware)
     if measured_step_s is not None:
@@ -101,19 +111,20 @@ def compute_forecast(
         checkpoints=saved,
         encoded_gb=round(count_encoded_bytes(config, num_pictures, pairs=wants_pairs(config)) / 1e9, 3),
         pieces=pieces,
+        chosen=chosen,
     )
 
 
-def count_training(config: Any, num_pictures: int) -> int:
-    """Pictures that are learnt from: those not held out, at most as many as the settings allow."""
-    training = num_pictures - count_held_out(num_pictures, config.held_out_share)
+def count_training(config: Any, num_pictures: int, chosen: int = 0) -> int:
+    """Pictures that are learnt from: those not held out, at most as many as the settings allow. `chosen` are those that a person held out."""
+    training = max(0, num_pictures - (chosen or count_held_out(num_pictures, config.held_out_share)))
     most = getattr(config, "max_train_samples", None)
     return min(training, most) if most else training
 
 
-def count_samples_a_pass(config: Any, num_pictures: int) -> int:
+def count_samples_a_pass(config: Any, num_pictures: int, chosen: int = 0) -> int:
     """What one pass sees: DreamBooth repeats pictures, and goes on until each of the class was beside one."""
-    training = count_training(config, num_pictures) * getattr(config, "repeats", 1)
+    training = count_training(config, num_pictures, chosen) * getattr(config, "repeats", 1)
     return max(training, config.num_class_images) if getattr(config, "with_prior_preservation", False) and training else training
 
 
@@ -123,12 +134,12 @@ def count_saved_bytes(config: Any) -> int:
     return 4 + moments + (4 if config.use_ema or config.optimizer == "schedule_free" else 0)
 
 
-def compute_steps(config: Any, num_pictures: int) -> int:
+def compute_steps(config: Any, num_pictures: int, chosen: int = 0) -> int:
     """How many steps a run takes: the steps asked for, or the passes over the pictures that are learnt from."""
     if config.max_train_steps:
         return int(config.max_train_steps)
     return schedule.compute_steps(
-        count_samples_a_pass(config, num_pictures),
+        count_samples_a_pass(config, num_pictures, chosen),
         epochs=config.num_train_epochs,
         batch_size=config.train_batch_size,
         accumulation=config.gradient_accumulation_steps,

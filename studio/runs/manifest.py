@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from backends.contract.rundir import RunDir
 from studio.datasets.masks import find_mask
 from studio.datasets.pairs import find_pair_faults
 from studio.datasets.rows import Picture
-from studio.datasets.split import choose_held_out
+from studio.datasets.split import Split, choose_held_out
 from studio.runs.reading import FILES, Reading
 from studio.workspace import Workspace
 
@@ -102,13 +102,37 @@ def _is_whole(path: str, sha256: str) -> bool:
     return known is not None and known[1] > 0 and sha256 in ("", known[2])
 
 
-def write_manifest(run: RunDir, rows: list[dict[str, Any]], *, share: float, kin: Sequence[Sequence[str]] = ()) -> str:
-    """Writes manifest.jsonl; the hash over all pictures and captions. `kin`: groups of near copies, which stay on one side."""
+def write_manifest(
+    run: RunDir, rows: list[dict[str, Any]], *, share: float, kin: Sequence[Sequence[str]] = (), chosen: Collection[str] = ()
+) -> str:
+    """Writes manifest.jsonl; the hash over all pictures and captions.
+
+    Args:
+        run: Whose it is.
+        rows: As `read_rows` gives them.
+        share: Of the rows that judge.
+        kin: Groups of near copies, which stay on one side.
+        chosen: Ids of those that a person chose to judge; where there is one, these judge and the share says nothing.
+    """
     inputs = [r["input_id"] for r in rows if "input_id" in r]
-    held_out = choose_held_out([r["id"] for r in rows], share, inputs, kin)
+    held_out = choose_held_out([r["id"] for r in rows], share, inputs, kin, chosen)
     lines = [json.dumps({**r, "held_out": r["id"] in held_out}, ensure_ascii=False) for r in rows]
     files.write_text(run.manifest, "".join(f"{line}\n" for line in lines))
     return hash_rows(rows)
+
+
+def require_teachers(split: Split, noun: str) -> None:
+    """Refuses a run of which all rows would judge, because a person chose them or near copies of them.
+
+    Raises:
+        DarkroomError: With how many judge, and what to do.
+    """
+    if split.chosen and not split.training:
+        raise DarkroomError(
+            f"All {split.held_out:,} {noun} would judge ({split.say_chosen()}), and what judges is never learnt from. Let some of them "
+            f"teach on the Dataset page, under Judges, or add {noun} that are no copies of them.",
+            field="dataset",
+        )
 
 
 def hash_rows(rows: list[dict[str, Any]]) -> str:

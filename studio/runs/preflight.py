@@ -13,6 +13,7 @@ from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.registry import find_backend
+from studio.datasets.store import DatasetStore
 from studio.runs.base_faults import check_base
 from studio.runs.command import OWN_TRAINER, trainer_of
 from studio.runs.control import find_busy_run
@@ -104,7 +105,7 @@ def run_preflight(
             _check_switches(config, launch, faults)
         known = check_base(config, faults)
         if number:
-            forecast = forecast_launch(workspace, config, number, launch)
+            forecast = forecast_launch(workspace, config, number, launch, DatasetStore(workspace).info(dataset_id).num_judges)
             faults += _problem_faults(config, launch, forecast, known=known)
         if launch.is_local:
             _check_memory_now(config, probe_hardware(), forecast, warnings)
@@ -114,17 +115,17 @@ def run_preflight(
     return Preflight(config, faults, forecast, warnings)
 
 
-def forecast_launch(workspace: Workspace, config: Config, num_pictures: int, launch: LaunchSettings) -> Forecast:
+def forecast_launch(workspace: Workspace, config: Config, num_pictures: int, launch: LaunchSettings, chosen: int = 0) -> Forecast:
     """What the run will take where it trains: on this machine with what past runs measured, elsewhere by what is asked for there.
 
-    For a form that changes with every key: it reads nothing but past runs' speeds.
+    For a form that changes with every key: it reads nothing but past runs' speeds. `chosen` pictures judge because a person says so.
     """
     pieces = count_pieces(config, launch)
     if launch.is_local:
-        known = find_speed(workspace, config)
-        return compute_forecast(config, num_pictures, probe_hardware(), free_disk(workspace.runs), measured_step_s=known, pieces=pieces)
+        known, free = find_speed(workspace, config), free_disk(workspace.runs)
+        return compute_forecast(config, num_pictures, probe_hardware(), free, measured_step_s=known, pieces=pieces, chosen=chosen)
     disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
-    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, pieces=pieces)
+    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, pieces=pieces, chosen=chosen)
 
 
 def free_disk(folder: Path) -> float:

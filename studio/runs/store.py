@@ -20,7 +20,7 @@ from backends.contract.rundir import RunDir, complete_checkpoints
 from studio.datasets.store import DatasetStore
 from studio.runs.forecast import compute_steps
 from studio.runs.frozen_report import freeze_report, gather_run_facts
-from studio.runs.manifest import read_rows, write_manifest
+from studio.runs.manifest import read_rows, require_teachers, write_manifest
 from studio.runs.progress import Progress, read_progress
 from studio.runs.reading import REPORT, Reading
 from studio.runs.state import ACTIVE, RunState, read_state
@@ -93,7 +93,11 @@ class RunStore:
         try:
             seed = getattr(config, "seed", None)
             facts = gather_run_facts(datasets, dataset_id, config, reading) if rows else None
-            digest = write_manifest(run, rows, share=getattr(config, "held_out_share", 0.0), kin=facts.kin) if facts else ""
+            digest = ""
+            if facts:
+                require_teachers(facts.split, datasets.info(dataset_id).kind)
+                share = getattr(config, "held_out_share", 0.0)
+                digest = write_manifest(run, rows, share=share, kin=facts.kin, chosen=facts.chosen)
             frozen = config.model_copy(update={"output_dir": str(run.root), "seed": new_seed() if seed is None else seed})
             write_launch(run, launch or LaunchSettings())
             write_config(run.config, frozen, backend, {**read_versions(), "dataset_sha256": digest})
@@ -101,7 +105,8 @@ class RunStore:
                 reading.part("Writing the report on them", (REPORT, 1.0))(0.0)
                 freeze_report(datasets, facts, run, config)
             info = {"id": run_id, "name": name or dataset_id, "dataset_id": dataset_id, "preset_key": preset_key, "backend": backend}
-            write_info(run, frozen, {**info, "num_pictures": len(rows), "dataset_sha256": digest})
+            numbers = {"num_pictures": len(rows), "num_judges": facts.split.held_out if facts and facts.chosen else 0}
+            write_info(run, frozen, {**info, **numbers, "dataset_sha256": digest})
         except BaseException:
             shutil.rmtree(run.root, ignore_errors=True)
             raise
@@ -214,7 +219,7 @@ def write_info(run: RunDir, config: Config, known: dict[str, Any]) -> None:
     about = {
         "version": 1,
         "created": round(time.time(), 3),
-        "max_steps": compute_steps(config, int(known["num_pictures"])),
+        "max_steps": compute_steps(config, int(known["num_pictures"]), int(known.get("num_judges", 0))),
         "base_model": str(getattr(config, "pretrained_model_name_or_path", "")),
         "prompts": list(getattr(config, "sample_prompts", [])),
         "trigger_word": str(getattr(config, "trigger_word", "")),

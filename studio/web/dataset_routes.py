@@ -227,7 +227,8 @@ def describe_dataset(store: DatasetStore, dataset_id: str) -> dict[str, Any]:
     """The data set: where its rows stand, and the first of them; the page asks for the others when they are looked at."""
     info = store.info(safe_id(dataset_id, "data set"))
     index = store.index(info.id)
-    table = {"places": to_runs(index.places()), "excluded": to_runs(index.places(KINDS["excluded"])), **describe_kinds(store, info)}
+    marked = {kind: to_runs(index.places(KINDS[kind])) for kind in ("excluded", "judges")}
+    table = {"places": to_runs(index.places()), **marked, **describe_kinds(store, info)}
     if info.kind == "pictures":
         table["shapes"], table["width"] = count_shapes(index)
         table["unseen"] = to_runs(find_auto(index))
@@ -255,6 +256,7 @@ def describe_picture(picture: Picture) -> dict[str, Any]:
     size = {"width": picture.width, "height": picture.height, "bytes": picture.bytes}
     known = {"id": picture.id, "img": picture.face, "place": picture.place, "name": picture.name, **size, "text": picture.text}
     known |= {"excluded": True} if picture.excluded else {}
+    known |= {"judges": True} if picture.judges else {}
     known |= {"masked": "auto" if is_auto(picture.mask) else "hand", "mask": Path(picture.mask).stem} if picture.mask else {}
     known |= {"edited": True} if any(image.edit for image in picture.images) else {}
     if picture.before is None or picture.after is None:

@@ -17,6 +17,7 @@ from studio.datasets.crops import Wish, find_crops
 from studio.datasets.edit_pictures import edit_pictures, exclude_pictures
 from studio.datasets.edits import Edit, checked_edit, edit_of, whole_of
 from studio.datasets.framing import say_frame
+from studio.datasets.judges import mark_judges
 from studio.datasets.opencv import INSTALL, is_installed
 from studio.datasets.places import Runs
 from studio.datasets.rows import ImageFile, Picture
@@ -38,16 +39,27 @@ class Edited(BaseModel):
     mirrored: bool = False
 
 
-class Excluded(BaseModel):
-    """Rows that are left out of training, or taken in again: by their ids, or by the places where they stand."""
+class Chosen(BaseModel):
+    """Rows by their ids, or by the places where they stand."""
 
     ids: list[str] = Field([], max_length=100_000)
     places: Runs = []
+
+
+class Excluded(Chosen):
+    """Rows that are left out of training, or taken in again."""
+
     excluded: bool = True
 
 
+class Judging(Chosen):
+    """Rows that judge every run and are never learnt from, or are learnt from again."""
+
+    judges: bool = True
+
+
 def router(context: Context) -> APIRouter:
-    """`/api/datasets/{id}/pictures/{id}/...`, `/exclude`, `/buckets` and `/place`."""
+    """`/api/datasets/{id}/pictures/{id}/...`, `/exclude`, `/judge`, `/buckets` and `/place`."""
     api = APIRouter(prefix="/api/datasets/{dataset_id}")
     store = context.datasets
 
@@ -77,12 +89,19 @@ def router(context: Context) -> APIRouter:
         said = {"around": found.around, "said": say_frame(found.around, found.faces), "faces": found.faces}
         return _answer({"crop": found.edit.crop or (0, 0, whole.width, whole.height), **said})
 
-    @api.post("/exclude")
-    def exclude(dataset_id: str, wanted: Excluded) -> JSONResponse:
+    def ids_of(dataset_id: str, wanted: Chosen) -> list[str]:
         ids = [safe_id(i, "picture") for i in wanted.ids] + ids_at(store, safe_id(dataset_id, "data set"), wanted.places)
         if not ids:
             raise DarkroomError("Choose at least one picture first.")
-        return _answer({"token": exclude_pictures(store, safe_id(dataset_id, "data set"), ids, excluded=wanted.excluded)})
+        return ids
+
+    @api.post("/exclude")
+    def exclude(dataset_id: str, wanted: Excluded) -> JSONResponse:
+        return _answer({"token": exclude_pictures(store, dataset_id, ids_of(dataset_id, wanted), excluded=wanted.excluded)})
+
+    @api.post("/judge")
+    def judge(dataset_id: str, wanted: Judging) -> JSONResponse:
+        return _answer({"token": mark_judges(store, dataset_id, ids_of(dataset_id, wanted), judges=wanted.judges)})
 
     _add_bucket_routes(api, context)
     return api

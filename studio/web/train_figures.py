@@ -26,7 +26,7 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
     whole = not trains_lora(config)
     rows = [
         ["Learns from", _count(forecast.num_training, "pair" if wants_pairs(config) else "picture"), few],
-        ["Judged by", f"{forecast.num_held_out:,} held out", ""],
+        ["Judged by", _say_judges(forecast), ""],
         ["Steps", f"{forecast.steps:,}", ""],
         ["Passes", f"{forecast.passes:,.0f}" if forecast.passes >= 10 else f"{forecast.passes:.1f}", ""],
         ["Time", time, "It needs a GPU." if lacks_gpu else ""],
@@ -58,6 +58,20 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
         "basis": "" if lacks_gpu else forecast.basis,
         "say": [f"Teach {base} {goal}.", f"{forecast.steps:,} steps, {time}, {memory}. Stop at any time; it saves first."],
     }
+
+
+def _say_judges(forecast: Forecast) -> str:
+    """Who judges, and that a person chose them where it is so; near copies of those are only looked for at the start."""
+    return f"{forecast.chosen:,} chosen by you" if forecast.chosen else f"{forecast.num_held_out:,} held out"
+
+
+def explain_judges(chosen: int, noun: str) -> str:
+    """What stands at the share in the form where a person chose who judges."""
+    one = chosen == 1
+    return (
+        f"{_count(chosen, noun)} {'judges' if one else 'judge'}, chosen by you on the Dataset page, with near copies of {'it' if one else 'them'}. "
+        "This share says nothing then."
+    )
 
 
 def _size(gb: float) -> str:

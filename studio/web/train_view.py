@@ -25,7 +25,7 @@ from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
 from studio.web.launch_view import FIELDS as LAUNCH_FIELDS
 from studio.web.launch_view import describe_launch, parse_launch
-from studio.web.train_figures import describe_forecast
+from studio.web.train_figures import describe_forecast, explain_judges
 from studio.workspace import new_id
 
 BASE = "pretrained_model_name_or_path"
@@ -191,6 +191,8 @@ def describe_run(
     shown["faults"] = [f.model_dump() for f in [*faults, *name_faults(asked.name)]]
     if forecast is not None and config is not None:
         shown |= describe_forecast(forecast, config, base["name"], preset.task)
+        if forecast.chosen:
+            why["held_out_share"] = explain_judges(forecast.chosen, "pair" if wants_pairs(config) else "picture")
         here = launch.is_local and launch.num_machines == 1  # else “Where it runs” has the commands
         folder = context.workspace.runs / new_id(asked.name, context.workspace.runs)
         shown["command"] = format_command(build_command(config, folder)) if here else ""
@@ -226,7 +228,8 @@ def _forecast(
     except DarkroomError:
         return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
-    return [misfit] if misfit else [], config, forecast_launch(context.workspace, config, info.num_training, launch)
+    forecast = forecast_launch(context.workspace, config, info.num_training, launch, info.num_judges)
+    return [misfit] if misfit else [], config, forecast
 
 
 def _list_fields(config: type[Config], asked: Asked, wrong: set[str]) -> list[str]:
