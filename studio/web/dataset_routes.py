@@ -227,7 +227,8 @@ def describe_dataset(store: DatasetStore, dataset_id: str) -> dict[str, Any]:
     """The data set: where its rows stand, and the first of them; the page asks for the others when they are looked at."""
     info = store.info(safe_id(dataset_id, "data set"))
     index = store.index(info.id)
-    marked = {kind: to_runs(index.places(KINDS[kind])) for kind in ("excluded", "judges")}
+    # who was chosen to judge stays so while it is excluded
+    marked = {"excluded": to_runs(index.places(KINDS["excluded"])), "judges": to_runs(index.places("judges AND missing = ''"))}
     table = {"places": to_runs(index.places()), **marked, **describe_kinds(store, info)}
     if info.kind == "pictures":
         table["shapes"], table["width"] = count_shapes(index)

@@ -3,9 +3,10 @@ import {h, icon, fill, api, href, keys, note, plural, query, ready, say, toast} 
 import {refresh} from './rail.js';
 import {bare} from './bare.js';
 import {bucketPreview} from './buckets.js';
+import {chosenJudges, together} from './check_judges.js';
 import {dial, fold, parts, pictures, round} from './check_parts.js';
 import {makeMap} from './check_map.js';
-import {makeMore, opener, tile} from './check_more.js';
+import {makeMore, tile} from './check_more.js';
 
 const dataset = query.get('dataset') || '',
   EVERY = 350;
@@ -164,7 +165,8 @@ function draw(el) {
             r.fine.map((t) => h('li', icon('check', 's'), t)),
           )
         : null,
-      together(r.split),
+      chosenJudges(r.split, about()),
+      together(r.split, about()),
       r.ignored.length
         ? fold(
             'ignored',
@@ -186,7 +188,7 @@ function draw(el) {
   const n = r.split,
     removable = told.mend;
   const good = r.ready ? (r.score >= 60 ? 'Good enough to train.' : 'It can be trained.') : 'Not ready to train.';
-  dockFor(good, r.ready ? `${plural(n.training, noun())} to learn from, ${n.held_out.toLocaleString('en')} held out to judge by.` : f[0].way_out);
+  dockFor(good, r.ready ? `${plural(n.training, noun())} to learn from, ${n.held_out.toLocaleString('en')} ${n.chosen ? `to judge by${n.along ? ': ' : ', '}${n.who}` : 'held out to judge by'}.` : f[0].way_out);
   const mendButton = $('ck-mend'),
     next = $('ck-next');
   mendButton?.classList.toggle('d-gone', removable.count < 2);
@@ -201,17 +203,6 @@ const label = (button, text) => {
 const dockFor = (strong, rest) => {
   say(strong, rest);
 };
-/* Copies that a split does not part: told here, because it is why fewer or other pictures judge than one would think. */
-function together(split) {
-  if (!split.groups) return null;
-  const more = makeMore('together', about()),
-    one = split.groups === 1;
-  const words = `None of these ${noun()}s judges while a near copy of it teaches: each group stands on one side as a whole.`;
-  const open = opener(more, 'd-btn.sm.quiet.mr', one ? 'Show it' : 'Show them', 'Show the copies');
-  const title = `${plural(split.groups, 'group')} of copies ${one ? 'stays' : 'stay'} on one side`;
-  return fold('together', title, [plural(split.together, noun())], [h('li.wide', h('span', words), open), h('li.wide', more.el)]);
-}
-
 function row(el, x) {
   const act = h('button.d-btn.sm', {type: 'button', onclick: () => button(el, x, act)}, x.action.label);
   const more = makeMore(x.key, about()),
@@ -242,7 +233,7 @@ async function button(el, x, b) {
   b.disabled = true;
   try {
     if (kind === 'caption') await caption(el, b);
-    else await change(el, kind, [x.key], kind === 'remove' ? `Removed ${plural(count, noun())}` : `Changed ${plural(count, textNoun())}`);
+    else await change(el, kind, [x.key], kind === 'remove' ? `Removed ${plural(count, noun())}` : kind === 'teach' ? `${plural(count, noun())} ${count === 1 ? 'teaches' : 'teach'} again` : `Changed ${plural(count, textNoun())}`);
   } catch (e) {
     toast(e.message);
   }

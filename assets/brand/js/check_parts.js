@@ -30,7 +30,7 @@ export function fold(id, title, list, body) {
         b.setAttribute('aria-expanded', String(open));
       },
     },
-    icon(id === 'fine' ? 'check' : 'dots'),
+    icon({fine: 'check', judges: 'judge'}[id] || 'dots'),
     title,
     h('span.d-sub.d-small.d-hide-p.few', list.slice(0, 6).join(', ') + (list.length > 6 ? ` and ${list.length - 6} more` : '')),
     icon('down', 's'),

@@ -25,7 +25,7 @@ export async function mount(el) {
   const pick = pickers(add);
   const page = {
     get id() { return id; }, track: (job) => jobs.track(job), load, get info() { return info; }, queue, pick, draw, mark, refresh, recount,
-    remove: removeRows, exclude, placesLike: async (kind) => placesOf((await ofSet('places?' + kind)).places), say: (error) => toast(error.message),
+    remove: removeRows, exclude, judge, placesLike: async (kind) => placesOf((await ofSet('places?' + kind)).places), say: (error) => toast(error.message),
     edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
     done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
     take(data) { laid(data); draw(); refresh(); mark(); },
@@ -200,13 +200,16 @@ export async function mount(el) {
       mark();
     } catch (error) { toast(error.message); }
   }
-  async function exclude(places, excluded) {
+  const exclude = (places, excluded) => change('exclude', places, {excluded}, () => view().excluded(places, excluded), excluded ? 'excluded from training' : 'included again');
+  /* Who judges every run, and is never learnt from. */
+  const judge = (places, judges) => change('judge', places, {judges}, () => view().judged(places, judges), judges ? `now ${places.length === 1 ? 'judges' : 'judge'}, and ${places.length === 1 ? 'is' : 'are'} never learnt from` : `${places.length === 1 ? 'is' : 'are'} learnt from again`);
+  async function change(what, places, wanted, seen, words) {
     try {
-      const {token} = await api(`/datasets/${id}/exclude`, {places: runsOf(places), excluded});
-      view().excluded(places, excluded);
+      const {token} = await api(`/datasets/${id}/${what}`, {places: runsOf(places), ...wanted});
+      seen();
       recount();
       draw();
-      page.done(token, `${plural(places.length, kind() === 'pairs' ? 'pair' : 'picture')} ${excluded ? 'excluded from training' : 'included again'}`);
+      page.done(token, `${plural(places.length, kind() === 'pairs' ? 'pair' : 'picture')} ${words}`);
       refresh();
       mark();
     } catch (error) { toast(error.message); }

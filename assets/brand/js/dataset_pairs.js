@@ -10,7 +10,7 @@ import {indexIn, makeRows, placesOf} from './rows.js';
 import {makeWindowed} from './windowed.js';
 
 const SIDES = ['before', 'after'], one = (n) => (n === 1 ? 'one' : n.toLocaleString('en'));
-const CHIPS = [['text', 'Instruction missing'], ['before', 'Before missing'], ['after', 'After missing'], ['draft', 'Drafts to read'], ['look', 'Needs a look'], ['excluded', 'Excluded']];
+const CHIPS = [['text', 'Instruction missing'], ['before', 'Before missing'], ['after', 'After missing'], ['draft', 'Drafts to read'], ['look', 'Needs a look'], ['judges', 'Judges'], ['excluded', 'Excluded']];
 
 export function makePairs(page) {
   const chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
@@ -20,9 +20,9 @@ export function makePairs(page) {
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures.map(asCard),
     came: () => list.redraw(),
     keep: busy,
-    merge: ({missing, before, after, excluded, edited, img, width, height}) => ({missing, before, after, excluded, edited, img, width, height}),   // words that are being typed stay
+    merge: ({missing, before, after, excluded, judges, edited, img, width, height}) => ({missing, before, after, excluded, judges, edited, img, width, height}),   // words that are being typed stay
   });
-  const asCard = (row) => ({edited: false, excluded: false, ...row});
+  const asCard = (row) => ({edited: false, excluded: false, judges: false, ...row});
   const number = (it) => indexIn(all, it.place) + 1;
   const card = makePairCard({page, number, marks: (it) => marks?.of(it.place) || [], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.place]), crop, exclude: (it) => page.exclude([it.place], !it.excluded)});
   const list = makeWindowed(grid, (at) => card.element(at, rows.get(at)));
@@ -138,6 +138,7 @@ export function makePairs(page) {
   function excluded(places, on) {
     for (const at of places) { const it = rows.peek(at); if (it) it.excluded = on; }
   }
+  function judged(places, on) { for (const at of places) { const it = rows.peek(at); if (it) it.judges = on; } }
   async function removeHalves() {
     try { page.remove(await page.placesLike('kind=half'), true); } catch (error) { toast(error.message); }
   }
@@ -164,7 +165,7 @@ export function makePairs(page) {
   const toolSign = () => [kinds().before, kinds().after, kinds().half, all.length > 0, page.info?.num_awaited];
   const arrived = ({length: n}) => `${plural(n, 'pair')} in` + (kinds().half ? `, ${kinds().half.toLocaleString('en')} ${kinds().half === 1 ? 'waits' : 'wait'} for the other picture` : '');
   const keys = [['Enter', 'Next instruction'], ['Esc', 'Leave the instruction'], ['Ctrl Z', 'Undo']];
-  return {el, show, take, put, excluded, get length() { return all.length; }, sentence, dock, tools, toolSign, menu, arrived, keys, aim, dropped};
+  return {el, show, take, put, excluded, judged, get length() { return all.length; }, sentence, dock, tools, toolSign, menu, arrived, keys, aim, dropped};
 }
 
 /* Two folders whose names do not say which is before: asked once. null where the person changes their mind. */

@@ -9,8 +9,8 @@ import {indexIn, makeRows, placesOf, runsOf} from './rows.js';
 import {open} from './viewer.js';
 
 export function makePictures(page) {
-  let wanted = query.get('crop') && query.get('picture'), out = new Set(), filter = null, size = localStorage['dataset:size'] || 'm', marks = null, all = [], some = null, unseen = [];
-  const OWN = ['out', 'unseen'];
+  let wanted = query.get('crop') && query.get('picture'), out = new Set(), judging = new Set(), judges = [], filter = null, size = localStorage['dataset:size'] || 'm', marks = null, all = [], some = null, unseen = [];
+  const OWN = ['out', 'judges', 'unseen'];
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures,
     came: (places) => grid.came(places),
@@ -19,24 +19,28 @@ export function makePictures(page) {
   grid.lasso(el);
   grid.size(size);
 
-  const shown = () => (filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'unseen' ? unseen : filter ? some || all : all);
+  const shown = () => (filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'judges' ? judges : filter === 'unseen' ? unseen : filter ? some || all : all);
+  /* Who judges: what is left out of training keeps its mark and judges nothing. */
+  function countJudges() { judges = [...judging].filter((place) => !out.has(place)).sort((a, b) => a - b); }
   /* What the server says of the data set: where its pictures stand, and the first of them. */
   function take(info, grown) {
     all = placesOf(info.places);
     if (!grown) rows.forget();
     out = new Set(placesOf(info.excluded));
+    judging = new Set(placesOf(info.judges));
+    countJudges();
     unseen = placesOf(info.unseen);
     info.pictures.forEach(rows.put);
     if (filter && !OWN.includes(filter)) choose(filter);
   }
   function put(row) {
     if (row.masked !== 'auto') unseen = unseen.filter((place) => place !== row.place);      // a person's now, or gone
-    rows.put({edited: false, masked: false, mask: '', excluded: false, ...row});
+    rows.put({edited: false, masked: false, mask: '', excluded: false, judges: false, ...row});
     if (indexIn(all, row.place) < 0) all.push(row.place);
   }
   function show(_, now, waiting) {
     marks = now;
-    if (filter === 'out' && !out.size) filter = null;
+    if ((filter === 'out' && !out.size) || (filter === 'judges' && !judges.length)) filter = null;
     if (filter && filter !== 'look' && !OWN.includes(filter) && !page.info.shapes.some(([name]) => name === filter)) filter = null;
     if (filter === 'unseen' && !unseen.length) filter = null;
     grid.veil(filter === 'unseen');
@@ -62,7 +66,8 @@ export function makePictures(page) {
   }
   function drawBar() {
     const n = all.length, {shapes = [], width = 0} = page.info || {}, stat = (value, unit, label) => h('div.d-stat', h('b', value, unit && h('small', ' ' + unit)), h('span', label));
-    const top = Math.max(...shapes.map(([, count]) => count)), needy = marks?.count || 0, chosen = grid.selection.size, back = chosen > 0 && [...grid.selection].every((place) => out.has(place));
+    const top = Math.max(...shapes.map(([, count]) => count)), needy = marks?.count || 0, chosen = grid.selection.size, every = (set) => chosen > 0 && [...grid.selection].every((place) => set.has(place)), back = every(out), teach = every(judging);
+    const chip = (kind, words, count) => count > 0 && h('button.d-chip' + (filter === kind ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === kind), label: `${words}: ${count}`}, onclick: set(kind)}, words + ' ', h('b', count.toLocaleString('en')));
     const set = (value) => () => choose(filter === value ? null : value);
     const sizes = ['s', 'm', 'l'].map((s) => h('button', {type: 'button', aria: {pressed: String(s === size), label: {s: 'Small', m: 'Medium', l: 'Large'}[s] + ' pictures'},
       onclick: () => { size = localStorage['dataset:size'] = s; grid.size(s); drawBar(); }}, s.toUpperCase()));
@@ -71,11 +76,10 @@ export function makePictures(page) {
       h('div.d-stats', stat(n.toLocaleString('en'), '', n === 1 ? 'picture' : 'pictures'), width ? stat(String(width), 'px', 'most are this wide') : null),
       shapes.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, shapes.map(([name, n]) =>
         h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
-      needy > 0 && h('button.d-chip' + (filter === 'look' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'look'), label: `Needs a look: ${needy}`}, onclick: set('look')}, 'Needs a look ', h('b', needy.toLocaleString('en'))),
-      out.size > 0 && h('button.d-chip' + (filter === 'out' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'out'), label: `Excluded: ${out.size}`}, onclick: set('out')}, 'Excluded ', h('b', out.size.toLocaleString('en'))),
-      unseen.length > 0 && h('button.d-chip' + (filter === 'unseen' ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === 'unseen'), label: `Automatic masks: ${unseen.length}`}, onclick: set('unseen')}, 'Automatic masks ', h('b', unseen.length.toLocaleString('en'))),
+      chip('look', 'Needs a look', needy), chip('judges', 'Judges', judges.length), chip('out', 'Excluded', out.size), chip('unseen', 'Automatic masks', unseen.length),
       h('div.d-row.d-push.sizes', h('div.d-row.selt' + (chosen ? '' : '.none'), {aria: {hidden: String(!chosen)}}, h('b', {role: 'status'}, chosen ? `${chosen.toLocaleString('en')} selected` : ''),
         h('button.d-btn.sm', {type: 'button', onclick: cropSelected}, icon('crop', 's'), 'Crop'), h('button.d-btn.sm', {type: 'button', onclick: maskSelected}, icon('mask', 's'), 'Mask'),
+        h('button.d-btn.sm', {type: 'button', title: teach ? 'Learn from them again' : 'Every run is judged by them, and never learns from them', onclick: () => judgeSelected()}, icon(teach ? 'check' : 'judge', 's'), teach ? 'Let teach' : 'Let judge'),
         h('button.d-btn.sm', {type: 'button', onclick: () => excludeSelected()}, icon(back ? 'check' : 'out', 's'), back ? 'Include' : 'Exclude'),
         h('button.d-btn.sm', {type: 'button', onclick: () => removeSelected()}, icon('trash', 's'), 'Remove'), h('button.d-btn.sm.ico.quiet', {type: 'button', title: 'Clear the selection', aria: {label: 'Clear the selection'}, onclick: () => grid.select([])}, icon('x', 's'))),
       h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
@@ -85,7 +89,8 @@ export function makePictures(page) {
   function dock({length: n}) {
     const written = Math.max(0, n - (page.info?.kinds?.text ?? n));
     const words = written === n ? 'All have a caption. Read them once, then check.' : written ? `${(n - written).toLocaleString('en')} still ${n - written === 1 ? 'needs' : 'need'} a caption.` : 'Next, a few words for each of them; you can change every word.';
-    const rest = (out.size ? `${out.size.toLocaleString('en')} ${out.size === 1 ? 'is' : 'are'} excluded from training. ` : '') + words;
+    const judge = judges.length ? `${plural(judges.length, 'picture')} ${judges.length === 1 ? 'judges' : 'judge'}, chosen by you. ` : '';
+    const rest = judge + (out.size ? `${out.size.toLocaleString('en')} ${out.size === 1 ? 'is' : 'are'} excluded from training. ` : '') + words;
     return {strong: `${plural(n, 'picture')} ${n === 1 ? 'is' : 'are'} in.`, rest,
       next: [written ? 'Next: captions' : `Caption ${plural(n, 'picture')}`, href('captions', {dataset: page.id, run: null, begin: written ? null : 1})]};
   }
@@ -128,6 +133,15 @@ export function makePictures(page) {
   function excluded(places, on) {
     for (const place of places) { if (on) out.add(place); else out.delete(place); const p = rows.peek(place); if (p) p.excluded = on; }
     if (filter === 'look') some = some?.filter((place) => !out.has(place));
+    countJudges();
+  }
+  function judgeSelected() {
+    const places = [...grid.selection];
+    if (places.length) page.judge(places, !places.every((place) => judging.has(place)));
+  }
+  function judged(places, on) {
+    for (const place of places) { if (on) judging.add(place); else judging.delete(place); const p = rows.peek(place); if (p) p.judges = on; }
+    countJudges();
   }
   const removeSelected = () => page.remove([...grid.selection]);
   function key(e) {
@@ -135,12 +149,13 @@ export function makePictures(page) {
     else if ((e.key === 'Delete' || e.key === 'Backspace') && grid.selection.size) { e.preventDefault(); removeSelected(); }
     else if ((e.key === 'c' || e.key === 'm') && !e.ctrlKey && !e.metaKey && (grid.selection.size || grid.active() != null)) { e.preventDefault(); if (grid.selection.size) (e.key === 'c' ? cropSelected : maskSelected)(); else edit(e.key === 'c' ? crop : paint, grid.active()); }
     else if (e.key.toLowerCase() === 'x' && !e.ctrlKey && !e.metaKey && grid.selection.size) { e.preventDefault(); excludeSelected(); }
+    else if (e.key.toLowerCase() === 'j' && !e.ctrlKey && !e.metaKey && grid.selection.size) { e.preventDefault(); judgeSelected(); }
     else if (e.key === 'Escape' && grid.selection.size) grid.select([]);
   }
   function arrived({length: n}) {
     const captions = page.info?.num_captions || 0;
     return `${plural(n, 'picture')} in` + (captions ? `, ${captions.toLocaleString('en')} with a caption` : '');
   }
-  const keys = [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['C', 'Crop'], ['M', 'Mask'], ['X', 'Exclude from training, or include'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
-  return {el, menu, worked, show, take, put, excluded, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
+  const keys = [['Space', 'Select'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all'], ['Enter', 'Look at it large'], ['C', 'Crop'], ['M', 'Mask'], ['X', 'Exclude from training, or include'], ['J', 'Let judge, or let teach again'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
+  return {el, menu, worked, show, take, put, excluded, judged, get length() { return all.length; }, sentence, dock, key, keys, arrived, removed: () => grid.select([])};
 }

@@ -3,7 +3,7 @@ import {h, icon} from './core.js';
 import {indexIn} from './rows.js';
 import {makeWindowed} from './windowed.js';
 
-const EXCLUDED = [{icon: 'out', text: 'excluded'}], UNSEEN = [{icon: 'mask', text: 'automatic mask'}];
+const EXCLUDED = [{icon: 'out', text: 'excluded'}], UNSEEN = [{icon: 'mask', text: 'automatic mask'}], JUDGES = {icon: 'judge', text: 'judges'};
 const FRAME = {s: 112, m: 160, l: 248}, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
@@ -50,7 +50,8 @@ export function createGrid(handlers) {
     return {frame, box, img, no, p, place};
   }
   function draw(f) {
-    const {place} = f, on = selection.has(place), mine = f.p?.excluded ? EXCLUDED : [...(marks?.of(place) || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], n = indexIn(numbers, place) + 1;
+    const {place} = f, on = selection.has(place), n = indexIn(numbers, place) + 1, judges = f.p?.judges && !f.p.excluded;
+    const told = f.p?.excluded ? EXCLUDED : [...(marks?.of(place) || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], mine = judges ? [...told, JUDGES] : told;
     f.no.textContent = two(n);
     f.frame.classList.toggle('sel', on);
     f.frame.classList.toggle('out', !!f.p?.excluded);
@@ -63,6 +64,7 @@ export function createGrid(handlers) {
     f.sign = sign;
     f.box.querySelectorAll('.d-mark,.tick').forEach((x) => x.remove());
     if (mine.length) f.box.append(h('span.d-mark', {title: mine.map((m) => m.text).join(', ')}, icon(mine[0].icon, 's'), mine[0].text));
+    if (judges && told.length) f.box.append(h('span.d-mark.jd', {title: JUDGES.text}, icon(JUDGES.icon, 's')));
     if (on) f.box.append(h('span.tick', icon('check', 's')));
   }
   function placeholder(n) {

@@ -24,7 +24,7 @@ export function open(pictures, start, {dataset, marks = () => [], index, onclose
   function show() {
     const p = shown, {width, factor} = fit(p), height = Math.round((width * p.height) / p.width);
     title.textContent = `${(i + 1).toLocaleString('en')} of ${pictures.length.toLocaleString('en')}  ${p.name}`;
-    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && (p.masked === 'auto' ? 'has an automatic mask' : 'has a mask'), p.excluded && 'excluded from training', factor > 1 && `shown ${factor} times as large`, ...marks(p.place).map((m) => m.text)].filter(Boolean).join(', ');
+    facts.textContent = [`${p.width} × ${p.height} px`, p.bytes && size(p.bytes), p.edited && 'edited', p.masked && (p.masked === 'auto' ? 'has an automatic mask' : 'has a mask'), p.excluded && 'excluded from training', p.judges && !p.excluded && 'judges, and is never learnt from', factor > 1 && `shown ${factor} times as large`, ...marks(p.place).map((m) => m.text)].filter(Boolean).join(', ');
     const picture = (image, alt, extra) => { const img = h('img', {src: `/media/picture/${dataset}/${image}`, alt, ...extra}); img.classList.toggle('hard', factor > 1); return img; };
     fill(stage, p.before ? pairOf(p, picture, width, height, factor) : picture(p.img || p.id, p.text || p.name, {width, height}));
     if (cropButton) cropButton.hidden = !!p.missing;
