@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT, read_mark
 from backends.contract.rundir import RunDir
 from backends.contract.settings.pictures import wants_pairs
 
@@ -98,7 +99,8 @@ def _read_pair_folder(folder: Path, field: str) -> list[dict[str, Any]]:
                 f"Line {number} of {listed} lacks one half of its pair: it needs input_image and output_image.", field=field
             )
         halves = [_existing(listed, number, str(named[part]), field) for part in ("input", "output")]
-        rows.append(_pair_row(halves[0], str(named["instruction"] or ""), halves[1], field))
+        row = _pair_row(halves[0], str(named["instruction"] or ""), halves[1], field)
+        rows.append(row | {HELD_OUT: _read_mark(listed, number, value, field)})
     return rows
 
 
@@ -106,14 +108,24 @@ def _read_folder(folder: Path, field: str) -> list[dict[str, Any]]:
     listed = folder / "metadata.jsonl"
     if listed.is_file():
         named = [
-            (_existing(listed, number, str(value.get("file_name", "")), field), str(value.get("text") or ""))
+            (_existing(listed, number, str(value.get("file_name", "")), field), str(value.get("text") or ""), number, value)
             for number, value in _read_lines(listed, field)
         ]
     else:
-        named = [(p, _read_caption(p.with_suffix(".txt"))) for p in list_pictures(folder)]
+        named = [(p, _read_caption(p.with_suffix(".txt")), 0, {}) for p in list_pictures(folder)]
     if not named:
         raise DarkroomError(f"There are no pictures in {folder}; they may be {', '.join(sorted(SUFFIXES))}.", field=field)
-    return [read_row(path, caption, field=field) for path, caption in named]
+    return [
+        read_row(path, caption, field=field) | {HELD_OUT: _read_mark(listed, number, value, field)} for path, caption, number, value in named
+    ]
+
+
+def _read_mark(listed: Path, number: int, value: dict[str, Any], field: str) -> bool:
+    """Whether a line says that its picture judges."""
+    try:
+        return read_mark(value.get(HELD_OUT))
+    except DarkroomError as error:
+        raise DarkroomError(f"Line {number} of {listed}: {error.text}", field=field) from None
 
 
 def _read_caption(path: Path) -> str:
@@ -158,9 +170,13 @@ def _read_hub_dataset(run: RunDir, config: Any) -> list[dict[str, Any]]:
         paths = {column: _write_picture(folder, f"{number:06d}_{place}", value[column]) for place, column in enumerate(images)}
         words = _first_text(value[columns["words"]]) if "words" in columns else ""
         if "image" in columns:
-            rows.append(read_row(paths[columns["image"]], words, field="dataset_name"))
+            row = read_row(paths[columns["image"]], words, field="dataset_name")
         else:
-            rows.append(_pair_row(paths[columns["input"]], words, paths[columns["output"]], "dataset_name"))
+            row = _pair_row(paths[columns["input"]], words, paths[columns["output"]], "dataset_name")
+        try:
+            rows.append(row | {HELD_OUT: read_mark(value.get(HELD_OUT))})
+        except DarkroomError as error:
+            raise DarkroomError(f"Row {number + 1} of “{config.dataset_name}”: {error.text}", field="dataset_name") from None
     return rows
 
 

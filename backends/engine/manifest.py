@@ -51,14 +51,23 @@ def read_manifest(path: Path, *, streamed: bool = False) -> list[Row]:
 def ensure_manifest(run: RunDir, config: Any, *, held_out_share: float) -> None:
     """Builds the manifest where the studio has not written one, from the settings' folder or data set.
 
+    Rows that say `held_out` there judge, and no others; where none does, a share of all by their hashes.
+
     Raises:
-        DarkroomError: When the settings name neither, or nothing is found there.
+        DarkroomError: When the settings name neither, nothing is found there, or all of it would judge.
     """
     if run.manifest.is_file():
         return
-    rows = sorted({row["id"]: row for row in gather_rows(run, config)}.values(), key=lambda row: row["file"])
-    for identity in choose_held_out([row["id"] for row in rows], held_out_share):
-        next(row for row in rows if row["id"] == identity)["held_out"] = True
+    gathered = gather_rows(run, config)
+    rows = sorted({row["id"]: row for row in gathered}.values(), key=lambda row: row["file"])
+    chosen = {row["id"] for row in gathered if row["held_out"]}  # the same picture twice judges where one of them says so
+    if len(chosen) == len(rows):
+        raise DarkroomError(
+            f"All {len(rows):,} pictures say held_out, and what judges is never learnt from. Take it away from some of them, or add others."
+        )
+    judging = chosen or set(choose_held_out([row["id"] for row in rows], held_out_share))
+    for row in rows:
+        row["held_out"] = row["id"] in judging
     files.write_text(run.manifest, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

@@ -17,7 +17,7 @@ from backends.engine.data import Data, list_run_buckets
 from backends.engine.ground import Ground, cache_folder, ensure_on_rank_0, share_of
 from backends.engine.masks import add_masks, mask_stream
 from backends.engine.shards.order import Dealing, ShardOrder
-from backends.engine.shards.stream import BucketedShards, ShardSet, StreamedItems, StreamedPlacements, open_shards
+from backends.engine.shards.stream import MOST_HELD_OUT, BucketedShards, ShardSet, StreamedItems, StreamedPlacements, open_shards
 from backends.engine.sources import LivePictures, LivePrompts, Source, TokenPrompts
 from backends.engine.telling import PromptSource
 from backends.families.protocol import Family
@@ -54,6 +54,12 @@ def open_samples(ground: Ground) -> ShardSet | None:
         raise DarkroomError(
             f"The shards in {shards[0].parent} are not those that this run began with. Put the former ones back, or start a new run.",
             field="train_data_dir",
+        )
+    if samples.num_chosen:
+        judging = min(samples.num_chosen, MOST_HELD_OUT)
+        ground.reporter.notice(
+            f"{samples.num_chosen:,} samples of the shards were chosen to judge: none of them is learnt from, {judging:,} of them judge, and "
+            "Held out says nothing."
         )
     ground.reporter.notice(
         f"{len(samples):,} samples are read from {len(shards):,} shards as they are needed, and encoded each time: nothing of them is kept."

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 from PIL import Image, UnidentifiedImageError
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT, read_mark
 from backends.contract.shards import AFTER_WORDS, BEFORE_WORDS, PICTURE_SUFFIXES, TEXT_SUFFIXES, WORD_KEYS, is_mask, split_name
 from backends.engine.shards.member import Member
 
-FORMAT = 2
+FORMAT = 3
 NO_WORDS, PLAIN_WORDS, JSON_WORDS = range(3)
 SAMPLE = np.dtype(
     [
@@ -41,6 +43,7 @@ SAMPLE = np.dtype(
 """One sample: a hash of its shard and key; its size in px, upright; offset and bytes of each part; an edit pair has a picture before."""
 MASKED_SAMPLE = np.dtype([*SAMPLE.descr, ("mask_at", "<u8"), ("mask_size", "<u4")])
 """The same with its mask: of a shard in which a sample has one."""
+_WHOLE = np.dtype([*MASKED_SAMPLE.descr, (HELD_OUT, "<u1")])  # and whether it judges: of a shard in which a person chose one to
 _HEAD = 64 * 2**10  # bytes in which a picture says its size; one that says it later is read whole
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
@@ -63,9 +66,9 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
     identity = f"{FORMAT} {path.absolute()} {stat.st_size} {stat.st_mtime_ns} {pairs}"
     kept = cache / f"{hashlib.sha256(identity.encode()).hexdigest()}.npy"
     if not kept.is_file():
-        described = [_describe(path, key, members, pairs) for key, members in _walk(path)]
-        masked = any(one[-1] for one in described)
-        samples = np.array([one if masked else one[: len(SAMPLE.descr)] for one in described], MASKED_SAMPLE if masked else SAMPLE)
+        samples = np.array([_describe(path, key, members, pairs) for key, members in _walk(path)], _WHOLE)
+        lacking = [names for names in (("mask_at", "mask_size"), (HELD_OUT,)) if not samples[names[-1]].any()]
+        samples = repack_fields(samples[[name for name in _WHOLE.names or () if not any(name in names for names in lacking)]])
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
         with part.open("wb") as file:
@@ -76,7 +79,7 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
 
 @lru_cache(maxsize=64)
 def open_index(kept: Path) -> np.ndarray:
-    """The samples of one shard, (N,) of `SAMPLE` or `MASKED_SAMPLE`; on the disk until they are looked at."""
+    """The samples of one shard, (N,) of `SAMPLE`, with fields for masks and marks where one has some; on the disk until they are looked at."""
     return np.load(kept, mmap_mode="r")
 
 
@@ -93,6 +96,13 @@ def find_mask(shard: Path, sample: Any, name: str) -> Member | None:
     if "mask_size" not in sample.dtype.names or not sample["mask_size"]:
         return None
     return Member(shard, int(sample["mask_at"]), int(sample["mask_size"]), name)
+
+
+def find_chosen(samples: np.ndarray) -> np.ndarray:
+    """Which of these a person chose to judge, (N,) of bool."""
+    if HELD_OUT not in (samples.dtype.names or ()):
+        return np.zeros(len(samples), bool)
+    return np.asarray(samples[HELD_OUT]).astype(bool)
 
 
 def _walk(path: Path) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
@@ -133,7 +143,7 @@ def _describe(path: Path, key: str, members: dict[str, tarfile.TarInfo], pairs: 
     if mask is not None and _measure(path, key, mask) != size:
         raise _refuse(path, key, "has a mask of another size than its picture; both must have one size")
     number = int.from_bytes(hashlib.blake2b(f"{path.name}/{key}".encode(), digest_size=8).digest(), "little")
-    return number, *size, *_place(after), *_place(before if pairs else None), *_place(words), kind, *_place(mask)
+    return number, *size, *_place(after), *_place(before if pairs else None), *_place(words), kind, *_place(mask), _is_chosen(path, key, members)
 
 
 def _find_side(pictures: dict[str, tarfile.TarInfo], words: tuple[str, ...]) -> tarfile.TarInfo | None:
@@ -153,6 +163,23 @@ def _find_words(path: Path, members: dict[str, tarfile.TarInfo]) -> tuple[int, t
             if isinstance(value, dict) and _pick_words(value):
                 return JSON_WORDS, member
     return NO_WORDS, None
+
+
+def _is_chosen(path: Path, key: str, members: dict[str, tarfile.TarInfo]) -> bool:
+    """Whether its JSON member says that it judges."""
+    for rest, member in members.items():
+        if not f".{rest}".endswith(".json"):
+            continue
+        data = Member(path, member.offset_data, member.size, member.name).read_bytes()
+        try:
+            value = json.loads(data) if HELD_OUT.encode() in data else None
+            if isinstance(value, dict) and HELD_OUT in value:
+                return read_mark(value[HELD_OUT])
+        except ValueError:
+            continue
+        except DarkroomError as error:
+            raise _refuse(path, key, f"says who judges in words of its own: {error.text.rstrip('.')}") from None
+    return False
 
 
 def _pick_words(value: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from backends.contract.buckets import Bucket, Placement, choose_bucket
 from backends.contract.errors import DarkroomError
 from backends.engine.pictures import place_item
-from backends.engine.shards.index import find_mask, index_shard, open_index, read_words
+from backends.engine.shards.index import find_chosen, find_mask, index_shard, open_index, read_words
 from backends.engine.shards.member import Member
 from backends.methods.protocol import Item, Row
 
@@ -36,13 +36,16 @@ class ShardSet:
     Args:
         shards: The tars.
         indexes: A file of `SAMPLE` of each.
-        held_out_share: Of all samples that judge, at least one, at most `MOST_HELD_OUT`; 0 for none.
+        held_out_share: Of all samples that judge, at least one, at most `MOST_HELD_OUT`; 0 for none. Where a person chose some, none of
+            these is learnt from, `MOST_HELD_OUT` of them judge at most, and the share says nothing.
         limit: Most training samples, or None for all.
     """
 
     def __init__(self, shards: list[Path], indexes: list[Path], *, held_out_share: float, limit: int | None) -> None:
         self._shards, self._indexes = shards, indexes
-        self._choice = choose(lambda: map(self._keys, range(len(shards))), held_out_share, limit)
+        self.num_chosen = sum(int(self._is_chosen(number).sum()) for number in range(len(shards)))
+        share = 0.0 if self.num_chosen else held_out_share
+        self._choice = choose(lambda: map(self._free_keys, range(len(shards))), share, limit)
         self.sizes = [int(self._is_learnt(number).sum()) for number in range(len(shards))]
         self._ends = np.cumsum(self.sizes)
 
@@ -59,10 +62,19 @@ class ShardSet:
     def held_out_rows(self) -> list[Row]:
         """The samples that judge."""
         found = []
-        for shard in range(len(self._shards)):
-            rows = np.flatnonzero(self._keys(shard) <= np.uint64(self._choice.judges)) if self._choice.judges >= 0 else ()
+        most = self._last_chosen() if self.num_chosen else self._choice.judges
+        for shard in range(len(self._shards)) if most >= 0 else ():
+            judges = self._keys(shard) <= np.uint64(most)
+            rows = np.flatnonzero(judges & self._is_chosen(shard) if self.num_chosen else judges)
             found += [self._row(shard, int(row), held_out=True) for row in rows]
         return found
+
+    def _last_chosen(self) -> int:
+        """The largest hash of those of the chosen samples that judge."""
+        least = np.zeros(0, np.uint64)
+        for shard in range(len(self._shards)):
+            least = np.sort(np.concatenate([least, self._keys(shard)[self._is_chosen(shard)]]))[:MOST_HELD_OUT]
+        return int(least[-1])
 
     def sizes_px(self, shard: int) -> list[tuple[int, int]]:
         """Width and height of each training sample of a shard."""
@@ -85,10 +97,18 @@ class ShardSet:
     def _keys(self, shard: int) -> np.ndarray:
         return np.asarray(open_index(self._indexes[shard])["key"])
 
+    def _free_keys(self, shard: int) -> np.ndarray:
+        """Those of samples that nobody chose."""
+        return self._keys(shard)[~self._is_chosen(shard)] if self.num_chosen else self._keys(shard)
+
+    def _is_chosen(self, shard: int) -> np.ndarray:
+        return find_chosen(open_index(self._indexes[shard]))
+
     def _is_learnt(self, shard: int) -> np.ndarray:
         keys = self._keys(shard)
         above = keys > np.uint64(self._choice.judges) if self._choice.judges >= 0 else np.ones(len(keys), bool)
-        return above & (keys <= np.uint64(self._choice.learnt))
+        learnt = above & (keys <= np.uint64(self._choice.learnt))
+        return learnt & ~self._is_chosen(shard) if self.num_chosen else learnt
 
     @lru_cache(maxsize=16)  # noqa: B019 - there is one set a run
     def _learnt_rows(self, shard: int) -> np.ndarray:
@@ -215,7 +235,8 @@ def open_shards(
     found = ShardSet(shards, [index_shard(s, cache, pairs=pairs) for s in shards], held_out_share=held_out_share, limit=limit)
     if not len(found):
         raise DarkroomError(
-            f"The {len(shards)} shards in {shards[0].parent} have no sample to train on. Add samples, or lower Held out.",
+            f"The {len(shards)} shards in {shards[0].parent} have no sample to train on. Add samples, or lower Held out."
+            + (f" {found.num_chosen:,} of them were chosen to judge; let some teach." if found.num_chosen else ""),
             field="train_data_dir",
         )
     return found
