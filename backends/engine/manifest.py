@@ -61,7 +61,7 @@ def ensure_manifest(run: RunDir, config: Any, *, held_out_share: float) -> None:
     gathered = gather_rows(run, config)
     rows = sorted({row["id"]: row for row in gathered}.values(), key=lambda row: row["file"])
     chosen = {row["id"] for row in gathered if row["held_out"]}  # the same picture twice judges where one of them says so
-    if len(chosen) == len(rows):
+    if chosen and len(chosen) == len(rows):
         raise DarkroomError(
             f"All {len(rows):,} pictures say held_out, and what judges is never learnt from. Take it away from some of them, or add others."
         )

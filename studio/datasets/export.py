@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.export_plan import has_masks, mask_of, measure_export, require_room, require_rows, whole_rows
 from studio.datasets.formats.kohya import name_repeated
 from studio.datasets.formats.mask_names import BESIDE, MASK_COLUMN, MASK_FOLDER
@@ -92,7 +93,7 @@ def _contents(store: DatasetStore, dataset_id: str, layout: Layout, watch: Watch
     folder, lines, masked = store.workspace.dataset(dataset_id), list[str](), has_masks(store, dataset_id)
     info = store.info(dataset_id)
     for picture, name in name_exports(watch.counted(whole_rows(store, dataset_id))):
-        line: dict[str, str | None]
+        line: dict[str, str | bool | None]
         if picture.before and picture.after:
             before, after = f"input_images/{name}", f"output_images/{name}"
             line = {"input_image": before, "instruction": picture.text, "output_image": after}
@@ -110,6 +111,7 @@ def _contents(store: DatasetStore, dataset_id: str, layout: Layout, watch: Watch
             if mask and own:
                 yield own, mask
             line |= {MASK_COLUMN: own} if masked else {}
+        line |= {HELD_OUT: picture.judges} if info.num_judges else {}
         lines.append(json.dumps(line, ensure_ascii=False))
     yield METADATA, "".join(f"{line}\n" for line in lines)
 

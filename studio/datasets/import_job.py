@@ -6,7 +6,6 @@ import base64
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,8 +62,8 @@ def import_files(store: DatasetStore, job: Job, named: Sequence[tuple[str, Path]
         try:
             if is_table(path):
                 columns = columns_of.choose(name, path)
-                picked = asdict(columns) if columns else {}
-                job.took(_named(o, name) for o in ingest_table(store, job.dataset, path, watch=job.watch, **picked))  # type: ignore[arg-type]
+                picked = columns.as_said() if columns else {}
+                job.took(_named(o, name) for o in ingest_table(store, job.dataset, path, watch=job.watch, **picked))
             else:
                 job.took(ingest_upload(store, job.dataset, name, path, job.watch, choose=columns_of.choose_list))
         except DarkroomError as refusal:
@@ -148,7 +147,7 @@ def _find_or_ask(job: Job, name: str, files: list[Path], kinds: dict[str, Kind])
 
 def describe_list(name: str, path: Path, kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """What the dialogue shows of a list: as `describe_columns`, with the names of files in place of the pictures."""
-    useful = {column: kind for column, kind in kinds.items() if kind != "other"}
+    useful = {column: kind for column, kind in kinds.items() if kind in ("picture", "words")}
     first = read_examples(name, path, useful, _LOOK_ROWS)
     shown: dict[str, str] = {"picture": "file", "words": "words"}
     columns = [
@@ -164,7 +163,7 @@ def describe_list(name: str, path: Path, kinds: Mapping[str, Kind]) -> dict[str,
 
 def describe_columns(name: str, files: list[Path], kinds: dict[str, Kind], guess: Columns | None) -> dict[str, Any]:
     """What a dialogue shows: the columns with what the first rows hold, and those that would be taken."""
-    useful = [column for column, kind in kinds.items() if kind != "other"]
+    useful = [column for column, kind in kinds.items() if kind in ("picture", "words")]
     first = []
     for row in tables.read_records(files, useful):
         first.append(row)

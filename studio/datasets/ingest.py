@@ -13,6 +13,7 @@ from studio.datasets.formats.kohya import find_repeated, read_repeated
 from studio.datasets.formats.mask_names import lies_in_masks
 from studio.datasets.incoming import Found, Outcome, Taken, clean_name, is_silent, keep_images, kind_of, refuse_kind
 from studio.datasets.index import PictureIndex
+from studio.datasets.ingest_judges import take_judges
 from studio.datasets.listed import Choose, Listed, files_named, find_lists, name_missing, read_listed
 from studio.datasets.pair_names import looks_like_pairs
 from studio.datasets.rows import Picture, TextBy
@@ -111,6 +112,7 @@ def ingest_found(
     masks, found = ingest_masks.part_masks(store, dataset_id, _without_common_folder(found))
     lists = [replace(one, file=file) for one in lists for file in found if file.path == one.file.path]
     outcomes = _ingest_pictures(store, dataset_id, found, lists, watch) + name_missing(store, dataset_id, lists, found)
+    outcomes += take_judges(store, dataset_id, lists, {o.name: o.picture_id for o in outcomes if o.picture_id})
     came = {o.name: o.picture_id for o in outcomes if o.accepted and o.picture_id}
     return outcomes + ingest_masks.take_masks(store, dataset_id, masks, came, watch, tell=counts)
 

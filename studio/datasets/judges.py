@@ -11,8 +11,8 @@ from studio.datasets.store import DatasetStore, found_picture
 from studio.datasets.table import PART
 
 
-def mark_judges(store: DatasetStore, dataset_id: str, row_ids: Collection[str], *, judges: bool) -> str:
-    """Lets rows judge every run over this data set, or learns from them again. The token undoes it.
+def mark_judges(store: DatasetStore, dataset_id: str, row_ids: Collection[str], *, judges: bool, undoable: bool = True) -> str:
+    """Lets rows judge every run over this data set, or learns from them again. The token undoes it, where that is wanted.
 
     Where one row is marked, exactly the marked ones judge, with what belongs to them (see `choose_held_out`), and the share that a
     run's settings give says nothing. Excluded rows keep the mark and judge nothing.
@@ -21,7 +21,7 @@ def mark_judges(store: DatasetStore, dataset_id: str, row_ids: Collection[str], 
     with store.index(dataset_id).change() as changes:
         found = [found_picture(changes.get(row_id), row_id) for row_id in dict.fromkeys(row_ids)]
         touched = [row for row in found if row.judges != judges]
-        token = store.remember(dataset_id, "judge", changes, touched)
+        token = store.remember(dataset_id, "judge", changes, touched) if undoable else ""
         for row in touched:
             changes.put(replace(row, judges=judges))
     return token

@@ -8,8 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import read_mark
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.formats.columns import Columns, choose_columns
 from studio.datasets.formats.lists import read_columns, read_kinds, read_lines, refuse_list
@@ -17,6 +19,15 @@ from studio.datasets.incoming import Found, Outcome, clean_name, kind_of
 from studio.datasets.names import fold_name
 from studio.datasets.pair_names import COLUMNS, same_file
 from studio.datasets.store import DatasetStore
+
+class Line(NamedTuple):
+    """A row of a list: its number, the names of its files with the folder of the list, its words, and whether it says that it judges."""
+
+    number: int
+    names: tuple[str, ...]
+    words: str
+    judges: bool = False
+
 
 Choose = Callable[[str, Path], Columns]
 """Asked for the columns of a list: by its name, with its file."""
@@ -35,11 +46,11 @@ class Listed:
         """Whether it names edit pairs."""
         return self.columns.are_pairs
 
-    def rows(self) -> Iterator[tuple[int, tuple[str, ...], str]]:
-        """Number of the line, names of its files with the folder of the list, and its words.
+    def rows(self) -> Iterator[Line]:
+        """The rows, one after the other.
 
         Raises:
-            DarkroomError: When a line cannot be read, names no file, or has words that are too long; names the line.
+            DarkroomError: When a line cannot be read, names no file, has words that are too long, or a mark that is none; names the line.
         """
         folder = PurePosixPath(self.file.name).parent
         try:
@@ -49,9 +60,11 @@ class Listed:
                     raise DarkroomError(self._lacks(number))
                 names = tuple(_place(folder, str(name)) for name in given)
                 try:
-                    yield number, names, clean_caption(str(line.get(self.columns.words) or "")) if self.columns.words else ""
+                    words = clean_caption(str(line.get(self.columns.words) or "")) if self.columns.words else ""
+                    judges = read_mark(line.get(self.columns.held_out)) if self.columns.held_out else False
                 except DarkroomError as refusal:
                     raise DarkroomError(f"Line {number} of {self.file.name}: {refusal.text}") from None
+                yield Line(number, names, words, judges)
         except (ValueError, csv.Error) as error:
             raise refuse_list(self.file.name, error) from None
 
@@ -75,7 +88,7 @@ def read_listed(listed: Listed) -> dict[str, str]:
         raise DarkroomError(listed.refusal)
     if listed.are_pairs:
         raise DarkroomError(f"{listed.file.name} lists edit pairs; here are single pictures. Begin a data set of edit pairs for it.")
-    return {f"{name}.txt": words for _, (name,), words in listed.rows()}
+    return {f"{line.names[0]}.txt": line.words for line in listed.rows()}
 
 
 def find_lists(found: Sequence[Found], choose: Choose | None = None) -> list[Listed]:
@@ -119,7 +132,7 @@ def name_missing(store: DatasetStore, dataset_id: str, lists: Iterable[Listed], 
     missing: list[Outcome] = []
     with store.index(dataset_id).change() as rows:
         for listed in (one for one in lists if not one.refusal):
-            for number, names, _ in listed.rows():
+            for number, names, *_ in listed.rows():
                 for name in names:
                     near = came.get(fold_name(name).rpartition("/")[2], ())
                     if not any(same_file(one, name) for one in near) and not rows.with_file(name, awaited=False):
@@ -139,7 +152,7 @@ def files_named(path: Path, choose: Choose | None = None) -> list[Found]:
     if listed.refusal:
         raise DarkroomError(listed.refusal)
     named: dict[str, Found] = {}
-    for number, names, _ in listed.rows():
+    for number, names, *_ in listed.rows():
         for name in names:
             first = first or f"“{name}” in line {number}"
             inside = next((part for part in _ends(name) if (root / part).is_file()), None)

@@ -34,12 +34,16 @@ Wanted = Callable[[Picture], bool]
 
 @dataclass
 class Tally:
-    """What became of the rows: how many came, were here already, got words from their double, have other words there, or another name."""
+    """What became of the rows: how many came, were here already, got words from their double, have other words there, or another name.
+
+    `judging` judge now as their double does: what somebody kept out of every training is not learnt from because of a merge.
+    """
 
     added: int = 0
     same: list[str] = field(default_factory=list)
     worded: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    judging: list[str] = field(default_factory=list)
     renamed: int = 0
     lost: int = 0
     ids: dict[str, str] = field(default_factory=dict, repr=False)
@@ -128,6 +132,8 @@ def describe(tally: Tally, kind: str) -> list[str]:
         said.append(
             f"{_count(len(tally.differing), kind)} had other words in the other data set; the first ones stay: {_some(tally.differing)}."
         )
+    if tally.judging:
+        said.append(f"{_count(len(tally.judging), kind)} judge now, as in the other data set: {_some(tally.judging)}.")
     if tally.renamed:
         said.append(f"{_count(tally.renamed, kind)} got a number behind the name, because another has it.")
     if tally.lost:
@@ -213,7 +219,11 @@ def _lay(changes: Changes, row: Picture, tally: Tally, room: int) -> Picture | N
             takes = not there.text or (there.text_by not in _OWN and row.text_by in _OWN)
             (tally.worded if takes else tally.differing).append(there.name)
             if takes:
-                changes.put(dataclasses.replace(there, text=row.text, text_by=row.text_by, version=there.version + 1))
+                there = dataclasses.replace(there, text=row.text, text_by=row.text_by, version=there.version + 1)
+                changes.put(there)
+        if row.judges and not there.judges:
+            tally.judging.append(there.name)
+            changes.put(dataclasses.replace(there, judges=True))
         return None
     if tally.added >= room:
         raise DarkroomError(

@@ -71,9 +71,11 @@ class Desk:
         if not joined.text and other.text:
             joined = dataclasses.replace(joined, text=other.text, text_by=other.text_by, version=joined.version + 1)
             self.rows.put(joined)
+        if other.judges:
+            self.let_judge(joined.id)
         self.rows.remove([other.id])
         self._count -= 1
-        return joined
+        return self.rows.get(joined.id) or joined
 
     def expect(self, row: Picture, side: Side, image: ImageFile) -> Picture:
         """Lets a free side wait for a file of this name, or lays the picture on it where the file is there."""
@@ -89,6 +91,12 @@ class Desk:
             self.rows.put(changed)
         self._touched[row.id] = None
         return kept
+
+    def let_judge(self, row_id: str) -> None:
+        """Marks a pair as one that judges, because a list says so."""
+        row = self.rows.get(row_id)
+        if row is not None and not row.judges:
+            self.rows.put(dataclasses.replace(row, judges=True))
 
     def add(self, name: str) -> Picture:
         """A new row at the end, with neither picture yet."""

@@ -13,11 +13,12 @@ from studio.datasets.rows import SIDES, ImageFile, Picture, Side
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list of pairs: the names of both files, and what changes from one to the other."""
+    """One line of a list of pairs: the names of both files, what changes from one to the other, and whether the pair judges."""
 
     before: str
     after: str
     text: str
+    judges: bool = False
 
     def name(self, side: Side) -> str:
         """The name of one of the files."""
@@ -37,6 +38,8 @@ def settle(desk: Desk, entries: Iterable[Entry]) -> tuple[int, int, dict[str, st
         if refusal:
             refused[entry.after] = refusal
         kept += desk.give(row, entry.text)
+        if entry.judges:
+            desk.let_judge(row.id)
     return count, kept, refused
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.pair_names import COLUMNS as PAIR_COLUMNS
 
-Kind = Literal["picture", "words", "other"]
+Kind = Literal["picture", "words", "mark", "other"]
 _WORDS = ("text", "caption", "prompt", "edit_prompt", "instruction", "edit", "description", "captions", "sentence", "label")
 _BEFORE = ("input_image", "original_image", "input", "before", "source", "source_image", "image_before")
 _AFTER = ("output_image", "edited_image", "output", "after", "target", "target_image", "edit_image", "image_after")
@@ -24,12 +25,17 @@ _MASKS = (MASK, "masks", "mask_image", "image_mask", "loss_mask", "mask_file_nam
 class Columns:
     """`pictures`: one column, or before and after; `words` and `mask`: the columns with captions or instructions, and of masks.
 
-    Both are empty where there is none.
+    `held_out` is the column that says who judges, which is known by its name alone. They are empty where there is none.
     """
 
     pictures: tuple[str, ...]
     words: str = ""
     mask: str = ""
+    held_out: str = ""
+
+    def as_said(self) -> dict[str, Any]:
+        """What a person may choose of them, as `ingest_table` takes it."""
+        return {"pictures": self.pictures, "words": self.words, "mask": self.mask}
 
     @property
     def are_pairs(self) -> bool:
@@ -63,7 +69,7 @@ def choose_columns(kinds: Mapping[str, Kind], wanted: Sequence[str] = (), words:
         if len(pictures) == 2 or mask in pictures:
             raise DarkroomError("A mask needs one other column of pictures beside it: that of the pictures. Edit pairs know no masks.")
     said = _find_words(kinds, pictures) if words is None else words
-    return Columns(pictures, said, _find_mask(kinds, pictures) if mask is None else mask)
+    return Columns(pictures, said, _find_mask(kinds, pictures) if mask is None else mask, HELD_OUT if kinds.get(HELD_OUT) == "mark" else "")
 
 
 def _find_mask(kinds: Mapping[str, Kind], pictures: tuple[str, ...]) -> str:
@@ -104,5 +110,5 @@ def _require(kinds: Mapping[str, Kind], name: str, kind: Kind, what: str) -> Non
 
 
 def _list(kinds: Mapping[str, Kind]) -> str:
-    says = {"picture": "pictures", "words": "words", "other": "something else"}
+    says = {"picture": "pictures", "words": "words", "mark": "who judges", "other": "something else"}
     return ", ".join(f"{name} ({says[kind]})" for name, kind in kinds.items()) or "no column at all"

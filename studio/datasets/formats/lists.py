@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.formats.columns import Columns, Kind, choose_columns
 from studio.datasets.names import PICTURE_SUFFIXES, fold_name
 from studio.datasets.pair_names import find_columns
@@ -57,7 +58,7 @@ def read_kinds(name: str, path: Path) -> dict[str, Kind]:
             raise
     known = find_columns(values)
     always = {known[0], known[2]} if known else {FILE_NAME}
-    return {column: "picture" if column in always else _kind_of(found) for column, found in values.items()}
+    return {column: "picture" if column in always else "mark" if column == HELD_OUT else _kind_of(found) for column, found in values.items()}
 
 
 def read_columns(name: str, path: Path) -> Columns:
@@ -70,11 +71,11 @@ def read_columns(name: str, path: Path) -> Columns:
     kinds = read_kinds(name, path)
     if "picture" not in kinds.values():
         raise ValueError("no column of it names picture files")
-    known = find_columns(kinds)
+    known, mark = find_columns(kinds), HELD_OUT if HELD_OUT in kinds else ""
     if known:
-        return Columns((known[0], known[2]), known[1] if known[1] in kinds else "")
+        return Columns((known[0], known[2]), known[1] if known[1] in kinds else "", held_out=mark)
     if FILE_NAME in kinds:
-        return Columns((FILE_NAME,), choose_columns(kinds, [FILE_NAME]).words)
+        return Columns((FILE_NAME,), choose_columns(kinds, [FILE_NAME]).words, held_out=mark)
     return choose_columns(kinds)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from backends.contract.shards import WORD_KEYS, is_mask, split_name
 from studio.datasets.archive import require_tar_end
 from studio.datasets.caption_files import decode_text
@@ -97,6 +98,8 @@ def _members(record: Record, key: str) -> Iterator[tuple[str, bytes]]:
         yield f"{key}{side}{PurePosixPath(name).suffix.lower() or '.png'}", record[column]["bytes"]
     if record.get(MASK):
         yield f"{key}.{MASK}.png", record[MASK]["bytes"]
+    if record.get(HELD_OUT):
+        yield f"{key}.json", json.dumps({HELD_OUT: True}).encode()
     yield f"{key}.txt", (record.get(words if before in record else text) or "").encode()
 
 
@@ -130,10 +133,23 @@ def _row(key: str, members: dict[str, bytes]) -> dict[str, Any]:
     named = {rest: {"bytes": data, "path": f"{key.rpartition('/')[2]}.{rest}"} for rest, data in pictures.items()}
     if sides.get("before") and sides.get("after"):
         before, said, after = EDIT_COLUMNS
-        return {before: named[sides["before"]], said: words, after: named[sides["after"]]}
+        return {before: named[sides["before"]], said: words, after: named[sides["after"]], HELD_OUT: _mark(members)}
     image, text = PICTURE_COLUMNS
     mask = {"bytes": masks[0], "path": None} if masks else None
-    return {image: next(iter(named.values()), {"bytes": None, "path": key}), text: words, MASK: mask}
+    return {image: next(iter(named.values()), {"bytes": None, "path": key}), text: words, MASK: mask, HELD_OUT: _mark(members)}
+
+
+def _mark(members: dict[str, bytes]) -> Any:
+    """What the JSON member says of whether the row judges; nothing where it does not."""
+    for rest, data in members.items():
+        if rest.rpartition(".")[2] == "json" and HELD_OUT.encode() in data:
+            try:
+                value = json.loads(data)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                return value.get(HELD_OUT)
+    return None
 
 
 def _words(members: dict[str, bytes]) -> str:

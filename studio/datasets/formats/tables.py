@@ -19,11 +19,13 @@ import pyarrow.parquet as pq
 
 from backends.contract import files
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.formats.columns import Kind
 
 Record = Mapping[str, Any]
 """One row: of a picture its file's bytes and name, of words a string."""
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_MARK_TYPES = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
 _ROWS, _PART_BYTES = 64, 64 * 2**20
 _FILE_BYTES = 500 * 2**20
 
@@ -61,7 +63,8 @@ def read_kinds(paths: list[Path]) -> dict[str, Kind]:
         is_picture = pa.types.is_struct(storage) and {storage.field(n).name for n in range(storage.num_fields)} >= {"bytes", "path"}
         is_words = pa.types.is_string(storage) or pa.types.is_large_string(storage)
         is_bytes = pa.types.is_binary(storage) or pa.types.is_large_binary(storage)
-        kinds[field.name] = "picture" if is_picture or is_bytes else "words" if is_words else "other"
+        is_mark = field.name == HELD_OUT and (is_words or any(is_kind(storage) for is_kind in _MARK_TYPES))
+        kinds[field.name] = "picture" if is_picture or is_bytes else "mark" if is_mark else "words" if is_words else "other"
     return kinds
 
 
@@ -133,12 +136,14 @@ def write_saved(records: Iterable[Record], kinds: Mapping[str, Kind], folder: Pa
 def build_schema(kinds: Mapping[str, Kind]) -> pa.Schema:
     """The columns, with what the `datasets` library wants to know of them."""
     told = json.dumps({"info": {"features": _features(kinds)}})
-    fields = [pa.field(name, PICTURE if kind == "picture" else pa.string()) for name, kind in kinds.items()]
+    types = {"picture": PICTURE, "mark": pa.bool_()}
+    fields = [pa.field(name, types.get(kind, pa.string())) for name, kind in kinds.items()]
     return pa.schema(fields, metadata={"huggingface": told})
 
 
 def _features(kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    return {name: {"_type": "Image"} if kind == "picture" else {"dtype": "string", "_type": "Value"} for name, kind in kinds.items()}
+    types = {"picture": {"_type": "Image"}, "mark": {"dtype": "bool", "_type": "Value"}}
+    return {name: types.get(kind, {"dtype": "string", "_type": "Value"}) for name, kind in kinds.items()}
 
 
 def _parts(records: Iterable[Record], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

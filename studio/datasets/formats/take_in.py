@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT, read_mark
 from studio.datasets.caption_files import clean_caption
 from studio.datasets.formats import shards, tables
 from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS, Columns, choose_columns
@@ -66,14 +67,15 @@ def ingest_table(
     found = tables.find_files(path) if path.suffix != ".tar" else []
     if found:
         columns = choose_columns(tables.read_kinds(found), pictures, words, mask)
-        records = tables.read_records(found, filter(None, (*columns.pictures, columns.words, columns.mask)))
+        records = tables.read_records(found, filter(None, (*columns.pictures, columns.words, columns.mask, columns.held_out)))
     else:
         records = shards.read_shards([path] if path.is_file() else sorted(path.glob("*.tar")))
         first = next(records, None)
         if first is None:
             raise DarkroomError(f"There are no rows in {path}.")
         before, said, after = EDIT_COLUMNS
-        columns = Columns((before, after), said) if before in first else Columns(PICTURE_COLUMNS[:1], PICTURE_COLUMNS[1], MASK)
+        single = Columns(PICTURE_COLUMNS[:1], PICTURE_COLUMNS[1], MASK, HELD_OUT)
+        columns = Columns((before, after), said, held_out=HELD_OUT) if before in first else single
         records = chain([first], records)
     store.decide_kind(dataset_id, lambda: "pairs" if columns.are_pairs else "pictures")
     if (store.info(dataset_id).kind == "pairs") != columns.are_pairs:
@@ -147,8 +149,13 @@ def _write(part: list[tuple[int, dict[str, Any]]], columns: Columns, folder: Pat
         except DarkroomError as refusal:  # the picture is taken all the same
             words = ""
             empty.append(Outcome(f"row {number - first + 1}", False, None, refusal.text))
+        judges = False
+        try:
+            judges = read_mark(row.get(columns.held_out)) if columns.held_out else False
+        except DarkroomError as refusal:  # likewise
+            empty.append(Outcome(f"row {number - first + 1}", False, None, refusal.text))
         keys = ("input_image", "output_image", "instruction") if columns.are_pairs else ("file_name", "text")
-        lines.append(json.dumps(dict(zip(keys, (*names, words), strict=True))))
+        lines.append(json.dumps(dict(zip(keys, (*names, words), strict=True)) | ({HELD_OUT: True} if judges else {})))
     (folder / METADATA).write_text("\n".join(lines), "utf-8")
     return [*found, Found(METADATA, folder / METADATA)], empty
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.export_plan import has_masks, measure_export, require_room, require_rows, whole_rows
 from studio.datasets.formats import shards, tables
 from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS, Kind
@@ -29,20 +30,21 @@ _NAMED = 5
 def export_table(store: DatasetStore, dataset_id: str, out: Path, form: Form, watch: Watch | None = None) -> int:
     """Writes the data set with the columns that trainers read by themselves: image and text, or original_image, edit_prompt, edited_image.
 
-    The pictures are the training copies. Where one of them has a mask there is a column of masks too, empty in the other rows. A pair
-    that waits for a side is left out, and so is what is excluded from training.
+    The pictures are the training copies. Where one of them has a mask there is a column of masks too, empty in the other rows; where a
+    person chose who judges, a column `held_out`. A pair that waits for a side is left out, and so is what is excluded from training.
 
     Raises:
         DarkroomError: When there is nothing to write, no room for it, or `out` is taken or cannot be written.
         Stopped: When `watch` says so; nothing is left behind then.
     """
-    pairs, watch = store.info(dataset_id).kind == "pairs", watch or Watch()
+    info, watch = store.info(dataset_id), watch or Watch()
     total = require_rows(store, dataset_id)
     watch.begin("Counting what it takes")
     require_room(out.parent, measure_export(store, dataset_id))
     watch.begin("Writing", total, "row")
-    kinds = kinds_of(pairs=pairs, masks=has_masks(store, dataset_id))
-    return write_records(watch.counted(read_rows(store, dataset_id, masks=MASK in kinds)), kinds, out, form)
+    kinds = kinds_of(pairs=info.kind == "pairs", masks=has_masks(store, dataset_id), judges=info.num_judges > 0)
+    rows = read_rows(store, dataset_id, masks=MASK in kinds, judges=HELD_OUT in kinds)
+    return write_records(watch.counted(rows), kinds, out, form)
 
 
 def convert_folder(source: Path, out: Path, form: Form, watch: Watch | None = None) -> int:
@@ -60,11 +62,12 @@ def convert_folder(source: Path, out: Path, form: Form, watch: Watch | None = No
     return write_records(watch.counted(_read_seeds(source)), kinds_of(pairs=True), out, form)
 
 
-def kinds_of(*, pairs: bool, masks: bool = False) -> dict[str, Kind]:
+def kinds_of(*, pairs: bool, masks: bool = False, judges: bool = False) -> dict[str, Kind]:
     """What our columns hold."""
     words = EDIT_COLUMNS[1] if pairs else PICTURE_COLUMNS[1]
     names = (*(EDIT_COLUMNS if pairs else PICTURE_COLUMNS), *((MASK,) if masks else ()))
-    return {name: "words" if name == words else "picture" for name in names}
+    kinds: dict[str, Kind] = {name: "words" if name == words else "picture" for name in names}
+    return {**kinds, HELD_OUT: "mark"} if judges else kinds
 
 
 def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, form: Form) -> int:
@@ -93,8 +96,11 @@ def write_records(records: Iterable[Record], kinds: dict[str, Kind], out: Path, 
     return count
 
 
-def read_rows(store: DatasetStore, dataset_id: str, *, masks: bool = False) -> Iterator[Record]:
-    """The rows as trainers read them, with the bytes of their training copies, and with `masks` of their masks; only whole ones."""
+def read_rows(store: DatasetStore, dataset_id: str, *, masks: bool = False, judges: bool = False) -> Iterator[Record]:
+    """The rows as trainers read them, with the bytes of their training copies; only whole ones.
+
+    With `masks` also with the bytes of their masks, with `judges` with whether a person chose each to judge.
+    """
     folder = store.workspace.dataset(dataset_id)
     for row in whole_rows(store, dataset_id):
         files = [{"bytes": (folder / image.file).read_bytes(), "path": f"{Path(image.name).stem}.png"} for image in row.images]
@@ -103,6 +109,8 @@ def read_rows(store: DatasetStore, dataset_id: str, *, masks: bool = False) -> I
         if masks:
             mask = find_mask(folder, row)
             record[MASK] = {"bytes": mask.read_bytes(), "path": f"{Path(row.name).stem}.png"} if mask else None
+        if judges:
+            record[HELD_OUT] = row.judges
         yield record
 
 

@@ -6,7 +6,7 @@ import io
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def fetch_dataset(
             middle = start + (end - start) * _FETCHED
             path = _download(plan.source.repo, file, folder / f"{number:05d}", watch, (start, middle))
             chosen = choose(file.path, path) if choose and not pictures and is_table(path) else None
-            columns = asdict(chosen) if chosen else {"pictures": pictures, "words": words, "mask": mask}
+            columns = chosen.as_said() if chosen else {"pictures": pictures, "words": words, "mask": mask}
             yield from _take(store, dataset_id, path, columns, watch.within(middle, end))
             if watch.stopped:
                 return

@@ -14,6 +14,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from backends.contract.errors import DarkroomError
+from backends.contract.judging import HELD_OUT
 from studio.datasets.export_plan import has_masks
 from studio.datasets.formats import tables
 from studio.datasets.formats.columns import EDIT_COLUMNS, MASK, PICTURE_COLUMNS
@@ -95,10 +96,11 @@ def _send_parts(
 ) -> Iterator[CommitOperationAdd]:
     """Writes and sends one file after the other; they are not visible before the commit."""
     watch.begin("Sending", count, "row")
-    masks = has_masks(store, info.id)
-    for number, part in enumerate(_in_parts(read_rows(store, info.id, masks=masks))):
+    masks, judges = has_masks(store, info.id), info.num_judges > 0
+    kinds = kinds_of(pairs=info.kind == "pairs", masks=masks, judges=judges)
+    for number, part in enumerate(_in_parts(read_rows(store, info.id, masks=masks, judges=judges))):
         path = folder / f"{number:05d}.parquet"
-        tables.write_parquet(watch.counted(part), kinds_of(pairs=info.kind == "pairs", masks=masks), path)
+        tables.write_parquet(watch.counted(part), kinds, path)
         addition = CommitOperationAdd(f"data/train-{number:05d}.parquet", str(path))
         with explaining(repo, write=True):
             api.preupload_lfs_files(repo, [addition], repo_type="dataset")
@@ -128,7 +130,8 @@ def _in_parts(records: Iterable[tables.Record]) -> Iterator[Iterator[tables.Reco
 
 def _describe(info: DatasetInfo, count: int, *, masks: bool) -> str:
     """The repository's first page: where its files are, for programs, and what they hold, for people."""
-    columns = (*(EDIT_COLUMNS if info.kind == "pairs" else PICTURE_COLUMNS), *((MASK,) if masks else ()))
+    more = (*((MASK,) if masks else ()), *((HELD_OUT,) if info.num_judges else ()))
+    columns = (*(EDIT_COLUMNS if info.kind == "pairs" else PICTURE_COLUMNS), *more)
     what = (
         "edit pairs: a picture, an instruction, and the picture that it makes of it" if info.kind == "pairs" else "pictures with captions"
     )
