@@ -116,7 +116,8 @@ def _read_folder(folder: Path, field: str) -> list[dict[str, Any]]:
     if not named:
         raise DarkroomError(f"There are no pictures in {folder}; they may be {', '.join(sorted(SUFFIXES))}.", field=field)
     return [
-        read_row(path, caption, field=field) | {HELD_OUT: _read_mark(listed, number, value, field)} for path, caption, number, value in named
+        read_row(path, caption, field=field) | {HELD_OUT: _read_mark(listed, number, value, field)}
+        for path, caption, number, value in named
     ]
 
 

@@ -104,6 +104,7 @@ def check(
         lines += [f"- {escape(f.title)}. {escape(f.rule)} {escape(f.way_out)}" for f in report.findings]
         split = report.split
         who = f" ({split.say_chosen()})" if split.chosen else ""
-        lines.append(f"{split.training:,} {noun} teach, {split.held_out:,} judge{who}, {len(split.together):,} groups of copies on one side.")
+        groups = f"{len(split.together):,} groups of copies on one side"
+        lines.append(f"{split.training:,} {noun} teach, {split.held_out:,} judge{who}, {groups}.")
         lines += [f"The report is in {html}."] if html else []
         emit(value, "\n".join(lines), as_json=as_json)

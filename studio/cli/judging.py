@@ -21,7 +21,7 @@ __all__ = ["app"]
 @app.command("judge")
 def judge(
     dataset: DatasetArgument,
-    pictures: Annotated[list[str], typer.Argument(help="Names or ids of pictures or pairs; without any, those that judge are listed.")] = [],  # noqa: B006
+    pictures: Annotated[list[str], typer.Argument(help="Names or ids of pictures or pairs. Without any: who judges now.")] = [],  # noqa: B006
     clear: Annotated[bool, typer.Option("--clear", help="Learn from these again; from all where none is named.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""Which rows stand together on a light table: those that lack words or a side, drafts, excluded ones, those that judge. Counted and found by the table."""
+"""Which rows stand together on a light table: those that lack something, drafts, excluded ones, judges. Counted and found by the table."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from studio.datasets.names import fold_name
 from studio.datasets.pair_names import COLUMNS, same_file
 from studio.datasets.store import DatasetStore
 
+
 class Line(NamedTuple):
     """A row of a list: its number, the names of its files with the folder of the list, its words, and whether it says that it judges."""
 

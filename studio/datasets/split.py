@@ -56,11 +56,7 @@ def count_held_out(num_pictures: int, share: float) -> int:
 
 
 def choose_held_out(
-    picture_ids: Sequence[str],
-    share: float,
-    inputs: Sequence[str] = (),
-    kin: Iterable[Collection[str]] = (),
-    chosen: Collection[str] = (),
+    picture_ids: Sequence[str], share: float, inputs: Sequence[str] = (), kin: Iterable[Collection[str]] = (), chosen: Collection[str] = ()
 ) -> set[str]:
     """Ids of the pictures held out: the same for the same pictures, whatever their order and the run's seed.
 

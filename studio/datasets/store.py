@@ -270,7 +270,7 @@ class DatasetStore:
         return token
 
     def remember(self, dataset_id: str, what: str, rows: Changes, touched: Iterable[Picture]) -> str:
-        """Keeps how rows stand before a step that takes them out, changes their pictures, excludes them or lets them judge; the token for `undo`."""
+        """Keeps how rows stand before a step that takes them out, or changes their pictures or part in training; the token to undo it."""
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"

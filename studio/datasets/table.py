@@ -76,10 +76,7 @@ _STEPS = {
         "CREATE INDEX rows_excluded ON rows(missing) WHERE excluded",
     ),
     3: tuple(_HISTORY.split(";\n")),
-    4: (
-        "ALTER TABLE rows ADD COLUMN judges INTEGER NOT NULL DEFAULT 0",
-        "CREATE INDEX rows_judges ON rows(place) WHERE judges",
-    ),
+    4: ("ALTER TABLE rows ADD COLUMN judges INTEGER NOT NULL DEFAULT 0", "CREATE INDEX rows_judges ON rows(place) WHERE judges"),
 }
 IMAGE_COLUMNS = "id, name, file, width, height, bytes, sha256, edit, mask"
 # One row of the answer is one row of ours: a picture has its image under `own`, a pair both sides.

@@ -90,11 +90,12 @@ def _check_judges(pictures: list[Any], what: str, faults: list[Fault], warnings:
     """Something must be left to learn from where a person chose who judges; near copies of them are looked for at the start."""
     judges, total = sum(p.judges for p in pictures), len(pictures)
     if judges and judges == total:
-        text = f"All {total:,} {what} were chosen to judge, and what judges is never learnt from. Let some of them teach on the Dataset page"
-        faults.append(Fault(field="dataset", text=f"{text}, under Judges, or add others."))
+        text = f"All {total:,} {what} were chosen to judge, and what judges is never learnt from. Let some of them teach"
+        faults.append(Fault(field="dataset", text=f"{text} on the Dataset page, under Judges, or add others."))
     elif 2 * judges > total:
-        text = f"{judges:,} of {total:,} {what} judge, chosen by you, so that {total - judges:,} {'is' if total - judges == 1 else 'are'} left"
-        warnings.append(Fault(field="dataset", text=f"{text} to learn from. Fewer are enough to judge; see Judges on the Dataset page."))
+        left = f"{total - judges:,} {'is' if total - judges == 1 else 'are'} left to learn from"
+        text = f"{judges:,} of {total:,} {what} judge, chosen by you: {left}. Fewer are enough to judge; see Judges on the Dataset page."
+        warnings.append(Fault(field="dataset", text=text))
 
 
 def _check_shards(config: Any, faults: list[Fault]) -> None:

@@ -116,7 +116,7 @@ def compute_forecast(
 
 
 def count_training(config: Any, num_pictures: int, chosen: int = 0) -> int:
-    """Pictures that are learnt from: those not held out, at most as many as the settings allow. `chosen` are those that a person held out."""
+    """Pictures that are learnt from: those not held out, at most as many as the settings allow. `chosen` were held out by a person."""
     training = max(0, num_pictures - (chosen or count_held_out(num_pictures, config.held_out_share)))
     most = getattr(config, "max_train_samples", None)
     return min(training, most) if most else training

@@ -67,11 +67,8 @@ def _say_judges(forecast: Forecast) -> str:
 
 def explain_judges(chosen: int, noun: str) -> str:
     """What stands at the share in the form where a person chose who judges."""
-    one = chosen == 1
-    return (
-        f"{_count(chosen, noun)} {'judges' if one else 'judge'}, chosen by you on the Dataset page, with near copies of {'it' if one else 'them'}. "
-        "This share says nothing then."
-    )
+    judge, them = ("judges", "it") if chosen == 1 else ("judge", "them")
+    return f"{_count(chosen, noun)} {judge}, chosen by you on the Dataset page, with near copies of {them}. This share says nothing then."
 
 
 def _size(gb: float) -> str:

@@ -58,8 +58,8 @@ def open_samples(ground: Ground) -> ShardSet | None:
     if samples.num_chosen:
         judging = min(samples.num_chosen, MOST_HELD_OUT)
         ground.reporter.notice(
-            f"{samples.num_chosen:,} samples of the shards were chosen to judge: none of them is learnt from, {judging:,} of them judge, and "
-            "Held out says nothing."
+            f"{samples.num_chosen:,} samples of the shards were chosen to judge: none of them is learnt from, {judging:,} of them judge, "
+            "and Held out says nothing."
         )
     ground.reporter.notice(
         f"{len(samples):,} samples are read from {len(shards):,} shards as they are needed, and encoded each time: nothing of them is kept."

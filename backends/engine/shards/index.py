@@ -79,7 +79,7 @@ def index_shard(path: Path, cache: Path, *, pairs: bool) -> Path:
 
 @lru_cache(maxsize=64)
 def open_index(kept: Path) -> np.ndarray:
-    """The samples of one shard, (N,) of `SAMPLE`, with fields for masks and marks where one has some; on the disk until they are looked at."""
+    """The samples of one shard, (N,) of `SAMPLE` with what its own have of masks and marks; on the disk until they are looked at."""
     return np.load(kept, mmap_mode="r")
 
 
@@ -143,7 +143,8 @@ def _describe(path: Path, key: str, members: dict[str, tarfile.TarInfo], pairs: 
     if mask is not None and _measure(path, key, mask) != size:
         raise _refuse(path, key, "has a mask of another size than its picture; both must have one size")
     number = int.from_bytes(hashlib.blake2b(f"{path.name}/{key}".encode(), digest_size=8).digest(), "little")
-    return number, *size, *_place(after), *_place(before if pairs else None), *_place(words), kind, *_place(mask), _is_chosen(path, key, members)
+    sides = (*_place(after), *_place(before if pairs else None))
+    return number, *size, *sides, *_place(words), kind, *_place(mask), _is_chosen(path, key, members)
 
 
 def _find_side(pictures: dict[str, tarfile.TarInfo], words: tuple[str, ...]) -> tarfile.TarInfo | None:

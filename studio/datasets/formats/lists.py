@@ -58,7 +58,8 @@ def read_kinds(name: str, path: Path) -> dict[str, Kind]:
             raise
     known = find_columns(values)
     always = {known[0], known[2]} if known else {FILE_NAME}
-    return {column: "picture" if column in always else "mark" if column == HELD_OUT else _kind_of(found) for column, found in values.items()}
+    marks: dict[str, Kind] = {column: "mark" for column in values if column == HELD_OUT}
+    return {column: "picture" if column in always else marks.get(column) or _kind_of(found) for column, found in values.items()}
 
 
 def read_columns(name: str, path: Path) -> Columns:
