@@ -53,3 +53,27 @@ def test_ids_of_copies_that_are_not_among_the_pictures_are_passed_over():
 
 def test_links_that_share_an_id_make_one_group():
     assert sorted(join_groups([["a", "b"], ["c", "d"], ["b", "c"], ["e"], ["f", "g"]])) == [["a", "b", "c", "d"], ["f", "g"]]
+
+
+def test_where_a_person_chose_exactly_these_judge_with_what_belongs_to_them_whatever_the_share():
+    kin = [["050", "071", "072"], ["001", "002"]]
+    for share in (0, 0.1, 0.5):
+        assert choose_held_out(IDS, share, kin=kin, chosen=["050", "099"]) == {"050", "071", "072", "099"}
+    inputs = [f"before {n // 2}" for n in range(100)]
+    assert choose_held_out(IDS, 0.1, inputs, kin, ["010"]) == {"010", "011"}
+    assert choose_held_out(IDS, 0.1, kin=kin, chosen=["gone"]) == choose_held_out(IDS, 0.1, kin=kin)
+
+
+def test_a_split_tells_who_was_chosen_and_which_near_copies_went_along():
+    split = compute_split(IDS, 0.1, (), [["050", "071"]], ["050", "099", "gone"])
+    assert (split.training, split.held_out, split.chosen, split.along, split.leaks) == (97, 3, 2, ["071"], [])
+    assert split.say_chosen() == "2 chosen by you and 1 near copy of them"
+    assert compute_split(IDS, 0.1, (), [], ["050"]).say_chosen() == "chosen by you"
+    assert compute_split(IDS, 0.1, (), []).say_chosen() == ""
+    named = split.renamed({one: f"row {one}" for one in IDS})
+    assert (named.chosen, named.along) == (2, ["row 071"])
+
+
+def test_all_may_be_chosen_which_whoever_starts_a_run_refuses():
+    split = compute_split(IDS[:4], 0.1, (), [IDS[:4]], ["000"])
+    assert (split.training, split.held_out, len(split.along)) == (0, 4, 3)

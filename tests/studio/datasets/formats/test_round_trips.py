@@ -8,6 +8,8 @@ import tarfile
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -18,6 +20,7 @@ from studio.datasets.formats import shards, tables
 from studio.datasets.formats.take_in import ingest_table, is_table
 from studio.datasets.formats.write_out import convert_folder, export_table, kinds_of
 from studio.datasets.ingest import ingest_folder, ingest_upload
+from studio.datasets.judges import mark_judges
 from studio.datasets.watch import Stopped, Watch
 from tests.studio.datasets.drawing import draw_figure, encode
 from tests.studio.datasets.pairs import write_folders
@@ -65,6 +68,48 @@ def test_out_and_in_again_gives_the_same_pictures_and_words(store, full, tmp_pat
     assert sorted(seen(store, again)) == sorted(seen(store, full))
     if form in ("saved", "parquet") and store.info(full).kind == "pictures":
         assert [row.name for row in store.pictures(again)] == [row.name for row in store.pictures(full)]
+
+
+@pytest.mark.parametrize("form", [*TABLES, "folder", "zip"])
+def test_who_judges_goes_out_and_comes_in_again(store, full, tmp_path, form):
+    chosen = [row for n, row in enumerate(store.pictures(full)) if n in (1, 3, 6)]
+    mark_judges(store, full, [row.id for row in chosen], judges=True)
+    again = store.create("Again", "").id
+    if form in TABLES:
+        export_table(store, full, tmp_path / TABLES[form], form)
+        outcomes = ingest_table(store, again, tmp_path / TABLES[form])
+    else:
+        out = export_dataset(store, full, tmp_path / ("out.zip" if form == "zip" else "out"))
+        outcomes = ingest_upload(store, again, out.name, out) if form == "zip" else ingest_folder(store, again, out)
+    assert [o for o in outcomes if not o.accepted] == []
+    assert sorted(seen(store, again)) == sorted(seen(store, full))
+    marked = sorted(words for words, row in zip(seen(store, again), store.pictures(again), strict=True) if row.judges)
+    assert marked == sorted(words for words, row in zip(seen(store, full), store.pictures(full), strict=True) if row.judges)
+    assert len(marked) == 3
+
+
+@pytest.mark.parametrize("form", ["saved", "parquet"])
+def test_the_datasets_library_reads_who_judges_as_true_or_false(store, full, tmp_path, form):
+    datasets = pytest.importorskip("datasets")
+    out = tmp_path / TABLES[form]
+    mark_judges(store, full, [store.pictures(full)[2].id], judges=True)
+    export_table(store, full, out, form)
+    cache = str(tmp_path / "cache")
+    read = (
+        datasets.load_from_disk(str(out))
+        if form == "saved"
+        else datasets.load_dataset("parquet", data_files=str(out), split="train", cache_dir=cache)
+    )
+    assert read.features["held_out"] == datasets.Value("bool") and read["held_out"][:] == [n == 2 for n in range(7)]
+
+
+def test_a_mark_in_a_table_that_says_neither_yes_nor_no_is_named_and_its_picture_comes(store, tmp_path):
+    rows = [{"image": {"bytes": encode(draw_figure(n, 40)), "path": f"{n}.png"}, "text": "a", "held_out": m} for n, m in enumerate("1x")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    made = store.create("Marked").id
+    told = [o.reason for o in ingest_table(store, made, tmp_path / "t.parquet") if not o.accepted]
+    assert told == ["held_out is “x”; it must be true for a row that judges, else false or empty."]
+    assert [(row.name, row.judges) for row in store.pictures(made)] == [("0.png", True), ("1.png", False)]
 
 
 @pytest.mark.parametrize("form", ["saved", "parquet"])
