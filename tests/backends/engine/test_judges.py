@@ -73,15 +73,13 @@ def test_a_run_learns_from_no_chosen_picture_or_copy_of_it_and_is_judged_by_them
     loaded = load("sdxl/text_to_image", toy_base("sdxl"), train_batch_size=2)
     items = loaded.method.build_items(read_manifest(run.manifest))
     alone = SimpleNamespace(device=CPU, num_processes=1, process_index=0, is_main_process=True, wait_for_everyone=lambda: None)
-    ground = SimpleNamespace(
-        run=run, config=loaded.config, accelerator=alone, seed=1, reporter=Reporter(None), check_stop=lambda: None
-    )
+    ground = SimpleNamespace(run=run, config=loaded.config, accelerator=alone, seed=1, reporter=Reporter(None), check_stop=lambda: None)
     placements = [place_item(item, list_run_buckets(loaded.config)) for item in items]
     data = build_data(ground, loaded.family, loaded.method, items, placements)
     data.judge_source = asked = Asked(data.judge_source)
     learnt = {index for position in range(10 * len(items)) for index in data.order.pick(position).indices}
     judge = build_held_out(ground, loaded.family, loaded.method, items, data=data)
-    judge.judge(0, lambda batch, draws, weighted: torch.zeros(len(draws.timesteps)), add_up=lambda losses: losses)
+    judge.judge(0, lambda batch, draws, weighted: torch.zeros(len(next(iter(batch.moments.values()))[0])), add_up=lambda losses: losses)
     assert {names[items[index].id] for index in asked.indices} == {*CHOSEN, "copy 2.jpg"}
     assert {names[items[index].id] for index in learnt} == set(names.values()) - {*CHOSEN, "copy 2.jpg"}
     assert data.training == 9
@@ -119,8 +117,7 @@ def test_a_trainer_of_edits_by_hand_obeys_it_too(toy_base, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("marks", "said"),
-    [([True, True], "All 2 pictures say held_out"), ([True, "perhaps"], "held_out is “perhaps”; it must be true")],
+    ("marks", "said"), [([True, True], "All 2 pictures say held_out"), ([True, "perhaps"], "held_out is “perhaps”; it must be true")]
 )
 def test_what_cannot_be_is_refused_before_the_first_step(toy_base, tmp_path, marks, said):
     (tmp_path / "mine").mkdir()

@@ -11,6 +11,7 @@ from PIL import Image
 from backends.contract.errors import DarkroomError
 from studio.datasets.captions import set_caption
 from studio.datasets.ingest import ingest_upload
+from studio.datasets.judges import mark_judges
 from studio.datasets.samples import create_sample_dataset
 from studio.web.check_routes import Checks
 
@@ -171,3 +172,21 @@ def test_a_check_that_fails_says_why_and_ends(fault, told):
             thread.join(10)
     assert not progress.running
     assert told in progress.error
+
+
+def test_where_all_judge_one_button_lets_them_teach_again_and_can_be_undone(client, context, dataset):
+    rows = context.datasets.pictures(dataset)
+    mark_judges(context.datasets, dataset, [row.id for row in rows[:3]], judges=True)
+    split = check(client, dataset)["report"]["split"]
+    twin = next(row for row in rows if row.name == "twin.jpg")  # of the first
+    assert (split["chosen"], split["along"], split["held_out"]) == (3, 1, 4)
+    assert split["who"] == "3 chosen by you and 1 near copy of them"
+    assert client.get(f"/api/check/{dataset}/part/along").json()["ids"] == [twin.id]
+    mark_judges(context.datasets, dataset, [row.id for row in rows], judges=True)
+    page = check(client, dataset)
+    finding = next(f for f in page["report"]["findings"] if f["code"] == "all_judge")
+    assert not page["report"]["ready"] and finding["action"]["count"] == len(rows)
+    token = client.post(f"/api/check/{dataset}/act", json={"kind": "teach", "keys": [finding["key"]]}).json()["token"]
+    assert context.datasets.info(dataset).num_judges == 0 and "all_judge" not in codes(check(client, dataset))
+    client.post(f"/api/check/{dataset}/undo", json={"token": token})
+    assert context.datasets.info(dataset).num_judges == len(rows)

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.studio.datasets.drawing import RED, YELLOW, draw_corners, encode
+from tests.studio.datasets.drawing import RED, YELLOW, draw_corners, draw_figure, encode
 
 
 @pytest.fixture
@@ -90,3 +90,21 @@ def test_the_preview_and_the_dialog_say_the_same_bucket(client, dataset):
     assert (place["width"], place["height"]) == (bucket["width"], bucket["height"])
     assert place["lost"] == bucket["examples"][0]["lost"] and place["enlarged"] == bucket["most_enlarged"]
     assert client.get(f"/api/datasets/{dataset}/buckets?resolution=100").status_code == 400
+
+
+def test_pictures_judge_teach_again_and_the_step_is_undone(client, dataset, row):
+    path = f"/api/datasets/{dataset}"
+    client.post(f"{path}/files", files=[("files", ("plain.png", encode(draw_figure(5, 128)), "image/png"))])
+    token = client.post(f"{path}/judge", json={"places": [[row["place"], 1]]}).json()["token"]
+    told = client.get(path).json()
+    assert (told["judges"], told["kinds"]["judges"], told["num_judges"], told["pictures"][0]["judges"]) == ([[row["place"], 1]], 1, 1, True)
+    assert client.get(f"{path}/places?kind=judges").json() == {"places": [[row["place"], 1]]}
+    client.post(f"{path}/exclude", json={"ids": [row["id"]]})
+    excluded = client.get(path).json()
+    assert (excluded["judges"], excluded["num_judges"]) == ([[row["place"], 1]], 0)
+    back = client.post(f"{path}/undo", json={"token": token}).json()
+    assert back["judges"] == [] and "judges" not in back["pictures"][0] and back["pictures"][0]["excluded"]
+    client.post(f"{path}/judge", json={"ids": [row["id"]]})
+    client.post(f"{path}/judge", json={"ids": [row["id"]], "judges": False})
+    assert client.get(path).json()["judges"] == []
+    assert client.post(f"{path}/judge", json={"ids": []}).status_code == 400

@@ -8,6 +8,7 @@ import pytest
 
 from backends.contract.base_models import BASE_MODELS
 from backends.contract.rundir import RunDir
+from studio.datasets.judges import mark_judges
 from studio.datasets.samples import create_sample_dataset
 from studio.runs.control import stop_run
 from studio.runs.hardware import Gpu, describe_hardware
@@ -231,3 +232,12 @@ def test_what_stands_in_the_way_of_a_start_is_told_once_and_leaves_no_work_behin
     assert told.status_code in (400, 422)
     assert "4 pictures have no caption" in told.text and "90 characters" in told.text
     assert client.get("/api/jobs", params={"dataset": made}).json() == []
+
+
+def test_the_form_says_who_chose_the_judges_and_that_the_share_says_nothing(context, dataset):
+    assert ["Judged by", "1 held out", ""] in ask(context, dataset, SUBJECT)["rows"]
+    mark_judges(context.datasets, dataset, [row.id for row in context.datasets.pictures(dataset)[:3]], judges=True)
+    told = ask(context, dataset, SUBJECT)
+    assert ["Learns from", "9 pictures", ""] in told["rows"] and ["Judged by", "3 chosen by you", ""] in told["rows"]
+    assert told["why"]["held_out_share"].startswith("3 pictures judge, chosen by you on the Dataset page, with near copies of them.")
+    assert told["why"]["held_out_share"].endswith("This share says nothing then.")

@@ -1,0 +1,122 @@
+"""A run over a data set in which a person chose who judges: before it starts, its forecast, its manifest, its report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backends.contract.errors import DarkroomError
+from backends.contract.rundir import RunDir
+from studio.datasets.edit_pictures import exclude_pictures
+from studio.datasets.ingest import ingest_folder
+from studio.datasets.judges import mark_judges
+from studio.datasets.store import DatasetStore
+from studio.runs.manifest import read_manifest
+from studio.runs.preflight import run_preflight
+from studio.runs.presets import find_preset
+from studio.runs.state import read_run_config
+from studio.runs.store import RunStore
+from tests.studio.datasets.drawing import draw_photo, encode
+from tests.studio.datasets.faults import copy
+from tests.studio.datasets.pairs import write_folders
+from tests.studio.runs.test_preflight import BACKEND, SUBJECT, text_at
+from tests.studio.runs.test_store import make
+
+
+def choose(workspace, dataset, count, start=0):
+    store = DatasetStore(workspace)
+    rows = store.pictures(dataset)[start : start + count]
+    mark_judges(store, dataset, [row.id for row in rows], judges=True)
+    return {row.content for row in rows}
+
+
+def held_out_of(workspace, made):
+    return {row["id"] for row in read_manifest(RunDir(workspace.run(made.id))) if row["held_out"]}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_exactly_the_chosen_are_held_out_whatever_the_share(workspace, zog, share):
+    chosen = choose(workspace, zog, 3, start=4)
+    made = make(workspace, zog, held_out_share=share)
+    assert held_out_of(workspace, made) == chosen
+    report = json.loads(RunDir(workspace.run(made.id)).report.read_text())
+    assert (report["split"]["chosen"], report["split"]["held_out"], report["split"]["training"]) == (3, 3, 9)
+    assert "3 are held out to judge, chosen by you." in RunDir(workspace.run(made.id)).report_page.read_text()
+
+
+def test_what_is_excluded_judges_nothing_and_the_share_speaks_again(workspace, zog):
+    store = DatasetStore(workspace)
+    choose(workspace, zog, 1)
+    (first, *_) = store.pictures(zog)
+    exclude_pictures(store, zog, [first.id], excluded=True)
+    made = make(workspace, zog, held_out_share=0.3)
+    assert len(read_manifest(RunDir(workspace.run(made.id)))) == 11
+    assert len(held_out_of(workspace, made)) == 3 and first.content not in held_out_of(workspace, made)
+
+
+def test_steps_that_follow_from_passes_count_those_that_are_left(workspace, zog):
+    choose(workspace, zog, 4)
+    made = make(workspace, zog, max_train_steps=None, num_train_epochs=5, train_batch_size=2)
+    run = RunDir(workspace.run(made.id))
+    assert made.max_steps == 5 * 8 // 2 and read_run_config(run).max_train_steps is None
+
+
+def test_the_forecast_counts_them(workspace, zog):
+    choose(workspace, zog, 4)
+    forecast = run_preflight(workspace, zog, BACKEND, {**SUBJECT, "held_out_share": 0.1}).forecast
+    assert (forecast.num_training, forecast.num_held_out, forecast.chosen) == (8, 4, 4)
+    assert run_preflight(workspace, zog, BACKEND, {**SUBJECT, "held_out_share": 0.0}).forecast.num_held_out == 4
+
+
+def test_all_chosen_is_said_before_the_start_with_the_way_out(workspace, zog):
+    choose(workspace, zog, 12)
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert "All 12 pictures were chosen to judge" in text_at(checked.faults, "dataset")
+    assert "Dataset page, under Judges" in text_at(checked.faults, "dataset")
+
+
+def test_more_than_half_is_a_warning(workspace, zog):
+    choose(workspace, zog, 6)
+    assert not text_at(run_preflight(workspace, zog, BACKEND, SUBJECT).warnings, "dataset")
+    choose(workspace, zog, 11)
+    checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
+    assert checked.faults == []
+    assert "11 of 12 pictures judge, chosen by you: 1 is left to learn from" in text_at(checked.warnings, "dataset")
+
+
+def test_where_near_copies_leave_nothing_to_learn_from_no_run_is_made(workspace, tmp_path):
+    store, folder = DatasetStore(workspace), tmp_path / "in"
+    folder.mkdir()
+    for seed in range(2):
+        (folder / f"{seed}.png").write_bytes(encode(draw_photo(seed, 128)))
+        (folder / f"copy {seed}.jpg").write_bytes(copy(draw_photo(seed, 128), 0))
+    made = store.create("Twins", "pictures").id
+    ingest_folder(store, made, folder)
+    mark_judges(store, made, [row.id for row in store.pictures(made) if row.name in ("0.png", "1.png")], judges=True)
+    with pytest.raises(DarkroomError, match=r"All 4 pictures would judge \(2 chosen by you and 2 near copies of them\)"):
+        make(workspace, made)
+    assert RunStore(workspace).list() == [] and not list(workspace.runs.glob("*/manifest.jsonl"))
+
+
+def test_a_chosen_pair_takes_along_those_that_begin_with_its_picture(workspace, tmp_path):
+    store, root = DatasetStore(workspace), write_folders(tmp_path / "in", 12, listed=True)
+    lines = [json.loads(line) for line in (root / "metadata.jsonl").read_text().splitlines()]
+    lines[7]["input_image"] = lines[3]["input_image"]
+    (root / lines[7]["output_image"]).write_bytes((root / lines[7]["output_image"]).read_bytes())
+    (root / "input_images" / "007.png").unlink()
+    (root / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    made = store.create("Edits", "pairs").id
+    ingest_folder(store, made, root)
+    rows = {row.text: row for row in store.pictures(made)}
+    mark_judges(store, made, [rows["make it blue 3"].id], judges=True)
+    preset = find_preset("instruct_pix2pix/pocket_edits")
+    values = preset.values_for("")
+    checked = run_preflight(workspace, made, preset.backend, values)
+    assert checked.faults == [], checked.faults
+    run = RunStore(workspace).create(dataset_id=made, preset_key=preset.key, name="edits", backend=preset.backend, config=checked.config)
+    judging = {row["caption"] for row in read_manifest(RunDir(workspace.run(run.id))) if row["held_out"]}
+    assert {"make it blue 3", "make it blue 7"} <= judging
+    inputs = {row["input_id"] for row in read_manifest(RunDir(workspace.run(run.id))) if row["held_out"]}
+    taught = {row["input_id"] for row in read_manifest(RunDir(workspace.run(run.id))) if not row["held_out"]}
+    assert taught and not inputs & taught
