@@ -170,7 +170,7 @@ def _lay(one: Taken, index: PictureIndex, batch: dict[str, Picture], captions: d
         return Outcome(name, False, None, one.refusal)
     twin = batch.get(image.id) or index.get(image.id)
     if twin:
-        return Outcome(name, False, None, f"It is already here as “{twin.name}”. The same picture twice would count double.")
+        return Outcome(name, False, twin.id, f"It is already here as “{twin.name}”. The same picture twice would count double.")
     text = caption_files.choose_caption(captions, name)
     by: TextBy = "file" if text else ""
     batch[image.id] = Picture(image.id, name, image.file, image.width, image.height, image.bytes, text, by, 1, image.sha256)

@@ -11,7 +11,6 @@ from studio.datasets.ingest import ingest_folder
 from studio.datasets.judges import mark_judges
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
-from studio.workspace import open_workspace
 from tests.browser.light_table import open_light_table
 from tests.studio.datasets.pairs import write_folders
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def store(server):
-    return DatasetStore(open_workspace(server.workspace))
+    return DatasetStore(server.workspace)
 
 
 def judging(store, made):
