@@ -239,10 +239,14 @@ def read_stamp(store: DatasetStore, dataset_id: str) -> str:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the other pages show of a report. `needs_you`: training would stop at something, or the data set has changed since."""
+    """What the other pages show of a report. `needs_you`: training would stop at something, or the data set has changed since.
+
+    `along` near copies judge with those that a person chose, as far as the report is still right.
+    """
 
     score: int
     needs_you: bool
+    along: int = 0
 
 
 def read_summary(store: DatasetStore, dataset_id: str) -> Summary | None:
@@ -264,7 +268,8 @@ def read_summary(store: DatasetStore, dataset_id: str) -> Summary | None:
     report = known[1]
     if report is None:
         return None
-    return Summary(report.score, bool(report.findings) or not is_current(store, dataset_id, report))
+    current = is_current(store, dataset_id, report)
+    return Summary(report.score, bool(report.findings) or not current, len(report.split.along) if current else 0)
 
 
 _MOST_SUMMARIES = 200

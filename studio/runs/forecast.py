@@ -34,8 +34,8 @@ class Forecast:
 
     `basis` says where the time comes from; `problem` is empty where everything fits, else why not and the way out. `encoded_gb` is what
     pictures and captions take once encoded; beside `disk_gb`, because every run on the same pictures uses the same. `pieces` is into how
-    many what is trained is divided over GPUs. `chosen` is how many a person chose to judge, which are then all that are held out, but
-    for near copies of them, which only the start looks for.
+    many what is trained is divided over GPUs. `chosen` is how many a person chose to judge: then all that is held out, beside near copies
+    of them, of which the last check and the start know.
     """
 
     num_training: int
@@ -66,6 +66,7 @@ def compute_forecast(
     measured_step_s: float | None = None,
     pieces: int = 1,
     chosen: int = 0,
+    along: int = 0,
 ) -> Forecast:
     """The forecast of a run.
 
@@ -77,9 +78,11 @@ def compute_forecast(
         measured_step_s: Seconds a step as a like run on this machine measured it; None before there was one.
         pieces: Into how many what is trained is divided over the GPUs.
         chosen: Of the pictures those that a person chose to judge.
+        along: Near copies that are known to judge with them.
     """
-    held_out = chosen or count_held_out(num_pictures, config.held_out_share)
-    training, steps = count_training(config, num_pictures, chosen), compute_steps(config, num_pictures, chosen)
+    named = chosen and chosen + along
+    held_out = named or count_held_out(num_pictures, config.held_out_share)
+    training, steps = count_training(config, num_pictures, named), compute_steps(config, num_pictures, named)
     per_step = config.train_batch_size * config.gradient_accumulation_steps * config.num_processes
     step_s, basis = estimate_step_seconds(config, hardware)
     if measured_step_s is not None:

@@ -13,6 +13,7 @@ from backends.contract.division import count_pieces
 from backends.contract.errors import DarkroomError
 from backends.contract.launch import LaunchSettings
 from backends.registry import find_backend
+from studio.datasets.report import read_summary
 from studio.datasets.store import DatasetStore
 from studio.runs.base_faults import check_base
 from studio.runs.command import OWN_TRAINER, trainer_of
@@ -105,7 +106,7 @@ def run_preflight(
             _check_switches(config, launch, faults)
         known = check_base(config, faults)
         if number:
-            forecast = forecast_launch(workspace, config, number, launch, DatasetStore(workspace).info(dataset_id).num_judges)
+            forecast = forecast_launch(workspace, config, number, launch, count_judges(DatasetStore(workspace), dataset_id))
             faults += _problem_faults(config, launch, forecast, known=known)
         if launch.is_local:
             _check_memory_now(config, probe_hardware(), forecast, warnings)
@@ -115,17 +116,26 @@ def run_preflight(
     return Preflight(config, faults, forecast, warnings)
 
 
-def forecast_launch(workspace: Workspace, config: Config, num_pictures: int, launch: LaunchSettings, chosen: int = 0) -> Forecast:
+def count_judges(store: DatasetStore, dataset_id: str) -> tuple[int, int]:
+    """How many a person chose to judge, and how many near copies the last check says judge with them, where it is still right."""
+    chosen = store.info(dataset_id).num_judges
+    summary = read_summary(store, dataset_id) if chosen else None
+    return chosen, summary.along if summary else 0
+
+
+def forecast_launch(
+    workspace: Workspace, config: Config, num_pictures: int, launch: LaunchSettings, judges: tuple[int, int] = (0, 0)
+) -> Forecast:
     """What the run will take where it trains: on this machine with what past runs measured, elsewhere by what is asked for there.
 
-    For a form that changes with every key: it reads nothing but past runs' speeds. `chosen` pictures judge because a person says so.
+    For a form that changes with every key: it reads nothing but past runs' speeds. `judges` is as `count_judges` says it.
     """
-    pieces = count_pieces(config, launch)
+    known: dict[str, Any] = {"pieces": count_pieces(config, launch), "chosen": judges[0], "along": judges[1]}
     if launch.is_local:
-        known, free = find_speed(workspace, config), free_disk(workspace.runs)
-        return compute_forecast(config, num_pictures, probe_hardware(), free, measured_step_s=known, pieces=pieces, chosen=chosen)
+        speed, free = find_speed(workspace, config), free_disk(workspace.runs)
+        return compute_forecast(config, num_pictures, probe_hardware(), free, measured_step_s=speed, **known)
     disk = launch.sky_disk_gb * 1e9 if launch.launcher == "skypilot" else free_disk(workspace.runs)
-    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, pieces=pieces, chosen=chosen)
+    return compute_forecast(config, num_pictures, hardware_for(config, launch, probe_hardware()), disk, **known)
 
 
 def free_disk(folder: Path) -> float:

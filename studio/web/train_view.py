@@ -19,7 +19,7 @@ from studio.runs.base_faults import is_cached
 from studio.runs.command import build_command, format_command
 from studio.runs.data_faults import find_kind_fault
 from studio.runs.forecast import Forecast
-from studio.runs.preflight import Preflight, forecast_launch, preflight_launch
+from studio.runs.preflight import Preflight, count_judges, forecast_launch, preflight_launch
 from studio.runs.presets import Preset, find_preset, load_presets
 from studio.web.choices import TASKS, choose_preset, compute_sample_prompts
 from studio.web.context import Context
@@ -228,7 +228,7 @@ def _forecast(
     except DarkroomError:
         return [], config, forecast_launch(context.workspace, config, 0, launch)
     misfit = find_kind_fault(config, info)
-    forecast = forecast_launch(context.workspace, config, info.num_training, launch, info.num_judges)
+    forecast = forecast_launch(context.workspace, config, info.num_training, launch, count_judges(context.datasets, info.id))
     return [misfit] if misfit else [], config, forecast
 
 

@@ -88,7 +88,8 @@ def test_a_pair_that_judges_says_so_on_its_card(page, server, store, tmp_path):
     ingest_folder(store, made, write_folders(tmp_path / "in", 4, listed=True))
     mark_judges(store, made, [store.pictures(made)[1].id], judges=True)
     open_light_table(page, server, made)
-    expect(page.locator(".pr").nth(1)).to_contain_text("Judges, and is never learnt from.")
+    expect(page.locator(".pr .d-mark")).to_have_text("judges")
+    expect(page.locator(".pr").nth(1).locator(".d-mark")).to_be_visible()
     page.get_by_role("button", name="Judges 1").click()
     expect(page.locator(".pr")).to_have_count(1)
 
@@ -109,8 +110,8 @@ def test_where_all_judge_check_stops_and_one_button_lets_them_teach(page, server
     made = create_sample_dataset(store, "zog").id
     mark_judges(store, made, [row.id for row in store.pictures(made)], judges=True)
     page.goto(f"{server.address}/check?dataset={made}")
-    expect(page.get_by_text("Nothing is left to learn from")).to_be_visible()
+    expect(page.locator("[data-code=all_judge]")).to_be_visible()
     page.get_by_role("button", name="Let all teach again").click()
     expect(page.locator(".d-toast")).to_contain_text("12 pictures teach again")
-    expect(page.get_by_text("Nothing is left to learn from")).to_have_count(0)
+    expect(page.locator("[data-code=all_judge]")).to_have_count(0)
     assert judging(store, made) == []

@@ -200,9 +200,12 @@ export async function mount(el) {
       mark();
     } catch (error) { toast(error.message); }
   }
-  const exclude = (places, excluded) => change('exclude', places, {excluded}, () => view().excluded(places, excluded), excluded ? 'excluded from training' : 'included again');
+  function exclude(places, excluded) { return change('exclude', places, {excluded}, () => view().excluded(places, excluded), excluded ? 'excluded from training' : 'included again'); }
   /* Who judges every run, and is never learnt from. */
-  const judge = (places, judges) => change('judge', places, {judges}, () => view().judged(places, judges), judges ? `now ${places.length === 1 ? 'judges' : 'judge'}, and ${places.length === 1 ? 'is' : 'are'} never learnt from` : `${places.length === 1 ? 'is' : 'are'} learnt from again`);
+  function judge(places, judges) {
+    const one = places.length === 1;
+    return change('judge', places, {judges}, () => view().judged(places, judges), judges ? `now ${one ? 'judges' : 'judge'}, and ${one ? 'is' : 'are'} never learnt from` : `${one ? 'is' : 'are'} learnt from again`);
+  }
   async function change(what, places, wanted, seen, words) {
     try {
       const {token} = await api(`/datasets/${id}/${what}`, {places: runsOf(places), ...wanted});

@@ -51,20 +51,20 @@ export function makePairCard(given) {
   }
   function paint(card) {
     const {it} = card, n = given.number(it), marks = given.marks(it) || [];
-    const sign = JSON.stringify([n, it.before.id, it.after.id, it.missing, it.excluded, source({id: ''})]);
+    const sign = JSON.stringify([n, it.before.id, it.after.id, it.missing, it.excluded, it.judges, source({id: ''})]);
     if (card.sign !== sign) {
       card.sign = sign;
       card.no.textContent = `${two(n)} before`;
       card.el.classList.toggle('out', !!it.excluded);
       card.crop.hidden = card.leave.hidden = !!it.missing;
       card.label.textContent = `Instruction for pair ${n}`;
-      fill(card.pair, side(card, 'before', n), side(card, 'after', n));
+      fill(card.pair, side(card, 'before', n), side(card, 'after', n), it.judges && !it.excluded && h('span.d-mark', {title: 'Judges, and is never learnt from'}, icon('judge', 's'), 'judges'));
       if (!it.missing) card.pair.querySelectorAll('img').forEach((img) => { img.title = it.name; });
     }
     const text = it.draft ?? it.text;
     if (card.input.value !== text) card.input.value = text;
     card.el.classList.toggle('need', !it.missing && !it.excluded && !text.trim());
-    const state = [it.status, text.trim() ? 1 : 0, it.by, it.missing, it.excluded, it.judges, it.theirs?.text, marks.map((m) => m.text)].join('|');
+    const state = [it.status, text.trim() ? 1 : 0, it.by, it.missing, it.excluded, it.theirs?.text, marks.map((m) => m.text)].join('|');
     if (card.state === state) return;
     card.state = state;
     card.note.className = 'er';
@@ -78,7 +78,6 @@ export function makePairCard(given) {
     if (!it.missing && !text.trim()) return [icon('alert', 's'), 'An instruction is missing.'];
     if (it.by === 'draft' && it.draft == null) { card.note.classList.add('calm'); return ['A draft. Enter says that it is right.']; }
     if (marks.length) return [icon(marks[0].icon, 's'), marks.map((m) => m.text).join(', ')[0].toUpperCase() + marks.map((m) => m.text).join(', ').slice(1) + '.'];
-    if (it.judges && it.status !== 'saved') { card.note.classList.add('calm'); return [icon('judge', 's'), 'Judges, and is never learnt from.']; }
     if (it.status === 'saved') { card.note.classList.add('calm'); return [icon('check', 's'), 'Saved']; }
     return [];
   }

@@ -8,12 +8,13 @@ import pytest
 
 from backends.contract.errors import DarkroomError
 from backends.contract.rundir import RunDir
+from studio.datasets.checks import check_dataset
 from studio.datasets.edit_pictures import exclude_pictures
 from studio.datasets.ingest import ingest_folder
 from studio.datasets.judges import mark_judges
 from studio.datasets.store import DatasetStore
 from studio.runs.manifest import read_manifest
-from studio.runs.preflight import run_preflight
+from studio.runs.preflight import count_judges, run_preflight
 from studio.runs.presets import find_preset
 from studio.runs.state import read_run_config
 from studio.runs.store import RunStore
@@ -28,6 +29,18 @@ def choose(workspace, dataset, count, start=0):
     rows = store.pictures(dataset)[start : start + count]
     mark_judges(store, dataset, [row.id for row in rows], judges=True)
     return {row.content for row in rows}
+
+
+def draw_twins(workspace, tmp_path, count):
+    """So many pictures, each with a near copy."""
+    store, folder = DatasetStore(workspace), tmp_path / "in"
+    folder.mkdir()
+    for seed in range(count):
+        (folder / f"{seed}.png").write_bytes(encode(draw_photo(seed, 128)))
+        (folder / f"copy {seed}.jpg").write_bytes(copy(draw_photo(seed, 128), 0))
+    made = store.create("Twins", "pictures").id
+    ingest_folder(store, made, folder)
+    return made
 
 
 def held_out_of(workspace, made):
@@ -68,6 +81,17 @@ def test_the_forecast_counts_them(workspace, zog):
     assert run_preflight(workspace, zog, BACKEND, {**SUBJECT, "held_out_share": 0.0}).forecast.num_held_out == 4
 
 
+def test_the_forecast_knows_near_copies_by_the_last_check_while_that_is_right(workspace, tmp_path):
+    store, made = DatasetStore(workspace), draw_twins(workspace, tmp_path, 5)
+    mark_judges(store, made, [store.pictures(made)[0].id], judges=True)
+    check_dataset(store, made)
+    assert count_judges(store, made) == (1, 1)
+    forecast = run_preflight(workspace, made, BACKEND, SUBJECT).forecast
+    assert (forecast.num_training, forecast.num_held_out, forecast.chosen) == (8, 2, 1)
+    mark_judges(store, made, [store.pictures(made)[1].id], judges=True)
+    assert count_judges(store, made) == (2, 0)
+
+
 def test_all_chosen_is_said_before_the_start_with_the_way_out(workspace, zog):
     choose(workspace, zog, 12)
     checked = run_preflight(workspace, zog, BACKEND, SUBJECT)
@@ -85,13 +109,7 @@ def test_more_than_half_is_a_warning(workspace, zog):
 
 
 def test_where_near_copies_leave_nothing_to_learn_from_no_run_is_made(workspace, tmp_path):
-    store, folder = DatasetStore(workspace), tmp_path / "in"
-    folder.mkdir()
-    for seed in range(2):
-        (folder / f"{seed}.png").write_bytes(encode(draw_photo(seed, 128)))
-        (folder / f"copy {seed}.jpg").write_bytes(copy(draw_photo(seed, 128), 0))
-    made = store.create("Twins", "pictures").id
-    ingest_folder(store, made, folder)
+    store, made = DatasetStore(workspace), draw_twins(workspace, tmp_path, 2)
     mark_judges(store, made, [row.id for row in store.pictures(made) if row.name in ("0.png", "1.png")], judges=True)
     with pytest.raises(DarkroomError, match=r"All 4 pictures would judge \(2 chosen by you and 2 near copies of them\)"):
         make(workspace, made)
