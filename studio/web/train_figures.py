@@ -62,14 +62,11 @@ def describe_forecast(forecast: Forecast, config: Any, base: str, task: str) -> 
 
 def _say_judges(forecast: Forecast) -> str:
     """Who judges, and that a person chose them where it is so, with near copies that are known of."""
-    along = forecast.num_held_out - forecast.chosen
     if not forecast.chosen:
         return f"{forecast.num_held_out:,} held out"
-    return (
-        f"{forecast.chosen:,} chosen, {along:,} near {'copy' if along == 1 else 'copies'}"
-        if along
-        else f"{forecast.chosen:,} chosen by you"
-    )
+    along = forecast.num_held_out - forecast.chosen
+    copies = f", {along:,} near {'copy' if along == 1 else 'copies'}" if along else " by you"
+    return f"{forecast.chosen:,} chosen{copies}"
 
 
 def explain_judges(chosen: int, noun: str) -> str:
