@@ -72,7 +72,7 @@ def _take_lists(store: DatasetStore, dataset_id: str, lists: Sequence[Listed]) -
             with store.index(dataset_id).change() as rows:
                 desk = Desk(rows)
                 count, kept, refused = pair_lists.settle(
-                    desk, (pair_lists.Entry(*line.names, line.words, line.judges) for line in listed.rows())
+                    desk, (pair_lists.Entry(line.names[0], line.names[1], line.words, line.judges) for line in listed.rows())
                 )
                 desk.close()
         except DarkroomError as refusal:

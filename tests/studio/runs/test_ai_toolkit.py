@@ -22,10 +22,6 @@ from backends.contract.launch import LaunchSettings
 from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.methods.text_to_image import FluxTextToImageConfig
 from backends.contract.rundir import RunDir, complete_checkpoints
-from backends.external.document import build_document, link_pictures
-from backends.external.manifest import read_pictures
-from backends.external.work import Work
-from studio.datasets.judges import mark_judges
 from studio.datasets.masks import set_masks
 from studio.datasets.store import DatasetStore
 from studio.runs.advice import compute_advice
@@ -393,18 +389,3 @@ def test_resume_of_a_finished_run_is_refused(begin, workspace):
     wait_for_state(run, *ENDED)
     with pytest.raises(DarkroomError, match="has finished"):
         resume_run(workspace, run.root.name)
-
-
-def test_it_is_given_exactly_the_chosen_pictures_to_judge_by_and_never_to_learn_from(workspace, zog):
-    store = DatasetStore(workspace)
-    chosen = [row for n, row in enumerate(store.pictures(zog)) if n in (2, 7, 8)]
-    mark_judges(store, zog, [row.id for row in chosen], judges=True)
-    config = FluxAiToolkitConfig(**SHORT)
-    made = RunStore(workspace).create(dataset_id=zog, preset_key="", name="by aitk", backend="flux/ai_toolkit", config=config)
-    work = Work(RunDir(workspace.run(made.id)))
-    pictures = read_pictures(work.run)
-    link_pictures(work, pictures)
-    judging, learnt = ({p.resolve().name for p in folder.glob("*.png")} for folder in (work.held_out, work.pictures))
-    assert judging == {f"{row.id}.png" for row in chosen} and len(learnt) == 9 and not judging & learnt
-    asked = build_document(work, config, pictures, seed=1)["config"]["process"][0]["train"]["validation_config"]
-    assert len(asked["validation_items"]) == 3

@@ -7,7 +7,11 @@ import json
 import pytest
 
 from backends.contract.errors import DarkroomError
+from backends.contract.methods.ai_toolkit import FluxAiToolkitConfig
 from backends.contract.rundir import RunDir
+from backends.external.document import build_document, link_pictures
+from backends.external.manifest import read_pictures
+from backends.external.work import Work
 from studio.datasets.checks import check_dataset
 from studio.datasets.edit_pictures import exclude_pictures
 from studio.datasets.ingest import ingest_folder
@@ -137,3 +141,18 @@ def test_a_chosen_pair_takes_along_those_that_begin_with_its_picture(workspace, 
     run = RunStore(workspace).create(dataset_id=made, preset_key=preset.key, name="edits", backend=preset.backend, config=checked.config)
     judging = {row["caption"] for row in read_manifest(RunDir(workspace.run(run.id))) if row["held_out"]}
     assert judging == {"make it blue 3", "make it blue 7"}
+
+
+def test_ai_toolkit_is_given_exactly_the_chosen_pictures_to_judge_by_and_never_to_learn_from(workspace, zog):
+    store = DatasetStore(workspace)
+    chosen = [row for n, row in enumerate(store.pictures(zog)) if n in (2, 7, 8)]
+    mark_judges(store, zog, [row.id for row in chosen], judges=True)
+    config = FluxAiToolkitConfig(max_train_steps=20, sample_prompts=["zog"], trigger_word="zog")
+    made = RunStore(workspace).create(dataset_id=zog, preset_key="", name="by aitk", backend="flux/ai_toolkit", config=config)
+    work = Work(RunDir(workspace.run(made.id)))
+    pictures = read_pictures(work.run)
+    link_pictures(work, pictures)
+    judging, learnt = ({p.resolve().name for p in folder.glob("*.png")} for folder in (work.held_out, work.pictures))
+    assert judging == {f"{row.id}.png" for row in chosen} and len(learnt) == 9 and not judging & learnt
+    asked = build_document(work, config, pictures, seed=1)["config"]["process"][0]["train"]["validation_config"]
+    assert len(asked["validation_items"]) == 3
