@@ -114,6 +114,7 @@ def find_double(facts: Facts) -> list[Finding]:
     same = [group for group in groups if len({(_sha(facts.seen[i], "before"), _sha(facts.seen[i], "after")) for i in group}) < len(group)]
     if sum(len(group) - 1 for group in groups) < _WORTH_TELLING * len(facts.seen):
         groups = same
+    groups = [sorted(group, key=lambda i: not facts.seen[i].picture.judges) for group in groups]  # who was chosen to judge stays
     extra = [facts.seen[i] for group in groups for i in group[1:]]
     if not extra:
         return []
@@ -126,7 +127,7 @@ def find_double(facts: Facts) -> list[Finding]:
             picture_ids=ids,
             title=f"{facts.count(len(ids))} are doubles",
             rule=f"{facts.names(first)} show the same change of the same picture. A double counts twice and pulls the model to itself.",
-            way_out=f"Keep the first of each group: remove {len(extra):,}.",
+            way_out=f"Keep the first of each group{picture_rules.OR_JUDGE if facts.chosen else ''}: remove {len(extra):,}.",
             action=Action("remove", facts.removal(extra), _ids(extra)),
             part="quality",
             points=share_points(len(extra), len(facts.seen), 55, 25),

@@ -15,6 +15,7 @@ _ENLARGED, _MUCH_ENLARGED = 1.15, 2.0
 _BLURRED, _SOFT, _SOFTER_THAN_MEDIAN = 0.12, 0.20, 0.4
 _LOST = 0.25
 _DARK, _FLAT_COLOURS = 18.0, 24.0
+OR_JUDGE = ", or the one that judges"
 _MANY_GROUPS = 6
 _ALIKE_BACKGROUND = 10.0
 
@@ -100,7 +101,7 @@ def find_alike(facts: Facts) -> list[Finding]:
             picture_ids=ids,
             title=f"{facts.count(len(ids))} have a twin",
             rule=f"They form {len(groups):,} groups of nearly the same picture. A twin counts twice and pulls the model towards itself.",
-            way_out=f"Keep the largest of each group: remove {len(extra):,}.",
+            way_out=f"Keep the largest of each group{OR_JUDGE if facts.chosen else ''}: remove {len(extra):,}.",
             action=Action("remove", f"Remove {len(extra):,} twins", extra),
             part="quality",
             points=share_points(len(extra), len(facts.seen), 55, 25),
@@ -110,7 +111,7 @@ def find_alike(facts: Facts) -> list[Finding]:
 
 
 def _without_best(group: list[Seen]) -> list[Seen]:
-    best = max(group, key=lambda s: (_pixels(s), bool(s.picture.text), -s.number))
+    best = max(group, key=lambda s: (s.picture.judges, _pixels(s), bool(s.picture.text), -s.number))  # who was chosen stays
     return [s for s in group if s is not best]
 
 
@@ -118,6 +119,7 @@ def _twin_finding(facts: Facts, twins: Twins) -> Finding:
     group = [facts.seen[i] for i in twins.positions]
     extra = _without_best(group)
     best = next(s for s in group if s not in extra)
+    is_largest = any(_pixels(s) < _pixels(best) for s in extra)
     how = "the same" if twins.exact else "mirror images" if twins.mirrored else "nearly the same"
     same = "the same picture" if twins.exact else f"{twins.alike} % alike" + (" when one is turned round" if twins.mirrored else "")
     return Finding(
@@ -126,7 +128,7 @@ def _twin_finding(facts: Facts, twins: Twins) -> Finding:
         picture_ids=[s.picture.id for s in group],
         title=f"{facts.count(len(group))} are {how}",
         rule=f"{facts.names(group)} are {same}. A twin counts twice and pulls the model towards itself.",
-        way_out=f"Keep {facts.name(best)}" + (", the largest." if any(_pixels(s) < _pixels(best) for s in extra) else "."),
+        way_out=f"Keep {facts.name(best)}{', which judges' if best.picture.judges else ', the largest' if is_largest else ''}.",
         action=Action("remove", facts.removal(extra), [s.picture.id for s in extra]),
         part="quality",
         points=share_points(len(extra), len(facts.seen), 55, 25),

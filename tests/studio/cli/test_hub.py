@@ -167,6 +167,18 @@ def test_what_is_pushed_is_fetched_again(studio, hub, tmp_path):
     assert texts(tmp_path / "workspace", again["dataset"]) == ["number 90", "number 91"]
 
 
+def test_who_judges_is_pushed_and_fetched_too(studio, hub, tmp_path):
+    studio("fetch", "me/foxes", "--split", "test")
+    name = DatasetStore(open_workspace(tmp_path / "workspace")).pictures("foxes")[1].name
+    assert studio("judge", "foxes", name)["judging"] == 1
+    studio("push", "foxes", "me/judged-foxes", token=GOOD_TOKEN)
+    root = hub.repositories["me/judged-foxes"]
+    assert pq.read_table(root / "data/train-00000.parquet")["held_out"].to_pylist() == [False, True]
+    assert "Columns: image, text, held_out." in (root / "README.md").read_text("utf-8")
+    again = studio("fetch", "me/judged-foxes", token=GOOD_TOKEN)["dataset"]
+    assert [row.judges for row in DatasetStore(open_workspace(tmp_path / "workspace")).pictures(again)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("repo", "token", "told"),
     [

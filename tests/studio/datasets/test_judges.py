@@ -109,6 +109,35 @@ def test_the_report_tells_who_was_chosen_and_which_copies_go_along(store, datase
     assert gather_known_facts(store, dataset, None, "pocket-sdxl", 0.0).split.held_out == 3  # the share says nothing
 
 
+def test_of_twins_the_one_that_judges_is_kept(store, dataset, twelve):
+    def twins():
+        found = {tuple(f.picture_ids): f for f in check_dataset(store, dataset).findings if f.code == "twin"}
+        return found[(twelve[0], twelve[10])]
+
+    assert twins().action.picture_ids == [twelve[10]]
+    mark_judges(store, dataset, [twelve[10]], judges=True)
+    assert twins().action.picture_ids == [twelve[0]] and twins().way_out == "Keep 11, which judges."
+
+
+def test_of_doubles_the_pair_that_judges_is_kept(store, tmp_path):
+    made = store.create("Pairs", "pairs").id
+    for side, number in (("input_images", 1), ("output_images", 51)):
+        picture = draw_photo(number, 96)
+        (tmp_path / "in" / side).mkdir(parents=True)
+        (tmp_path / "in" / side / "a.png").write_bytes(encode(picture))
+        (tmp_path / "in" / side / "b.jpg").write_bytes(encode(picture, "JPEG", quality=85))
+    ingest_folder(store, made, tmp_path / "in")
+    first, second = (row.id for row in store.pictures(made))
+
+    def double():
+        return next(f for f in check_dataset(store, made).findings if f.code == "double")
+
+    assert double().action.picture_ids == [second]
+    mark_judges(store, made, [second], judges=True)
+    assert double().action.picture_ids == [first]
+    assert double().way_out.startswith("Keep the first of each group, or the one that judges")
+
+
 def test_where_all_judge_the_report_says_that_nothing_can_be_trained(store, dataset, twelve):
     mark_judges(store, dataset, twelve[:10], judges=True)
     report = check_dataset(store, dataset)
