@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from backends.contract import files
@@ -35,19 +35,21 @@ def take_judges(store: DatasetStore, dataset_id: str, lists: Iterable[Listed], c
         if own:
             judge = "picture of it judges" if len(own) == 1 else "pictures of it judge"
             outcomes.append(Outcome(listed.file.name, True, None, f"{len(own):,} {judge}, as it says under {listed.columns.held_out}."))
-    path = store.workspace.dataset(dataset_id) / "waiting_judges.json"
+    path = _waiting_path(store, dataset_id)
     if not named and not path.is_file():
         return outcomes
     found = _find_came([*_read_waiting(path), *named], came) | _find_here(store, dataset_id, named)
     if found:
         mark_judges(store, dataset_id, list(found.values()), judges=True, undoable=False)
-    with hold_lock(path.with_name(".lock")):
-        left = [name for name in dict.fromkeys([*_read_waiting(path), *named]) if name not in found]
-        if left:
-            files.write_json(path, left[-_MAX_WAITING:])
-        else:
-            path.unlink(missing_ok=True)
+    _write_waiting(path, named, found)
     return outcomes
+
+
+def carry_waiting(store: DatasetStore, source: str, dataset_id: str) -> None:
+    """Who will judge when it comes does so in the other data set too, which got all that the first one waits for."""
+    names = _read_waiting(_waiting_path(store, source))
+    if names:
+        _write_waiting(_waiting_path(store, dataset_id), names, ())
 
 
 def _read_names(listed: Listed) -> list[str]:
@@ -58,6 +60,19 @@ def _read_names(listed: Listed) -> list[str]:
         return [fold_name(line.names[0]) for line in listed.rows() if line.judges]
     except DarkroomError:
         return []  # it was refused as a whole, and told with its line
+
+
+def _waiting_path(store: DatasetStore, dataset_id: str) -> Path:
+    return store.workspace.dataset(dataset_id) / "waiting_judges.json"
+
+
+def _write_waiting(path: Path, names: Iterable[str], found: Container[str]) -> None:
+    with hold_lock(path.with_name(".lock")):
+        left = [name for name in dict.fromkeys([*_read_waiting(path), *names]) if name not in found]
+        if left:
+            files.write_json(path, left[-_MAX_WAITING:])
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _read_waiting(path: Path) -> list[str]:

@@ -18,6 +18,7 @@ from studio.datasets.caption_notes import carry_notes
 from studio.datasets.changes import Changes
 from studio.datasets.edits import MASKS, whole_of
 from studio.datasets.index import PictureIndex
+from studio.datasets.ingest_judges import carry_waiting
 from studio.datasets.names import free_name
 from studio.datasets.pictures import FORMATS
 from studio.datasets.report import carry_ignored
@@ -88,6 +89,7 @@ def merge_datasets(store: DatasetStore, sources: Sequence[str], *, name: str = "
         tally = _bring_all(store, [(one, None) for one in wanted], store.workspace.dataset(into), store.index(into), watch)
         for one in wanted:
             add_waiting(store, into, read_waiting(store, one))
+            carry_waiting(store, one, into)
         made = store.info(into)
     return Merged(made, tally, describe(tally, kind) + _tell_words(infos if target is None else [target, *infos]))
 
@@ -115,6 +117,7 @@ def build_dataset(store: DatasetStore, name: str, parts: Sequence[tuple[str, Wan
     for source, chosen in parts:
         if chosen is None:
             add_waiting(store, made.id, read_waiting(store, source))
+            carry_waiting(store, source, made.id)
         carry_ignored(store, source, made.id)
     return store.info(made.id), tally
 

@@ -8,6 +8,7 @@ import pytest
 
 from studio.datasets.ingest import ingest_folder, ingest_list
 from studio.datasets.judges import list_judges
+from studio.datasets.merging import copy_dataset
 from tests.studio.datasets.drawing import draw_figure, encode
 from tests.studio.datasets.pairs import write_folders
 
@@ -33,6 +34,16 @@ def test_a_list_that_comes_first_waits_for_its_pictures(store, dataset, drop):
         drop(f"{n}.png", picture(n))
     assert judging(store, dataset) == ["1.png", "2.png"]
     assert not (store.workspace.dataset(dataset) / "waiting_judges.json").exists()
+
+
+def test_a_copy_waits_for_the_same_pictures(store, dataset, drop, tmp_path):
+    drop("metadata.jsonl", listed(False, True))
+    drop("0.png", picture(0))
+    again = copy_dataset(store, dataset).info.id
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "1.png").write_bytes(picture(1))
+    ingest_folder(store, again, tmp_path / "late")
+    assert judging(store, again) == ["1.png"] and judging(store, dataset) == []
 
 
 def test_a_list_that_comes_last_marks_what_is_here_and_what_is_under_its_last_name(store, dataset, drop):
