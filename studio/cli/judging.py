@@ -66,4 +66,6 @@ def _tell(studio: Studio, dataset: str) -> str:
         return f"Nobody chose who judges in {dataset}: a share of the {noun}s does, as each run's settings say."
     one = now["judging"] == 1
     judge = f"{now['judging']:,} {noun} judges" if one else f"{now['judging']:,} {noun}s judge"
+    if not now["training"]:
+        return f"{judge} in {dataset}, chosen by you, and none is left to learn from: no run can start. Name some with --clear."
     return f"{judge} in {dataset}, chosen by you; {now['training']:,} are learnt from, but for near copies of {'it' if one else 'them'}."

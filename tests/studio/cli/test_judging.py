@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from studio.cli.root import app
 from tests.studio.datasets.drawing import draw_figure
 
 
@@ -40,6 +42,12 @@ def test_what_cannot_be_is_said_with_the_way_out(studio, dataset):
     assert code == 2 and "There is no picture “9.png”" in str(value)
     code, value = studio("dataset", "judge", dataset, "--clear")
     assert code == 2 and "nothing to clear" in str(value)
+
+
+def test_a_person_is_told_when_nothing_is_left(dataset, tmp_path):
+    pictures = [f"{seed}.png" for seed in range(4)]
+    told = CliRunner().invoke(app, ["dataset", "judge", dataset, *pictures, "--workspace", str(tmp_path / "workspace")]).stdout
+    assert "4 pictures judge in mugs, chosen by you, and none is left to learn from: no run can start." in told
 
 
 def test_the_check_says_who_chose_them(studio, dataset):
