@@ -182,6 +182,22 @@ def test_selected_pictures_are_excluded_and_included_and_undone(table, store, da
     expect(table.locator(".d-thumb.out")).to_have_count(0)
 
 
+def test_what_is_chosen_while_others_are_cropped_stays_chosen(table, store, dataset):
+    boxes = table.locator(".d-thumb[data-id] .w")
+    boxes.nth(0).click()
+    boxes.nth(1).click()
+    table.keyboard.press("c")
+    dialog = table.locator("dialog.d-many[data-state=ready]")
+    dialog.get_by_role("button", name="Middle").click()
+    dialog.locator("#many-shape").select_option("1:1")
+    table.locator("dialog.d-many[data-state=ready]").get_by_role("button", name="Crop 2 pictures").click()
+    expect(dialog).to_have_count(0)
+    boxes.nth(3).click()
+    expect(table.locator(".d-toast")).to_contain_text("2 cropped", timeout=60_000)
+    expect(table.get_by_text("1 selected")).to_be_visible()
+    expect(boxes.nth(3)).to_be_checked()
+
+
 def test_a_pair_is_cropped_on_both_sides_and_excluded(page, server, store):
     made = httpx.post(f"{server.address}/api/datasets", json={"name": "Pairs", "kind": "pairs"}).json()["id"]
     sides = zip(("before", "after"), make_pair(1, size=(128, 128)), strict=True)

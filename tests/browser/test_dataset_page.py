@@ -227,3 +227,24 @@ def test_a_shape_is_filtered_by_the_server_and_a_lasso_reaches_over_it(table):
     table.mouse.move(box["x"] + 40, box["y"] + 40, steps=4)
     table.mouse.up()
     expect(table.get_by_text("1 selected")).to_be_visible()
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}, "has_touch": True}], indirect=True, ids=["phone"])
+def test_on_a_phone_all_that_can_be_done_with_chosen_pictures_is_in_view(table):
+    table.locator(".d-thumb[data-id] .w").nth(1).tap()
+    for name in ("Crop", "Mask", "Exclude", "Remove", "Clear the selection"):
+        expect(table.locator(".selt").get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+
+
+def test_all_of_a_shape_are_chosen_once_it_is_known_which_they_are(table):
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    table.route("**/places?shape=*", hold)
+    table.get_by_role("button", name=re.compile("^3:2: 1 picture")).click()
+    table.keyboard.press("Control+a")
+    expect(table.get_by_text("Selecting …")).to_be_visible()
+    held[0].continue_()
+    expect(table.get_by_text("1 selected")).to_be_visible()

@@ -14,6 +14,7 @@ from tests.studio.datasets.many import create_many_pairs, instruction
 pytestmark = pytest.mark.slow
 MANY = 50_000
 FIELDS = ".pr input.d-in:enabled"
+LONG_MS = 60_000  # for what computes, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,52 @@ def test_far_down_a_pair_is_swapped_excluded_and_removed_and_each_is_undone(page
     expect(page.locator(".d-head")).to_contain_text("50,000 pairs")
     expect(at(page, place).locator("img")).to_have_count(2)
     assert store.info(dataset).num_pictures == MANY and nodes(page) < 2000
+
+
+def test_all_of_a_filter_are_excluded_by_one_request_and_brought_back(page, server, many):
+    store, dataset = many
+    open_light_table(page, server, dataset)
+    chip = page.get_by_role("button", name=re.compile("Instruction missing"))
+    silent = store.info(dataset).num_silent
+    expect(chip).to_have_text(f"Instruction missing {silent:,}")
+    asked = []
+    page.on("request", lambda request: asked.append(request) if request.url.endswith("/exclude") else None)
+    chip.click()
+    page.keyboard.press("Control+a")
+    expect(page.locator(".selt b")).to_have_text(f"{silent:,} selected")
+    page.keyboard.press("x")
+    expect(page.locator(".d-toast")).to_contain_text(f"{silent:,} pairs excluded from training", timeout=LONG_MS)
+    assert len(asked) == 1 and len(asked[0].post_data) < 100_000
+    assert (store.info(dataset).num_excluded, store.info(dataset).num_silent) == (silent, 0)
+    expect(chip).to_have_count(0)
+    expect(page.locator(".selt").get_by_role("button", name="Include")).to_be_visible()  # also of those that are not in the page
+    scroll_to_end(page)
+    expect(at(page, MANY - 10)).to_have_class(re.compile("sel"))
+    page.keyboard.press("Control+z")
+    expect(page.locator(".d-toast")).to_contain_text("Back again", timeout=LONG_MS)
+    expect(chip).to_have_text(f"Instruction missing {silent:,}")
+    assert store.info(dataset).num_excluded == 0 and nodes(page) < 2000
+
+
+def test_all_fifty_thousand_are_chosen_at_once_and_a_run_reaches_beyond_what_is_in_the_page(page, server, many):
+    store, dataset = many
+    open_light_table(page, server, dataset)
+    page.keyboard.press("Control+a")
+    expect(page.locator(".selt b")).to_have_text("50,000 selected")
+    page.keyboard.press("Escape")
+    page.get_by_role("checkbox", name="Select pair 3", exact=True).click()
+    scroll_to_end(page)
+    page.get_by_role("checkbox", name=f"Select pair {MANY - 2}", exact=True).click(modifiers=["Shift"])
+    expect(page.locator(".selt b")).to_have_text(f"{MANY - 4:,} selected")
+    page.keyboard.press("x")
+    expect(page.locator(".selt b")).to_have_text(f"Excluding {MANY - 4:,}, about 4 s")
+    expect(page.locator(".d-toast")).to_contain_text(f"{MANY - 4:,} pairs excluded from training", timeout=LONG_MS)
+    assert store.info(dataset).num_excluded == MANY - 4
+    expect(at(page, MANY - 1)).not_to_contain_text("Excluded from training.")
+    page.keyboard.press("Control+z")
+    expect(page.locator(".d-toast")).to_contain_text("Taking it back …")
+    expect(page.locator(".d-toast")).to_contain_text("Back again", timeout=LONG_MS)
+    assert store.info(dataset).num_excluded == 0 and nodes(page) < 2000
 
 
 def test_what_needs_a_look_is_marked_where_one_looks(page, server, many):

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
-from tests.browser.light_table import open_light_table
+from tests.browser.light_table import create_pairs, open_light_table
 from tests.browser.test_dataset_page import choose, drop
 from tests.studio.datasets.drawing import draw_photo, encode
 from tests.studio.datasets.pairs import draw_scene, make_pair, write_folders
@@ -26,16 +26,7 @@ def make(server):
     """Makes a data set of pairs; its id."""
 
     def make_dataset(count=4, texts=(), *, halves=0):
-        made = httpx.post(f"{server.address}/api/datasets", json={"name": "Day to night", "kind": "pairs"}).json()["id"]
-        files = []
-        for n in range(count):
-            for side, data in zip(("before", "after"), make_pair(n, size=(128, 128)), strict=True):
-                if side == "before" or n < count - halves:
-                    files.append(("files", (f"{side}/{n}.png", data, "image/png")))
-            if n < len(texts):
-                files.append(("files", (f"after/{n}.txt", texts[n].encode(), "text/plain")))
-        httpx.post(f"{server.address}/api/datasets/{made}/files", files=files, timeout=60)
-        return made
+        return create_pairs(server, count, texts, halves=halves)
 
     return make_dataset
 

@@ -20,7 +20,7 @@ export function formDialog(title, text, fields, yes, send) {
     dialog.showModal();
   });
 }
-const field = (label, input, help) => h('label.d-field', h('b', label), help && h('span', help), input);
+export const field = (label, input, help) => h('label.d-field', h('b', label), help && h('span', help), input);
 const nameInput = (value) => h('input.d-in', {value, maxLength: 80});
 
 export function copy(ds) {

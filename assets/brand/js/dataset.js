@@ -4,7 +4,7 @@ import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, si
 import {refresh, crumb} from './rail.js';
 import {makeMarks} from './dataset_marks.js';
 import {placesOf, runsOf} from './rows.js';
-import {emptyTable, kindChoice, moreMenu, renameTitle} from './dataset_parts.js';
+import {emptyTable, kindChoice, moreMenu, patiently, renameTitle} from './dataset_parts.js';
 import {makePictures} from './dataset_pictures.js';
 import {makePairs, askSides} from './dataset_pairs.js';
 import {makeJobs, isActive, isImport} from './datajobs.js';
@@ -193,7 +193,6 @@ export async function mount(el) {
     try {
       const {token} = await api(`/datasets/${id}/remove`, {places: runsOf(places), awaited});
       laid(await ask());
-      view().removed?.();
       draw();
       if (token) page.done(token, `${plural(places.length, kind() === 'pairs' ? 'pair' : 'picture')} removed`);
       refresh();
@@ -221,7 +220,7 @@ export async function mount(el) {
     const token = undone.pop();
     if (!token) return;
     try {
-      page.take(await api(`/datasets/${id}/undo`, {token}));
+      page.take(await patiently('Taking it back …', api(`/datasets/${id}/undo`, {token})));
       toast('Back again', null, null, 3);
     } catch (error) { toast(error.message); }
   }

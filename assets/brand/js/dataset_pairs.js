@@ -1,9 +1,11 @@
 // Edit pairs: before | after over the instruction between them; halves that wait, swapping, one wording for many.
 import {h, icon, fill, api, href, plural, query, toast} from './core.js';
+import {patiently} from './dataset_parts.js';
 import {makePairCard} from './pair_card.js';
 import {openCrop} from './crop.js';
 import {openCropMany} from './crop_many.js';
 import {NO_PAIR_MASKS} from './mask_many.js';
+import {makePairsSelection} from './pairs_selection.js';
 import {callIt, pathOf, sendToSide} from './upload.js';
 import {open} from './viewer.js';
 import {indexIn, makeRows, placesOf} from './rows.js';
@@ -14,7 +16,7 @@ const CHIPS = [['text', 'Instruction missing'], ['before', 'Before missing'], ['
 
 export function makePairs(page) {
   const chips = h('div.d-row.wrap.chs', {role: 'group', aria: {label: 'Show'}}), grid = h('div.prs', {role: 'group', aria: {label: 'Pairs'}}), el = h('div', chips, grid);
-  let filter = 'all', some = null, kept = new Set(), marks = null, all = [], aiming = false, wanted = query.get('picture');
+  let filter = 'all', some = null, kept = new Set(), marks = null, all = [], aiming = false, asked = 0, wanted = query.get('picture');
   const busy = (it) => it.draft != null || it.sending || !!it.theirs;
   const rows = makeRows({
     ask: async (places) => (await api(`/datasets/${encodeURIComponent(page.id)}/rows?places=${encodeURIComponent(places)}`)).pictures.map(asCard),
@@ -24,13 +26,19 @@ export function makePairs(page) {
   });
   const asCard = (row) => ({edited: false, excluded: false, judges: false, ...row});
   const number = (it) => indexIn(all, it.place) + 1;
-  const card = makePairCard({page, number, marks: (it) => marks?.of(it.place) || [], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.place]), crop, exclude: (it) => page.exclude([it.place], !it.excluded)});
+  const card = makePairCard({page, number, marks: (it) => marks?.of(it.place) || [], changed, look, place, next, swap: (it) => swap([it.id]), remove: (it) => page.remove([it.place]), crop, exclude: (it) => page.exclude([it.place], !it.excluded),
+    chosen: (at) => selection.has(at), pick: (at, e) => selection.pick(at, e), walk: (e, at) => selection.walk(e, at, walkTo)});
   const list = makeWindowed(grid, (at) => card.element(at, rows.get(at)));
   const shown = () => (filter === 'all' ? all : some || all), kinds = () => page.info?.kinds || {};
+  const selection = makePairsSelection({page, list, shown, known: () => filter === 'all' || !!some, drawn: () => { grid.classList.toggle('picking', selection.size > 0); card.rings(); }, load, go: walkTo, crop, flush, step, taken});
+  el.append(selection.el);
+  selection.lasso(el);
 
   /* What the server says of the data set: where its pairs stand, how many are of each kind, and the first of them. `grown`: those that are here stay. */
   function take(info, grown) {
     all = placesOf(info.places);
+    some = some?.filter((at) => indexIn(all, at) >= 0) ?? null;        // what is gone is not shown until the filter's answer is here
+    selection.take(info, all);
     if (!grown) rows.forget();
     info.pictures.map(asCard).forEach(rows.put);
     const held = [...rows.all()].filter(busy).map((it) => it.place);
@@ -42,7 +50,7 @@ export function makePairs(page) {
   function put(row) { rows.put(asCard(row)); if (indexIn(all, row.place) < 0) all.push(row.place); }
   function show(_, now) {
     marks = now;
-    if (filter !== 'all' && some && !some.length) { filter = 'all'; kept.clear(); }
+    if (filter !== 'all' && some && !some.length) { filter = 'all'; kept.clear(); selection.cancel(); }
     list.show(shown());
     drawChips();
     if (wanted) { const id = wanted; wanted = ''; goTo(id); }
@@ -54,30 +62,34 @@ export function makePairs(page) {
       if (it && query.get('crop')) crop(it);
     } catch (error) { page.say(error); }
   }
-  async function focus(at) {
+  async function focus(at, to = card.focus) {
     list.reveal(at);
-    await rows.load([at]);
-    const it = rows.peek(at);
-    if (it) { list.reveal(at); list.redraw(); card.focus(it); }
+    const it = await load(at);
+    if (it) { list.reveal(at); list.redraw(); to(it); }
     return it;
   }
+  async function load(at) { await rows.load([at]); return rows.peek(at); }
+  function walkTo(at) { return focus(at, () => card.focusTick(at)).catch(page.say); }
   function changed(it) { kept.add(it.place); page.recount(); }
   async function choose(name) {
     filter = filter === name ? 'all' : name;
     some = null;                                                       // not known yet: until the answer is here all stay, whatever else is drawn meanwhile
     kept = new Set();
+    selection.cancel();
     page.draw();
     if (filter !== 'all') await refilter();
     scrollTo({top: 0});
   }
   /* Those that the server says are of this kind, and those that were made otherwise here: nothing vanishes under the hand. */
   async function refilter() {
-    const name = filter;
+    const name = filter, mine = ++asked;
     try {
       const found = new Set([...await page.placesLike('kind=' + name), ...kept]);
-      if (filter === name) some = all.filter((at) => found.has(at));
-    } catch (error) { filter = 'all'; toast(error.message); }
+      if (filter !== name || mine !== asked) return;                   // another one was chosen, or this one asked anew
+      some = all.filter((at) => found.has(at));
+    } catch (error) { if (filter === name && mine === asked) { filter = 'all'; selection.cancel(); } toast(error.message); }
     page.draw();
+    selection.arrived();
   }
   let sign = '';
   function drawChips() {
@@ -91,14 +103,17 @@ export function makePairs(page) {
       common && h('span.d-push.d-small.d-sub.tip', `${plural(common[1], 'pair')} say `, h('b.d-strong', common[0]), '. ', h('button.ln', {type: 'button', onclick: () => sayEverywhere(common[0])}, `Say it the same way in all ${all.length.toLocaleString('en')}`)));
     if (focused) chips.querySelector(`[data-f=${focused}]`)?.focus();
   }
-  const flush = () => Promise.all([...rows.all()].filter((it) => it.draft != null).map(card.save));
+  function flush() { return Promise.all([...rows.all()].filter((it) => it.draft != null).map(card.save)); }
   async function step(path, body, words) {
     try {
       await flush();
-      const data = await api(`/datasets/${page.id}/${path}`, body);
-      page.take(data);
-      page.done(data.token, words(data));
+      const data = await patiently('Changing the pairs …', api(`/datasets/${page.id}/${path}`, body));
+      taken(data, words(data));
     } catch (error) { toast(error.message); }
+  }
+  function taken(data, words) {
+    page.take(data);
+    if (data.token) page.done(data.token, words); else toast('Nothing had to be changed');
   }
   const sayEverywhere = (text) => step('say', {text}, () => `All ${all.length.toLocaleString('en')} pairs say “${text}”`);
   const swap = (ids) => step('swap', {ids}, () => (ids ? 'Before and after swapped' : `Swapped in ${plural(all.length, 'pair')}`));
@@ -123,7 +138,7 @@ export function makePairs(page) {
     return true;
   }
   async function look(it) {
-    const places = shown(), at = async (i) => (await rows.load([places[i]]), rows.peek(places[i])), index = indexIn(places, it.place);
+    const places = shown(), at = (i) => load(places[i]), index = indexIn(places, it.place);
     open({length: places.length, at}, it, {dataset: page.id, marks: marks.of, index, onremove: (gone) => page.remove([gone.place]), oncrop: crop, onmask: noMasks, onclose: (last) => focus(last.place)});
   }
   function crop(it) {
@@ -137,8 +152,14 @@ export function makePairs(page) {
   /* Excluded from training, or included again: seen at once, without asking for the rows anew. */
   function excluded(places, on) {
     for (const at of places) { const it = rows.peek(at); if (it) it.excluded = on; }
+    selection.excluded(places, on);
+    if (filter !== 'all' && places.length > 1) refilter();
   }
-  function judged(places, on) { for (const at of places) { const it = rows.peek(at); if (it) it.judges = on; } }
+  function judged(places, on) {
+    for (const at of places) { const it = rows.peek(at); if (it) it.judges = on; }
+    selection.judged(places, on);
+    if (filter !== 'all' && places.length > 1) refilter();
+  }
   async function removeHalves() {
     try { page.remove(await page.placesLike('kind=half'), true); } catch (error) { toast(error.message); }
   }
@@ -164,8 +185,8 @@ export function makePairs(page) {
     (kinds().half || page.info?.num_awaited) && ['trash', kinds().half ? `Remove ${plural(kinds().half, 'incomplete pair')}` : 'Forget what the list still names', removeHalves]].filter(Boolean);
   const toolSign = () => [kinds().before, kinds().after, kinds().half, all.length > 0, page.info?.num_awaited];
   const arrived = ({length: n}) => `${plural(n, 'pair')} in` + (kinds().half ? `, ${kinds().half.toLocaleString('en')} ${kinds().half === 1 ? 'waits' : 'wait'} for the other picture` : '');
-  const keys = [['Enter', 'Next instruction'], ['Esc', 'Leave the instruction'], ['Ctrl Z', 'Undo']];
-  return {el, show, take, put, excluded, judged, get length() { return all.length; }, sentence, dock, tools, toolSign, menu, arrived, keys, aim, dropped};
+  const keys = [['Enter', 'Next instruction'], ['Esc', 'Leave the instruction'], ['Space', 'Select, on its tick'], ['Shift →', 'Select more'], ['Ctrl A', 'Select all that are shown'], ['C', 'Crop'], ['S', 'Swap before and after'], ['I', 'One instruction for all of them'], ['X', 'Exclude from training, or include'], ['J', 'Let judge, or let teach again'], ['Del', 'Remove'], ['Ctrl Z', 'Undo']];
+  return {el, show, take, put, excluded, judged, get length() { return all.length; }, sentence, dock, tools, toolSign, menu, arrived, keys, key: selection.key, worked: selection.worked, aim, dropped};
 }
 
 /* Two folders whose names do not say which is before: asked once. null where the person changes their mind. */

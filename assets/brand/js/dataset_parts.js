@@ -88,3 +88,9 @@ export function renameTitle(title, info, save) {
   }}, icon('pen', 's'));
   title.append(' ', pen);
 }
+
+/* What takes longer than a moment says so until it is there. */
+export async function patiently(words, promise) {
+  const late = setTimeout(() => toast(words, null, null, 120), 400);
+  try { return await promise; } finally { clearTimeout(late); }
+}

@@ -1,18 +1,19 @@
-// The grid of the light table: frames with numbers and marks; selecting by click, shift, lasso and keyboard.
+// The grid of the light table: frames with numbers and marks, which can be selected (selecting.js).
 import {h, icon} from './core.js';
 import {indexIn} from './rows.js';
+import {makeSelecting} from './selecting.js';
 import {makeWindowed} from './windowed.js';
 
 const EXCLUDED = [{icon: 'out', text: 'excluded'}], UNSEEN = [{icon: 'mask', text: 'automatic mask'}], JUDGES = {icon: 'judge', text: 'judges'};
 const FRAME = {s: 112, m: 160, l: 248}, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
-/* handlers: open(place), select(set), row(place) -> the row, once it is here. Pictures are known by their place.
-   -> {show(dataset, places, marks, pending), came(places), selection, select(places), size(name)} */
+/* handlers: open(place), select() another selection, known(): see selecting.js, row(place) -> the row, once it is here. Pictures are known by their place.
+   -> {show(dataset, places, marks, pending), came(places), selecting, size(name)} */
 export function createGrid(handlers) {
   const grid = h('div.d-thumbs', {role: 'group', aria: {label: 'Pictures'}}), frames = new Map(), list = makeWindowed(grid, cell);
-  const selection = new Set();
-  let order = [], numbers = [], marks = null, active = null, anchor = null, size = 'm', dataset = '', veiled = false;
+  const selecting = makeSelecting({list, shown: () => order, known: handlers.known, changed: () => { redraw(); handlers.select(); }}), {chosen} = selecting;
+  let order = [], numbers = [], marks = null, active = null, size = 'm', dataset = '', veiled = false;
 
   const source = (p) => {
     const want = FRAME[size] * Math.min(2, devicePixelRatio || 1);
@@ -50,7 +51,7 @@ export function createGrid(handlers) {
     return {frame, box, img, no, p, place};
   }
   function draw(f) {
-    const {place} = f, on = selection.has(place), n = indexIn(numbers, place) + 1, judges = f.p?.judges && !f.p.excluded;
+    const {place} = f, on = chosen.has(place), n = indexIn(numbers, place) + 1, judges = f.p?.judges && !f.p.excluded;
     const told = f.p?.excluded ? EXCLUDED : [...(marks?.of(place) || []), ...(f.p?.masked === 'auto' && !veiled ? UNSEEN : [])], mine = judges ? [...told, JUDGES] : told;
     f.no.textContent = two(n);
     f.frame.classList.toggle('sel', on);
@@ -72,14 +73,7 @@ export function createGrid(handlers) {
   }
   function redraw() { for (const f of frames.values()) if (f.frame.isConnected) draw(f); }
 
-  function select(places, how = 'replace') {
-    if (how === 'replace') selection.clear();
-    for (const place of places) if (how === 'toggle' && selection.has(place)) selection.delete(place); else selection.add(place);
-    redraw();
-    handlers.select(selection);
-  }
   const index = (place) => indexIn(order, place);
-  const between = (a, b) => order.slice(Math.min(a, b), Math.max(a, b) + 1);
   function focus(n) {
     n = Math.max(0, Math.min(order.length - 1, n));
     if (order[n] == null) return;
@@ -88,64 +82,26 @@ export function createGrid(handlers) {
     redraw();
     frames.get(active)?.box.focus({preventScroll: true});
   }
-  const columns = () => getComputedStyle(grid).gridTemplateColumns.split(' ').length;
   const frameOf = (e) => e.target.closest?.('.d-thumb[data-place]'), placeOf = (e) => { const frame = frameOf(e); return frame ? +frame.dataset.place : null; };
 
   grid.addEventListener('click', (e) => {
     const place = placeOf(e);
-    if (place == null || e.target.closest('.zoom') || lassoed) return;
-    if (e.shiftKey && anchor != null) select(between(index(anchor), index(place)), e.ctrlKey || e.metaKey ? 'add' : 'replace');
-    else { select([place], 'toggle'); anchor = place; }
+    if (place == null || e.target.closest('.zoom')) return;
+    selecting.pick(place, e);
     active = place;
     redraw();
   });
   grid.addEventListener('dblclick', (e) => { const place = placeOf(e); if (place != null && !e.target.closest('.zoom')) handlers.open(place); });
   grid.addEventListener('keydown', (e) => {
     if (!e.target.closest('.w')) return;
-    const i = index(active), step = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns()}[e.key];
-    if (step) {
-      if (i + step < 0 || i + step >= order.length) return e.preventDefault();
-      if (e.shiftKey) { anchor = anchor ?? active; select(between(index(anchor), i + step)); }
-      focus(i + step);
-    } else if (e.key === 'Home') focus(0);
-    else if (e.key === 'End') focus(order.length - 1);
-    else if (e.key === ' ') { select([active], 'toggle'); anchor = active; }
-    else if (e.key === 'Enter') handlers.open(active);
-    else return;
+    if (selecting.key(e, active, (place) => focus(index(place))) || e.key !== 'Enter') return;
     e.preventDefault();
+    handlers.open(active);
   });
   grid.addEventListener('focusin', (e) => { const place = placeOf(e); if (place != null && place !== active) { active = place; redraw(); } });
 
-  /* Lasso with the mouse; a finger scrolls. */
-  let start = null, band = null, lassoed = false, before = null;
-  function lasso(area) {
-    area.addEventListener('pointerdown', (e) => {
-      if (e.button || e.pointerType !== 'mouse' || e.target.closest('button,a,input,.bar')) return;
-      start = {x: e.pageX, y: e.pageY};
-      before = e.shiftKey || e.ctrlKey || e.metaKey ? [...selection] : [];
-      lassoed = false;
-    });
-    addEventListener('pointermove', (e) => {
-      if (!start) return;
-      if (!band) {
-        if (Math.hypot(e.pageX - start.x, e.pageY - start.y) < 8) return;
-        document.body.append(band = h('div.d-lasso'));
-        document.body.style.userSelect = 'none';
-      }
-      const box = {left: Math.min(start.x, e.pageX), top: Math.min(start.y, e.pageY), right: Math.max(start.x, e.pageX), bottom: Math.max(start.y, e.pageY)};
-      Object.assign(band.style, {left: box.left + 'px', top: box.top + 'px', width: box.right - box.left + 'px', height: box.bottom - box.top + 'px'});
-      select([...before, ...list.within(box).filter((place) => place >= 0)]);
-    });
-    for (const name of ['pointerup', 'pointercancel']) addEventListener(name, () => {
-      if (band) { band.remove(); band = null; lassoed = true; document.body.style.userSelect = ''; setTimeout(() => { lassoed = false; }); }
-      start = null;
-    });
-  }
-
   return {
-    element: grid, selection, lasso,
-    select,
-    selectAll: () => select(order),
+    element: grid, selecting,
     active: () => active,
     focusActive: () => active != null && focus(index(active)),
     /* Whether pictures are shown as their masks leave them. */
@@ -155,7 +111,7 @@ export function createGrid(handlers) {
     show(id, places, all, newMarks, pending = []) {
       if (id !== dataset) frames.clear();
       dataset = id; order = places; numbers = all; marks = newMarks;
-      for (const place of selection) if (indexIn(all, place) < 0) selection.delete(place);
+      selecting.keep(all);
       if (active == null || index(active) < 0) active = order[0] ?? null;
       const waits = pending.slice(0, 12).map((_, n) => -1 - n);
       list.show(waits.length ? [...order, ...waits] : order);

@@ -5,7 +5,8 @@ import {makeSaver} from './captions_save.js';
 const PAUSE = 500, MOST = 400;
 const two = (n) => String(n).padStart(2, '0');
 
-/* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it), crop(it), exclude(it)} */
+/* given: {page, number(it), marks(it), changed(it), look(it), place(it, side, file), next(it), swap(it), remove(it), crop(it), exclude(it),
+   chosen(place), pick(place, e), walk(e, place)} */
 export function makePairCard(given) {
   const cards = new Map();                                            // by the place where the pair stands
   const source = (image) => `/media/thumb/${given.page.id}/${image.id}/${(devicePixelRatio || 1) > 1 || innerWidth < 761 ? 384 : 192}.webp`;
@@ -18,9 +19,8 @@ export function makePairCard(given) {
       if (cards.size > MOST) for (const [key, old] of cards) if (!old.el.isConnected) cards.delete(key);
       cards.set(place, card = it ? build(it) : blank(place));
     }
-    if (!it) return card.el;
-    card.it = it;
-    paint(card);
+    if (it) { card.it = it; paint(card); }
+    ring(card, place);
     return card.el;
   }
   function blank(place) {
@@ -28,15 +28,19 @@ export function makePairCard(given) {
     return {el: h('article.pr', {data: {place}, aria: {busy: 'true', label: 'A pair on its way'}}, h('div.d-pair', ph(), ph()), h('div.lb.d-num', h('span', '\u00a0'), h('span', h('span.acts', h('button', {type: 'button', disabled: true, aria: {hidden: 'true'}, style: {visibility: 'hidden'}})))), h('input.d-in', {disabled: true, aria: {hidden: 'true'}}), h('p.er'))};
   }
   function build(it) {
-    const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, data: {act: name}, aria: {label: `${words}, pair ${given.number(it)}`}, onclick: () => f(card.it)}, icon(name, 's'));
+    const card = {it}, act = (name, words, f) => h('button', {type: 'button', title: words, data: {act: name}, onclick: () => f(card.it)}, icon(name, 's'));
     card.pair = h('div.d-pair');
     card.no = h('span');
     card.label = h('label.d-vh', {htmlFor: 'in-' + it.id});
     card.input = h('input.d-in', {id: 'in-' + it.id, maxLength: 2000, autocomplete: 'off', placeholder: 'What changes from left to right?', aria: {describedby: 'er-' + it.id}});
     card.note = h('p.er', {id: 'er-' + it.id});
-    card.el = h('article.pr', {data: {id: it.id, place: it.place}}, card.pair,
+    card.tick = h('button.tk', {type: 'button', role: 'checkbox', title: 'Select', onclick: (e) => given.pick(card.it.place, e), onkeydown: (e) => {
+      if (e.key === 'Enter') { e.preventDefault(); given.look(card.it); } else if (e.key !== ' ') given.walk(e, card.it.place);
+    }}, h('span', icon('check', 's')));
+    card.el = h('article.pr', {data: {id: it.id, place: it.place}}, card.pair, card.tick,
       h('div.lb.d-num', card.no, h('span', 'after', h('span.acts', act('zoom', 'Look at it large', given.look), card.crop = act('crop', 'Crop', given.crop), card.leave = act('out', 'Exclude from training, or include', given.exclude), act('swap', 'Swap before and after', given.swap), act('trash', 'Remove', given.remove)))), card.label, card.input, card.note);
-    card.pair.addEventListener('click', (e) => { if (e.target.tagName === 'IMG') given.look(card.it); });
+    card.pair.addEventListener('click', (e) => { if (e.target.tagName === 'IMG') { if (e.shiftKey || e.ctrlKey || e.metaKey) given.pick(card.it.place, e); else given.look(card.it); } });
+    card.el.addEventListener('mousedown', (e) => { if (e.shiftKey && e.target.closest('.tk,.d-pair')) e.preventDefault(); });     // no words are marked on the way
     card.input.addEventListener('input', () => type(card));
     card.input.addEventListener('blur', () => save(card.it));
     card.input.addEventListener('keydown', (e) => {
@@ -55,6 +59,8 @@ export function makePairCard(given) {
     if (card.sign !== sign) {
       card.sign = sign;
       card.no.textContent = `${two(n)} before`;
+      card.tick.setAttribute('aria-label', `Select pair ${n}`);
+      for (const act of card.el.querySelectorAll('[data-act]')) act.setAttribute('aria-label', `${act.title}, pair ${n}`);
       card.el.classList.toggle('out', !!it.excluded);
       card.crop.hidden = card.leave.hidden = !!it.missing;
       card.label.textContent = `Instruction for pair ${n}`;
@@ -115,7 +121,15 @@ export function makePairCard(given) {
     cards.get(it.place)?.input.focus();
   }
   function focus(it) { const card = cards.get(it.place); if (card?.el.isConnected && card.input) { card.input.focus({preventScroll: true}); card.input.select(); } }
+  /* Whether it is selected. */
+  function ring(card, place) {
+    const on = given.chosen(place);
+    card.el.classList.toggle('sel', on);
+    card.tick?.setAttribute('aria-checked', String(on));
+  }
+  function rings() { for (const [place, card] of cards) if (card.el.isConnected) ring(card, place); }
+  function focusTick(place) { cards.get(place)?.tick?.focus({preventScroll: true}); }
   /* Forgets the cards of pairs that are gone. */
   function keep(is) { for (const place of cards.keys()) if (!is(place)) cards.delete(place); }
-  return {element, focus, save, keep};
+  return {element, focus, focusTick, rings, save, keep};
 }

@@ -3,7 +3,7 @@ import {fill} from './core.js';
 
 const OVERSCAN = 3;
 
-/* element(key) builds or updates the cell of a key and gives it. -> {show(keys), reveal(key), within(box), redraw()} */
+/* element(key) builds or updates the cell of a key and gives it. -> {show(keys), reveal(key), within(box), columns, redraw()} */
 export function makeWindowed(grid, element) {
   let keys = [], height = 0, columns = 1, waiting = 0, drawn = '';
 
@@ -36,19 +36,19 @@ export function makeWindowed(grid, element) {
     if (y < scrollY + 20 || y + height > scrollY + innerHeight - 130) scrollTo({top: Math.max(0, y - 120)});
     draw();
   }
-  /* The keys whose cells touch a box {left, top, right, bottom} of the page, in view or not. */
+  /* The keys whose cells touch a box {left, top, right, bottom} of the page, in view or not: with what stands first in them, their picture. */
   function within(box) {
     measure();
-    const area = grid.getBoundingClientRect(), gap = parseFloat(getComputedStyle(grid).columnGap) || 0, width = (area.width + gap) / columns, left = area.left + scrollX;
+    const reach = grid.firstElementChild?.firstElementChild?.offsetHeight || 0, area = grid.getBoundingClientRect(), gap = parseFloat(getComputedStyle(grid).columnGap) || 0, width = (area.width + gap) / columns, left = area.left + scrollX;
     const rows = [Math.floor((box.top - top()) / height), Math.floor((box.bottom - top()) / height)], found = [];
     for (let row = Math.max(0, rows[0]); row <= Math.min(rows[1], Math.ceil(keys.length / columns) - 1); row++)
       for (let column = 0; column < columns && row * columns + column < keys.length; column++) {
         const x = left + column * width, y = top() + row * height;
-        if (x < box.right && x + width - gap > box.left && y < box.bottom && y + width - gap > box.top) found.push(keys[row * columns + column]);
+        if (x < box.right && x + width - gap > box.left && y < box.bottom && y + reach > box.top) found.push(keys[row * columns + column]);
       }
     return found;
   }
   addEventListener('scroll', () => { waiting ||= requestAnimationFrame(() => { waiting = 0; if (grid.isConnected) draw(); }); }, {passive: true});
   new ResizeObserver(() => grid.isConnected && draw(true)).observe(document.body);
-  return {show(now) { keys = now; draw(true); }, reveal, within, redraw: () => draw(true)};
+  return {show(now) { keys = now; draw(true); }, reveal, within, redraw: () => draw(true), get columns() { measure(); return columns; }};
 }
