@@ -54,9 +54,9 @@ def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
     write_bytes(path, text.encode("utf-8"), lasting=lasting)
 
 
-def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
-    """Replaces `path` by `value` as JSON in one step."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", lasting=lasting)
+def write_json(path: Path, value: Any, *, lasting: bool = True, indent: int | None = 1) -> None:
+    """Replaces `path` by `value` as JSON in one step; without `indent` on one line, which is far quicker."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=indent) + "\n", lasting=lasting)
 
 
 def read_json(path: Path, default: Any = None) -> Any:

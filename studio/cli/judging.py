@@ -10,8 +10,8 @@ import typer
 from backends.contract.errors import DarkroomError
 from studio.cli.context import JsonOption, Studio, WorkspaceOption, open_studio
 from studio.cli.dataset import DatasetArgument
-from studio.cli.masks import app
 from studio.cli.output import emit, escape, plain_errors
+from studio.cli.pair_edits import app
 from studio.cli.picture_edits import TOLD, choose_rows
 from studio.datasets.judges import list_judges, mark_judges
 

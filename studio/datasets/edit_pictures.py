@@ -69,7 +69,7 @@ def exclude_pictures(store: DatasetStore, dataset_id: str, row_ids: Collection[s
         touched = [row for row in found if row.excluded != excluded]
         token = store.remember(dataset_id, "exclude", changes, touched)
         for row in touched:
-            changes.put(replace(row, excluded=excluded))
+            changes.put(replace(row, excluded=excluded), files=False)
     return token
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,15 @@ class PictureIndex:
         sql = f"{SELECT} WHERE rows.place IN ({', '.join('?' * len(places[:PART]))}) ORDER BY rows.place"
         with self._read() as table:
             return [from_table(values) for values in table.execute(sql, list(places[:PART]))]
+
+    def ids(self, places: Iterable[int]) -> list[str]:
+        """The ids of the rows that stand at these places. Places without a row are left out."""
+        found, left = list[str](), iter(places)
+        with self._read() as table:
+            while part := list(islice(left, PART)):
+                sql = f"SELECT id FROM rows WHERE place IN ({', '.join('?' * len(part))}) ORDER BY place"
+                found += [row_id for (row_id,) in table.execute(sql, part)]
+        return found
 
     def places(self, where: str = "missing <> 'both'", values: Sequence[Any] = ()) -> list[int]:
         """Where the rows stand for which a condition on the columns of `rows` holds, in their order. Numbers only: a few MB for 100,000."""

@@ -23,7 +23,7 @@ def mark_judges(store: DatasetStore, dataset_id: str, row_ids: Collection[str], 
         touched = [row for row in found if row.judges != judges]
         token = store.remember(dataset_id, "judge", changes, touched) if undoable else ""
         for row in touched:
-            changes.put(replace(row, judges=judges))
+            changes.put(replace(row, judges=judges), files=False)
     return token
 
 

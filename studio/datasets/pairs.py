@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from backends.contract.errors import DarkroomError
+from studio.datasets.captions import change_captions
 from studio.datasets.changes import Changes
+from studio.datasets.history import Cause
 from studio.datasets.pair_desk import Desk
 from studio.datasets.pair_names import read_spot
 from studio.datasets.rows import ImageFile, Picture, with_sides
 from studio.datasets.store import DatasetStore
 
 _LOOSE = re.compile(r"[\W_]+")
+NO_PAIR = "There is no such pair in this data set. It may have been removed."
 
 
 def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] | None = None) -> str:
@@ -22,12 +25,26 @@ def swap_sides(store: DatasetStore, dataset_id: str, pair_ids: Collection[str] |
     with store.index(dataset_id).change() as rows:
         chosen = list(rows.rows()) if pair_ids is None else [row for row in map(rows.get, dict.fromkeys(pair_ids)) if row is not None]
         if not chosen or (pair_ids is not None and len(chosen) < len(set(pair_ids))):
-            raise DarkroomError("There is no such pair in this data set. It may have been removed.")
+            raise DarkroomError(NO_PAIR)
         token = store.remember(dataset_id, "swap", rows, chosen)
         for row in chosen:
             if row.before is not None and row.after is not None:
                 rows.put(with_sides(row, row.after, row.before))
     return token
+
+
+def say_alike(store: DatasetStore, dataset_id: str, text: str, pair_ids: Collection[str] | None = None) -> str:
+    """Gives these pairs, or all, the same instruction, in the name of a person, as one step; the token undoes it.
+
+    Those that are gone are left out. There is no token where all of them say so already.
+    """
+    store.workspace.dataset(dataset_id)
+    found = [row.id for row in store.index(dataset_id).rows()] if pair_ids is None else list(dict.fromkeys(pair_ids))
+    if not found:
+        raise DarkroomError(NO_PAIR)
+    whom = "all" if pair_ids is None else f"{len(found):,} {'pair' if len(found) == 1 else 'pairs'}"
+    cause = Cause("say", many=True, detail=f"“{text}” for {whom}")
+    return change_captions(store, dataset_id, dict.fromkeys(found, text), by="person", cause=cause)
 
 
 def match_halves(store: DatasetStore, dataset_id: str) -> tuple[int, str]:

@@ -274,7 +274,8 @@ class DatasetStore:
         folder = self.workspace.dataset(dataset_id) / ".undo"
         folder.mkdir(exist_ok=True)
         token = f"{what}-{time.time_ns():x}-{secrets.token_hex(3)}"
-        files.write_json(folder / f"{token}.json", {"pictures": [to_plain(p) | {"place": rows.place(p.id)} for p in touched]})
+        kept = {"pictures": [to_plain(p) | {"place": p.place or rows.place(p.id)} for p in touched]}
+        files.write_json(folder / f"{token}.json", kept, indent=None)
         return token
 
     def undo(self, dataset_id: str, token: str) -> int:
@@ -292,7 +293,7 @@ class DatasetStore:
                 if row is None:
                     gone.append((old, place))
                 elif (now := _as_it_was(row, old, token)) != row:
-                    rows.put(now)
+                    rows.put(now, files=not token.startswith(("exclude-", "judge-")))
                     count += 1
             for old, place in gone:
                 if old.missing or rows.with_content(old.content) is None:

@@ -19,7 +19,6 @@ from studio.datasets import captions, ingest, pairs
 from studio.datasets.auto_masks import find_auto
 from studio.datasets.data_jobs import Job
 from studio.datasets.formats.lists import LISTS, STANDARD
-from studio.datasets.history import Cause
 from studio.datasets.import_job import TABLES, import_files, may_ask, needs_job
 from studio.datasets.incoming import ARCHIVES, Found
 from studio.datasets.ingest_pairs import ingest_side
@@ -31,7 +30,6 @@ from studio.datasets.rows import ImageFile, Picture, Side
 from studio.datasets.shapes import count_shapes, find_shape
 from studio.datasets.steps import list_steps
 from studio.datasets.store import MAX_PICTURES, DatasetInfo, DatasetStore
-from studio.datasets.table import PART
 from studio.datasets.trigger import suggest_trigger_word
 from studio.web.context import Context
 from studio.web.dataset_marks import MarksKeeper
@@ -72,17 +70,17 @@ class Chosen(BaseModel):
     awaited: bool = False
 
 
-class Turned(BaseModel):
-    """Ids of pairs; none means all."""
+class Several(BaseModel):
+    """Pairs, by their ids or by the places where they stand; all where neither is given."""
 
     ids: list[str] | None = None
+    places: Runs | None = None
 
 
-class Said(BaseModel):
-    """One instruction for several pairs, or for all where no ids are given."""
+class Said(Several):
+    """One instruction for several pairs, or for all."""
 
     text: Annotated[str, StringConstraints(max_length=2000)]
-    ids: list[str] | None = None
 
 
 class Undo(BaseModel):
@@ -191,8 +189,8 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     store = context.datasets
 
     @routes.post("/api/datasets/{dataset_id}/swap")
-    def swap(dataset_id: str, body: Turned) -> JSONResponse:
-        token = pairs.swap_sides(store, safe_id(dataset_id, "data set"), body.ids)
+    def swap(dataset_id: str, body: Several) -> JSONResponse:
+        token = pairs.swap_sides(store, dataset_id, several(store, safe_id(dataset_id, "data set"), body))
         return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
     @routes.post("/api/datasets/{dataset_id}/match")
@@ -203,11 +201,7 @@ def _add_pair_routes(routes: APIRouter, context: Context) -> None:
     @routes.post("/api/datasets/{dataset_id}/say")
     def say(dataset_id: str, body: Said) -> JSONResponse:
         """The same instruction for several pairs at once."""
-        rows = store.index(safe_id(dataset_id, "data set")).rows()
-        wanted = None if body.ids is None else set(body.ids)
-        texts = {row.id: body.text for row in rows if wanted is None or row.id in wanted}
-        cause = Cause("say", many=True, detail=f"“{body.text}” for all")
-        token = captions.change_captions(store, dataset_id, texts, by="person", cause=cause)
+        token = pairs.say_alike(store, dataset_id, body.text, several(store, safe_id(dataset_id, "data set"), body))
         return _answer({"token": token, **describe_dataset(store, dataset_id)})
 
 
@@ -243,13 +237,17 @@ def describe_kinds(store: DatasetStore, info: DatasetInfo) -> dict[str, Any]:
     return {"kinds": count_kinds(index), "common": common}
 
 
+def several(store: DatasetStore, dataset_id: str, body: Several) -> list[str] | None:
+    """The ids of the pairs that are asked for; None means all."""
+    if body.ids is None and body.places is None:
+        return None
+    return [safe_id(i, "pair") for i in body.ids or []] + ids_at(store, dataset_id, body.places or [])
+
+
 def ids_at(store: DatasetStore, dataset_id: str, runs: list[list[int]]) -> list[str]:
     """The ids of the rows at these places; those that are gone are left out."""
-    index, places = store.index(dataset_id), iter(from_runs(runs))
-    found: list[str] = []
-    while part := list(islice(places, PART)):
-        found += [row.id for row in index.at(part)]
-    return found
+    store.workspace.dataset(dataset_id)
+    return store.index(dataset_id).ids(from_runs(runs))
 
 
 def describe_picture(picture: Picture) -> dict[str, Any]:

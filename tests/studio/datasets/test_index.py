@@ -42,6 +42,23 @@ def test_rows_come_in_their_order_whatever_part_is_asked_for(index):
     assert list(index.rows(offset=1203)) == [] and list(index.rows(limit=0)) == []
 
 
+def test_ids_are_told_of_any_number_of_places_without_those_where_nothing_stands(index):
+    fill(index, 1203)
+    with index.change() as rows:
+        rows.remove(["id5"])
+    assert index.ids(range(1, 3000)) == [f"id{n}" for n in range(1203) if n != 5]
+    assert index.ids([6]) == [] and index.ids([]) == []
+
+
+def test_a_row_written_without_its_files_keeps_them(index):
+    fill(index, 2)
+    row = index.get("id1")
+    with index.change() as rows:
+        rows.put(dataclasses.replace(row, excluded=True, file="images/other.png"), files=False)
+    assert index.get("id1") == dataclasses.replace(row, excluded=True)
+    assert [changed.id for changed in index.changed_since(1)] == ["id1"]
+
+
 def test_what_was_written_is_what_is_read(index):
     pair = make_pair("p", "a pair", side("a.png"), side("b.png"), ("make it night", "draft", 3))
     half = make_pair("h", "half", ImageFile(), side("c.png"))

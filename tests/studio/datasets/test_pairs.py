@@ -9,9 +9,10 @@ import pytest
 
 from backends.contract.errors import DarkroomError
 from studio.datasets import captions
+from studio.datasets.edit_pictures import exclude_pictures
 from studio.datasets.export import export_dataset
 from studio.datasets.ingest import ingest_files, ingest_folder
-from studio.datasets.pairs import find_pair_faults, forget_awaited, match_halves, swap_sides
+from studio.datasets.pairs import find_pair_faults, forget_awaited, match_halves, say_alike, swap_sides
 from studio.datasets.rows import with_sides
 from studio.datasets.samples import create_sample_dataset, find_sample_pairs
 from studio.datasets.store import DatasetStore
@@ -66,6 +67,38 @@ def test_what_is_no_pair_cannot_be_turned_round(store, pairs):
         swap_sides(store, pairs, ["0" * 24])
     with pytest.raises(DarkroomError, match="no such pair"):
         swap_sides(store, store.create("Empty", "pairs").id)
+
+
+def test_some_pairs_are_given_one_instruction_as_one_step_and_those_that_are_gone_are_left_out(store, pairs):
+    before = store.pictures(pairs)
+    store.remove(pairs, [before[3].id])
+    token = say_alike(store, pairs, "make it night", [before[n].id for n in (1, 2, 3)])
+    assert [p.text for p in store.pictures(pairs)] == [before[0].text, "make it night", "make it night"]
+    assert captions.list_changes(store, pairs)[0].detail == "“make it night” for 3 pairs"
+    assert say_alike(store, pairs, "make it night", [before[1].id]) == ""  # it says so already
+    captions.set_caption(store, pairs, before[2].id, "written since", None)
+    assert captions.undo(store, pairs, token) == 1
+    assert [p.text for p in store.pictures(pairs)] == [before[0].text, before[1].text, "written since"]
+
+
+def test_one_instruction_is_refused_for_no_pair_and_when_it_is_too_long(store, pairs):
+    texts = [p.text for p in store.pictures(pairs)]
+    with pytest.raises(DarkroomError, match="no such pair"):
+        say_alike(store, pairs, "make it night", [])
+    with pytest.raises(DarkroomError, match="2,000"):
+        say_alike(store, pairs, "n" * 2001)
+    assert [p.text for p in store.pictures(pairs)] == texts
+
+
+def test_excluding_touches_nothing_else_of_a_pair_and_its_undo_keeps_what_was_swapped_since(store, pairs):
+    before = store.pictures(pairs)
+    token = exclude_pictures(store, pairs, [before[0].id, before[2].id], excluded=True)
+    assert store.pictures(pairs) == [dataclasses.replace(p, excluded=n in (0, 2)) for n, p in enumerate(before)]
+    swap_sides(store, pairs, [before[0].id])
+    assert captions.undo(store, pairs, token) == 2
+    after = store.pictures(pairs)
+    assert after[1:] == before[1:] and not after[0].excluded
+    assert (after[0].before, after[0].after) == (before[0].after, before[0].before)
 
 
 def test_a_removed_pair_comes_back_with_both_pictures_and_its_words(store, pairs):

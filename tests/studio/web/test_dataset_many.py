@@ -68,6 +68,27 @@ def test_kinds_are_counted_and_found_by_the_table(many):
     assert refused.status_code == 404 and "“lost”" in refused.json()["error"]["text"]
 
 
+def test_all_pairs_of_a_kind_are_left_out_swapped_and_told_by_one_request_with_one_undo(many):
+    client, store, made = many
+    path = f"/api/datasets/{made['pairs']}"
+    places = client.get(f"{path}/places", params={"kind": "text"}).json()["places"]
+    wanted = {first for first, _ in places}
+    assert len(wanted) == ROWS // 10 - 1
+    before = {row.id: row for row in store.index(made["pairs"]).rows()}
+
+    def others_are_as_before():
+        return all(row == before[row.id] for row in store.index(made["pairs"]).rows() if row.place not in wanted)
+
+    for act, body in (("exclude", {"excluded": True}), ("swap", {}), ("say", {"text": "make it night"})):
+        done = client.post(f"{path}/{act}", json={"places": places, **body})
+        assert done.status_code == 200 and len(done.content) < KB * 1000
+        rows = [row for row in store.index(made["pairs"]).rows() if row.place in wanted]
+        assert all(row != before[row.id] for row in rows) and others_are_as_before()
+        client.post(f"{path}/undo", json={"token": done.json()["token"]})
+        now = [dataclasses.replace(row, version=1) for row in store.index(made["pairs"]).rows()]
+        assert now == list(before.values())
+
+
 @pytest.mark.parametrize("kind", ["pictures", "pairs"])
 def test_marks_are_given_for_what_is_seen(many, kind):
     client, _, made = many

@@ -129,6 +129,34 @@ def test_one_wording_for_all_and_back(client, pairs):
     assert [p["text"] for p in back] == [p["text"] for p in before]
 
 
+def test_pairs_are_swapped_and_told_one_instruction_by_their_places_each_with_one_undo(client, pairs):
+    before = shown(client, pairs)
+    places = [[before[1]["place"], 2]]
+    turned = client.post(f"/api/datasets/{pairs}/swap", json={"places": places}).json()
+    assert turned["pictures"][0] == before[0]
+    assert [p["before"] for p in turned["pictures"][1:]] == [p["after"] for p in before[1:]]
+    assert client.post(f"/api/datasets/{pairs}/undo", json={"token": turned["token"]}).json()["pictures"] == before
+    said = client.post(f"/api/datasets/{pairs}/say", json={"text": "make it night", "places": places}).json()
+    assert [p["text"] for p in said["pictures"]] == ["make it blue", "make it night", "make it night"]
+    back = client.post(f"/api/datasets/{pairs}/undo", json={"token": said["token"]}).json()["pictures"]
+    assert [(p["text"], p["by"]) for p in back] == [(p["text"], p["by"]) for p in before]
+
+
+@pytest.mark.parametrize("act", [("swap", {}), ("say", {"text": "make it night"})])
+def test_places_of_pairs_that_are_gone_are_left_out_and_no_place_at_all_is_refused(client, pairs, act):
+    path, body = act
+    before = shown(client, pairs)
+    client.post(f"/api/datasets/{pairs}/remove", json={"places": [[before[0]["place"], 1]]})
+    done = client.post(f"/api/datasets/{pairs}/{path}", json={**body, "places": [[before[0]["place"], 2]]})
+    assert done.status_code == 200 and [p["id"] for p in done.json()["pictures"]] == [p["id"] for p in before[1:]]
+    assert done.json()["pictures"][0] != before[1] and done.json()["pictures"][1] == before[2]
+    for nobody in ([], [[before[0]["place"], 1]]):
+        refused = client.post(f"/api/datasets/{pairs}/{path}", json={**body, "places": nobody})
+        assert refused.status_code == 404 and "no such pair" in refused.json()["error"]["text"]
+    assert shown(client, pairs) == done.json()["pictures"]  # none was never taken for all
+    assert client.post(f"/api/datasets/nowhere/{path}", json={**body, "places": [[1, 1]]}).status_code == 404
+
+
 def test_halves_are_matched_by_name_where_it_is_plain(client):
     made = begin(client, kind="pairs")["id"]
     before, after = make_pair(1)
