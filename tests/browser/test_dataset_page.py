@@ -46,13 +46,22 @@ def choose(page, *files):
 
 
 @pytest.fixture
-def table(page, server):
+def make_colours(server):
+    """Makes a data set of six pictures; its id."""
+
+    def make():
+        made = httpx.post(f"{server.address}/api/datasets", json={"name": "Colours"}).json()["id"]
+        files = [("files", (f"{c}.png", picture(c, (300, 300 if n else 200)), "image/png")) for n, c in enumerate(COLOURS)]
+        httpx.post(f"{server.address}/api/datasets/{made}/files", files=files)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def table(page, server, make_colours):
     """An open light table with six pictures."""
-    made = httpx.post(f"{server.address}/api/datasets", json={"name": "Colours"}).json()["id"]
-    files = [("files", (f"{c}.png", picture(c, (300, 300 if n else 200)), "image/png")) for n, c in enumerate(COLOURS)]
-    httpx.post(f"{server.address}/api/datasets/{made}/files", files=files)
-    open_light_table(page, server, made)
-    return page
+    return open_light_table(page, server, make_colours())
 
 
 def test_dropped_pictures_make_a_data_set_named_after_the_zip(page, server):
@@ -123,6 +132,25 @@ def test_a_lasso_chooses_what_it_touches(table):
     table.mouse.move(second["x"] + 20, second["y"] + 30, steps=4)
     table.mouse.up()
     expect(table.get_by_text("2 selected")).to_be_visible()
+
+
+def test_no_picture_moves_under_the_pointer_when_marks_arrive_or_some_are_selected(page, server, make_colours):
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/marks?*", hold, times=1)
+    open_light_table(page, server, make_colours())
+    frames = page.locator(".d-thumb[data-id] .w")
+    before = frames.nth(1).bounding_box()
+    held[0].continue_()
+    expect(page.get_by_role("button", name=re.compile("Needs a look"))).to_be_visible()
+    assert frames.nth(1).bounding_box() == before
+    frames.nth(0).click()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    assert frames.nth(1).bounding_box() == before
+    assert page.locator(".bar").bounding_box()["height"] < 60  # one row, of which nothing is kept free for what is not there
 
 
 def test_removed_pictures_come_back_by_undo(table):

@@ -19,6 +19,7 @@ export function makePictures(page) {
   const bar = h('div.d-row.wrap.bar'), grid = createGrid({open: look, select: drawBar, known: () => !filter || OWN.includes(filter) || !!some, row: (place) => rows.get(place)}), el = h('div.lt.d-table', bar, grid.element);
   const {selecting} = grid, {chosen} = selecting, {begin, over} = makeBegun(selecting, page.track), selection = makeSelectionBar({selecting, tools: selectionTools});
   selecting.lasso(el);
+  el.append(selection.el);
   grid.size(size);
 
   const shown = () => (filter === 'out' ? all.filter((place) => out.has(place)) : filter === 'judges' ? judges : filter === 'unseen' ? unseen : filter ? some || all : all);
@@ -82,8 +83,7 @@ export function makePictures(page) {
       shapes.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, shapes.map(([name, n]) =>
         h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
       chip('look', 'Needs a look', needy), chip('judges', 'Judges', judges.length), chip('out', 'Excluded', out.size), chip('unseen', 'Automatic masks', unseen.length),
-      h('div.d-row.d-push.sizes', selection.el,
-      h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
+      h('div.d-row.d-push.sizes', h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
     if (filter === 'unseen') bar.append(decision(chosen.size));
   }
   function dock({length: n}) {
