@@ -1,5 +1,5 @@
 // The words that stand in the captions, as chips with counts: a click filters, then shows, replaces or takes out.
-import {h, fill, refill, api, plural} from './core.js';
+import {h, fill, refill, api, plural, toast} from './core.js';
 import {placesOf} from './rows.js';
 
 const MOST = 14;
@@ -49,7 +49,7 @@ export function mountWords(el, book) {
             title: n === written ? `In every ${book.words.text}` : '',
             onclick: () => {
               if (w === chosen) book.show();
-              choose(w === chosen ? null : w);
+              choose(w === chosen ? null : w).catch((e) => toast(e.message));
             },
           },
           w + ' ',
