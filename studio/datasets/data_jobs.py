@@ -80,8 +80,9 @@ class Job:
             Stopped: When the job is stopped instead.
         """
         waited = time.monotonic()
+        self._answered.clear()
+        self.watch.require_going()  # stopped before it asked: nobody would answer
         with self._guard:
-            self._answered.clear()
             self.asks, self.state = question, "asks"
         self._answered.wait()
         self.watch.require_going()
