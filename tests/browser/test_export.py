@@ -81,6 +81,23 @@ def test_a_large_one_says_how_far_it_is_and_stops_without_a_trace(server, page, 
     expect(page.locator(".jb")).to_have_count(0)
 
 
+def test_an_older_answer_does_not_make_work_go_on_that_is_over(server, page, many):
+    open_menu(page, server, many, "Export as ZIP")
+    card = page.locator(".jb")
+    expect(card.get_by_role("status")).to_contain_text("Writing")
+    held = []
+    page.route("**/stop", lambda route: held.append((route, route.fetch())))
+    card.get_by_role("button", name=re.compile("^Stop")).click()
+    expect(card).to_contain_text("It was stopped. Nothing of it was kept.")
+    (route, answer) = held[0]
+    with page.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=answer)
+    page.evaluate("() => new Promise((ok) => requestAnimationFrame(() => setTimeout(ok)))")
+    expect(card).to_contain_text("It was stopped. Nothing of it was kept.")
+    card.get_by_role("button", name=re.compile("^Close")).click()
+    expect(page.locator(".jb")).to_have_count(0)
+
+
 def test_it_goes_on_when_the_page_is_left_and_waits_with_its_file(server, page, many):
     open_menu(page, server, many, "Export as Parquet")
     expect(page.locator(".jb").get_by_role("status")).to_contain_text("Writing")

@@ -1,6 +1,6 @@
 """What comes in between: an answer that comes after a newer one, a redraw between press and release, a second press before the answer.
 
-The browser holds an answer back as long as a test wants: `hold` gives what is held, and `let_go` sends it on and waits until it is here.
+The browser holds an answer back as long as a test wants (`Held`), and lets it go when something else has happened.
 """
 
 from __future__ import annotations
@@ -44,24 +44,35 @@ def six(page, server):
     return made
 
 
-def hold(page, pattern, *, answered=False, times=None):
-    """What matches is held back, with `answered` after the server has answered it: the answer is then as old as it would be."""
-    held = []
-    page.route(pattern, lambda route: held.append((route, route.fetch() if answered else None)), times=times)
-    return held
+class Held:
+    """Requests that match are held back, with `answered` after the server has answered them: the answer is then as old as it would be."""
 
+    def __init__(self, page, pattern, *, answered=False, times=None):
+        self._page, self._answered, self._through = page, answered, False
+        self._held = []
+        page.route(pattern, self._take, times=times)
 
-def wait_for_held(page, held, count=1):
-    """The browser speaks while somebody listens to it."""
-    wait_until(lambda: page.evaluate("true") and len(held) >= count, f"{count} requests that are held")
+    def _take(self, route):
+        if self._through:
+            return route.continue_()
+        return self._held.append((route, route.fetch() if self._answered else None))
 
+    def wait(self, count=1):
+        """Until so many are held. The browser speaks while somebody listens to it."""
+        wait_until(lambda: self._page.evaluate("true") and len(self._held) >= count, f"{count} requests that are held")
 
-def let_go(page, held):
-    """Sends on the first that is held, and waits until the page has taken its answer."""
-    route, answer = held.pop(0)
-    with page.expect_event("requestfinished", lambda request: request == route.request):
-        route.fulfill(response=answer) if answer else route.continue_()
-    page.evaluate("() => new Promise((ok) => requestAnimationFrame(() => setTimeout(ok)))")
+    def let_go(self):
+        """Sends on the first that is held, and waits until the page has taken its answer."""
+        route, answer = self._held.pop(0)
+        with self._page.expect_event("requestfinished", lambda request: request == route.request):
+            route.fulfill(response=answer) if answer else route.continue_()
+        self._page.evaluate("() => new Promise((ok) => requestAnimationFrame(() => setTimeout(ok)))")
+
+    def end(self):
+        """Sends on all that are held, one after the other, and holds no other."""
+        self._through = True
+        while self._held:
+            self.let_go()
 
 
 def middle(locator):
@@ -90,16 +101,15 @@ def test_a_replace_waits_for_the_words_that_are_on_their_way(page, server, zog):
     page.get_by_label("Put in its place").fill("wall")
     act = page.get_by_role("button", name="Replace in 12 captions")
     expect(act).to_be_enabled()
-    held = hold(page, "**/api/captions/*/pictures/*")
+    held = Held(page, "**/api/captions/*/pictures/*")
     asked = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/replace") else None)
     box.fill("zog before a background")
-    wait_for_held(page, held)
+    held.wait()
     act.click()
     expect(act).to_be_disabled()
     assert not asked
-    let_go(page, held)
-    page.unroute("**/api/captions/*/pictures/*")
+    held.end()
     expect(page.locator(".d-toast")).to_contain_text("Changed 12 captions")
     expect(box).to_have_value("zog before a wall")
     expect(page.locator("#notebook")).to_have_attribute("data-state", "ready")
@@ -111,13 +121,13 @@ def test_news_from_before_a_save_do_not_take_its_words_away(page, server, zog):
     box.fill("the first words")
     wait_for_text(page, zog, 0, "the first words")
     page.wait_for_selector("#notebook .sv.saved")
-    held = hold(page, "**/changes?since=*", answered=True, times=1)
+    held = Held(page, "**/changes?since=*", answered=True, times=1)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    wait_for_held(page, held)
+    held.wait()
     box.fill("the second words")
     wait_for_text(page, zog, 0, "the second words")
     page.wait_for_selector("#notebook .sv.saved")
-    let_go(page, held)
+    held.let_go()
     box.press("End")
     page.keyboard.type(", and more")
     wait_for_text(page, zog, 0, "the second words, and more")
@@ -130,7 +140,7 @@ def test_what_was_not_shown_is_not_done_to_the_tags(page, server, zog):
     page.get_by_role("button", name="Tags", exact=True).click()
     page.get_by_label("Tag", exact=True).fill("smiling")
     expect(page.get_by_role("button", name="Add in 12 captions")).to_be_enabled()
-    held = hold(page, "**/tags/preview")
+    held = Held(page, "**/tags/preview")
     act = page.locator(".tg .d-btn.pri")
     page.get_by_role("radio", name="Rename").click()
     expect(act).to_be_disabled()
@@ -138,9 +148,8 @@ def test_what_was_not_shown_is_not_done_to_the_tags(page, server, zog):
     expect(act).to_be_disabled()
     page.get_by_label("Tag", exact=True).fill("waving")
     page.get_by_label("Tag", exact=True).press("Enter")
-    wait_for_held(page, held)
-    page.unroute("**/tags/preview")
-    let_go(page, held)
+    held.wait()
+    held.end()
     assert texts(zog) == before
 
 
@@ -149,12 +158,12 @@ def test_the_table_of_tags_shows_what_was_looked_for_last(page, server, zog):
     page.get_by_role("button", name="Tags", exact=True).click()
     like, table = page.get_by_label("Find a tag"), page.locator(".tgs")
     expect(table.locator("li")).not_to_have_count(0)
-    held = hold(page, "**/words?kind=tags&*like=zog", answered=True)
+    held = Held(page, "**/words?kind=tags&*like=zog", answered=True)
     like.fill("zog")
-    wait_for_held(page, held)
+    held.wait()
     like.fill("no tag is like this")
     expect(page.locator(".tg-r")).to_contain_text("No tag is like this.")
-    let_go(page, held)
+    held.let_go()
     expect(table.locator("li")).to_have_count(0)
 
 
@@ -173,31 +182,29 @@ def test_the_picture_that_was_chosen_last_is_shown_whichever_comes_last(page, se
     store = DatasetStore(server.workspace)
     made = create_many(store, 1000, "A thousand")
     open_captions(page, server, made)
-    held = hold(page, "**/rows?places=*")
+    held = Held(page, "**/rows?places=*")
     page.locator("#notebook .room").evaluate("(room) => { room.scrollTop = room.scrollHeight; }")
     page.locator("#notebook .ct[data-index='999']").click()
-    wait_for_held(page, held, 2)  # the grid's, and that of the one that is to be shown
+    held.wait(2)  # the grid's, and that of the one that is to be shown
     page.locator("#notebook .room").evaluate("(room) => { room.scrollTop = 0; }")
     page.locator("#notebook .ct[data-index='1']").click()
     expect(page.get_by_label("Picture 02", exact=True)).to_be_visible()
-    page.unroute("**/rows?places=*")
-    while held:
-        let_go(page, held)
+    held.end()
     expect(page.get_by_label("Picture 02", exact=True)).to_be_visible()
     store.delete(made)
 
 
 def test_removed_pictures_do_not_come_back_with_an_older_answer(page, server, six):
     frames = page.locator(".d-thumb[data-id]")
-    held = hold(page, re.compile(f"/api/datasets/{six}$"), answered=True, times=1)
+    held = Held(page, re.compile(f"/api/datasets/{six}$"), answered=True, times=1)
     frames.nth(1).locator(".w").click()
     page.keyboard.press("Delete")
-    wait_for_held(page, held)
+    held.wait()
     frames.nth(1).locator(".w").click()  # it is seen until the answer is here
     frames.nth(2).locator(".w").click()
     page.keyboard.press("Delete")
     expect(frames).to_have_count(4)
-    let_go(page, held)
+    held.let_go()
     expect(frames).to_have_count(4)
     expect(page.locator(".d-dock")).to_contain_text("4 pictures are in.")
 
@@ -210,26 +217,25 @@ def test_an_open_menu_stays_whatever_is_drawn_around_it(page, server):
     httpx.post(address, files=[("files", (name, data, "image/png")) for name, data in files]).raise_for_status()
     open_light_table(page, server, made)
     expect(page.get_by_role("button", name="Match by name")).to_be_visible()
-    held = hold(page, "**/kinds")
+    held = Held(page, "**/kinds")
     page.locator(".pr input.d-in").first.fill("make it blue")
     page.locator(".pr input.d-in").first.press("Escape")
-    wait_for_held(page, held)
+    held.wait()
     page.get_by_role("button", name="More", exact=True).click()
     httpx.post(address, files=[("files", ("after/2.png", second[1], "image/png"))]).raise_for_status()
-    let_go(page, held)
+    held.let_go()
     expect(page.get_by_role("button", name="Match by name")).to_have_count(0)  # what stands beside the menu is drawn anew
     expect(page.locator(".d-actions")).to_be_visible()
     assert page.evaluate("!!document.activeElement.closest('.d-actions')")
 
 
 def test_a_second_press_on_a_slow_machine_opens_no_second_dialogue(page, server, six):
-    held = hold(page, re.compile("/pictures/[^/]+/(edit|mask)$"))
+    held = Held(page, re.compile("/pictures/[^/]+/(edit|mask)$"))
     page.locator(".d-thumb[data-id] .w").first.focus()
     for key in "ccm":
         page.keyboard.press(key)
-    wait_for_held(page, held, 3)
-    while held:
-        let_go(page, held)
+    held.wait(3)
+    held.end()
     expect(page.get_by_role("dialog")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -241,26 +247,24 @@ def test_two_undos_go_one_after_the_other(page, server, six):
         frames.first.locator(".w").click()
         page.keyboard.press("Delete")
         expect(frames).to_have_count(left)
-    held = hold(page, "**/undo")
+    held = Held(page, "**/undo")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
-    wait_for_held(page, held)
-    let_go(page, held)
-    wait_for_held(page, held)
-    let_go(page, held)
+    held.wait()
+    held.let_go()
+    held.wait()
+    held.let_go()
     expect(frames).to_have_count(6)
 
 
 def test_two_drops_before_there_is_a_data_set_come_into_one(page, own_server):
     page.goto(own_server.address)
     page.wait_for_selector("#home[data-state=ready]")
-    held = hold(page, "**/api/datasets")
+    held = Held(page, "**/api/datasets")
     drop(page, ("red.png", picture("red")))
     drop(page, ("blue.png", picture("blue")))
-    wait_for_held(page, held)
-    page.unroute("**/api/datasets")
-    while held:
-        held.pop()[0].continue_()
+    held.wait()
+    held.end()
     expect(page).to_have_url(re.compile(r"/dataset\?dataset="))
     expect(page.locator(".d-dock")).to_contain_text("2 pictures are in.")
     assert len(DatasetStore(own_server.workspace).list()) == 1
@@ -272,14 +276,12 @@ def test_a_panel_that_is_opened_again_before_its_pictures_are_here_has_them_once
         set_caption(store, dataset, row.id, "no word of ours", row.version)
     page.goto(f"{server.address}/check?dataset={dataset}")
     page.wait_for_selector("#report[data-state=ready]")
-    held = hold(page, "**/part/*")
+    held = Held(page, "**/part/*")
     opener = page.locator("#report [data-code=no_trigger_word]").get_by_role("button", name="Show all 6")
     for _ in range(3):
         opener.click()
-    wait_for_held(page, held)
-    page.unroute("**/part/*")
-    while held:
-        let_go(page, held)
+    held.wait()
+    held.end()
     expect(page.locator(".more:visible .mf")).to_contain_text("all 6 pictures")
     expect(page.locator(".more:visible .mt")).to_have_count(6)
 
@@ -305,11 +307,11 @@ def test_a_double_press_on_the_docks_button_removes_once_and_is_undone(page, ser
 def test_the_keyboard_does_not_edit_the_picture_before_the_one_on_its_way(page, server):
     page.goto(f"{server.address}/generate?mode=edit")
     page.wait_for_selector("#print[data-state=ready]")
-    held = hold(page, "**/api/inputs")
+    held = Held(page, "**/api/inputs")
     drop(page, ("apple.png", picture("red")))
-    wait_for_held(page, held)
+    held.wait()
     page.get_by_label("Instruction", exact=True).fill("make it blue")
     page.get_by_label("Instruction", exact=True).press("Control+Enter")
     expect(page.locator("#e-image")).to_be_hidden()
-    let_go(page, held)
+    held.let_go()
     expect(page.locator("#print .src b")).to_have_text("apple.png")
