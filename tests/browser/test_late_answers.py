@@ -52,6 +52,9 @@ class Held:
         self._held = []
         page.route(pattern, self._take, times=times)
 
+    def __len__(self):
+        return len(self._held)
+
     def _take(self, route):
         if self._through:
             return route.continue_()
@@ -142,7 +145,7 @@ def test_what_was_not_shown_is_not_done_to_the_tags(page, server, zog):
     expect(page.get_by_role("button", name="Add in 12 captions")).to_be_enabled()
     held = Held(page, "**/tags/preview")
     act = page.locator(".tg .d-btn.pri")
-    page.get_by_role("radio", name="Rename").click()
+    page.get_by_role("radio", name="Take out").click()
     expect(act).to_be_disabled()
     page.get_by_role("radio", name="Add").click()
     expect(act).to_be_disabled()
@@ -251,6 +254,7 @@ def test_two_undos_go_one_after_the_other(page, server, six):
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     held.wait()
+    assert len(held) == 1  # the second waits for the first, whose answer is the older one
     held.let_go()
     held.wait()
     held.let_go()
