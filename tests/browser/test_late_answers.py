@@ -119,6 +119,19 @@ def test_a_replace_waits_for_the_words_that_are_on_their_way(page, server, zog):
     assert texts(zog)[0] == "zog before a wall"
 
 
+def test_what_is_typed_while_a_save_is_on_its_way_goes_out_after_it(page, server, zog):
+    box = open_captions(page, server, zog[1])
+    held = Held(page, "**/api/captions/*/pictures/*")
+    box.fill("the first half")
+    held.wait()
+    box.press("End")
+    page.keyboard.type(" and the second")
+    held.end()
+    wait_for_text(page, zog, 0, "the first half and the second")
+    expect(page.locator("#notebook .sv")).to_have_class(re.compile("saved"))
+    expect(box).to_have_value("the first half and the second")
+
+
 def test_news_from_before_a_save_do_not_take_its_words_away(page, server, zog):
     box = open_captions(page, server, zog[1])
     box.fill("the first words")
@@ -179,6 +192,19 @@ def test_a_search_without_a_find_shows_all_again(page, server, zog):
     search.fill("purple elephant")
     expect(status).to_have_text("No caption is like this; all are shown.")
     expect(page.locator("#notebook .ct")).to_have_count(12)
+
+
+def test_what_was_searched_for_stays_shown_when_pictures_come_elsewhere(page, server, zog):
+    store, dataset = zog
+    open_captions(page, server, dataset)
+    purple = sum("purple" in text for text in texts(zog))
+    page.get_by_label("Search the captions").fill("purple")
+    expect(page.locator("#notebook .ct")).to_have_count(purple)
+    files = [("files", ("another.png", picture("gold"), "image/png"))]
+    httpx.post(f"{server.address}/api/datasets/{dataset}/files", files=files).raise_for_status()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#notebook")).to_contain_text(f"{purple} of 13 pictures")
+    expect(page.locator("#notebook .ct")).to_have_count(purple)
 
 
 def test_the_picture_that_was_chosen_last_is_shown_whichever_comes_last(page, server):

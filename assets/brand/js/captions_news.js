@@ -38,9 +38,11 @@ export function makePull(book) {
   }
   /* Pictures came or went. */
   async function reorder() {
+    const all = book.order.length;
     book.order = placesOf((await api(`/captions/${dataset}/order`)).places);
     for (const place of book.chosen) if (indexIn(book.order, place) < 0) book.chosen.delete(place);
-    grid.filter();
+    const some = grid.shown.length < all ? grid.shown.filter((place) => indexIn(book.order, place) >= 0) : [];      // what was searched for stays
+    grid.filter(some.length ? some : undefined);
     if (book.order.length && indexIn(book.order, book.here()?.place) < 0) await book.go(book.order[0], false);
   }
   return async function pull(fresh) {

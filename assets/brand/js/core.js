@@ -109,14 +109,15 @@ export function say(strong, rest, part) {
 }
 
 /* A short word at the bottom right, with one action (undo). It goes by itself, not while it is touched. */
-let toasted;
+let toasted, toasts = 0;
 export function toast(text, action, onaction, seconds = 8) {
   toasted && toasted();
   const el = h('div.d-toast', {role: 'status'}, h('span', text));
   let timer, held = false;
   const close = () => { clearTimeout(timer); el.remove(); if (toasted === close) toasted = null; };
   const wait = () => { clearTimeout(timer); timer = setTimeout(() => !held && close(), seconds * 1000); };
-  if (action) el.append(h('button', {type: 'button', onclick: () => { close(); onaction(); }}, action));
+  toasts += 1;
+  if (action) el.append(h('button', {type: 'button', data: {again: 'toast ' + toasts}, onclick: () => { close(); onaction(); }}, action));
   for (const [on, hold] of [['pointerenter', true], ['focusin', true], ['pointerleave', false], ['focusout', false]])
     el.addEventListener(on, () => { held = hold; if (!hold) wait(); });
   document.body.append(el);
