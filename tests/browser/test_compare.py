@@ -120,7 +120,7 @@ def test_the_step_that_was_kept_is_told_also_where_the_star_moved_meanwhile(page
     star = {step: page.get_by_role("button", name=re.compile(f"^Star step {step}")) for step in (20, 40)}
     star[40].click()
     held = []
-    page.route("**/keep", held.append)
+    page.route("**/keep", lambda route: held.append(route))
     page.get_by_role("button", name="Keep step 40").click()
     star[20].click()
     expect(page.locator("#dock")).to_contain_text("Step 20 has the star")

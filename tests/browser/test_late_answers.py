@@ -48,7 +48,7 @@ class Held:
     """Requests that match are held back, with `answered` after the server has answered them: the answer is then as old as it would be."""
 
     def __init__(self, page, pattern, *, answered=False, times=None):
-        self._page, self._answered, self._through = page, answered, False
+        self._page, self._pattern, self._answered, self._through = page, pattern, answered, False
         self._held = []
         page.route(pattern, self._take, times=times)
 
@@ -62,7 +62,7 @@ class Held:
 
     def wait(self, count=1):
         """Until so many are held. The browser speaks while somebody listens to it."""
-        wait_until(lambda: self._page.evaluate("true") and len(self._held) >= count, f"{count} requests that are held")
+        wait_until(lambda: self._page.evaluate("true") and len(self) >= count, lambda: f"{count} of {self._pattern} to hold, {len(self)} are")
 
     def let_go(self):
         """Sends on the first that is held, and waits until the page has taken its answer."""
@@ -276,6 +276,7 @@ def test_two_undos_go_one_after_the_other(page, server, six):
         frames.first.locator(".w").click()
         page.keyboard.press("Delete")
         expect(frames).to_have_count(left)
+        expect(page.locator(".d-toast")).to_contain_text("1 picture removed")
     held = Held(page, "**/undo")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
