@@ -62,7 +62,7 @@ class Held:
 
     def wait(self, count=1):
         """Until so many are held. The browser speaks while somebody listens to it."""
-        wait_until(lambda: self._page.evaluate("true") and len(self) >= count, lambda: f"{count} of {self._pattern} to hold, {len(self)} are")
+        wait_until(lambda: self._page.evaluate("true") and len(self) >= count, lambda: f"{count} of {self._pattern}, {len(self)} are held")
 
     def let_go(self):
         """Sends on the first that is held, and waits until the page has taken its answer."""

@@ -100,15 +100,8 @@ async function follow(el) {
       if (now.error) {
         if (again) again.disabled = false;
         ready(el, 'failed');
-        fill(
-          el,
-          note(
-            'bad',
-            'The check could not be finished.',
-            now.error,
-            h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again'),
-          ),
-        );
+        const retry = h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again');
+        fill(el, note('bad', 'The check could not be finished.', now.error, retry));
         return;
       }
       break;
@@ -246,12 +239,7 @@ let changing = false;
 async function change(el, kind, findings, words) {
   if (changing) return; // one press is one change, however fast the fingers are
   changing = true;
-  let token;
-  try {
-    ({token} = await api(`/check/${dataset}/act`, {kind, keys: findings}));
-  } finally {
-    changing = false;
-  }
+  const {token} = await api(`/check/${dataset}/act`, {kind, keys: findings}).finally(() => { changing = false; });
   undone = () => back(el, token);
   toast(words, 'Undo', () => {
     undone = null;
