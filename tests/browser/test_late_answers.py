@@ -97,6 +97,21 @@ def test_a_button_that_is_drawn_anew_between_press_and_release_is_pressed(page, 
     assert texts(zog)[0] == "has left the field, zog"
 
 
+def test_what_is_chosen_before_the_data_sets_own_word_came_stays_and_takes_no_word_away(page, server, zog):
+    store, dataset = zog
+    held = Held(page, "**/gradio_api/**/predict*")
+    page.goto(f"{server.address}/captions?dataset={dataset}")
+    page.wait_for_selector("#notebook[data-state=ready]")
+    held.wait()
+    page.locator("#place label", has_text="Last").click()
+    expect(page.locator("#place label.selected")).to_have_text("Last")
+    held.end()
+    expect(page.get_by_role("button", name="Put it last in all 12")).to_be_visible()
+    expect(page.locator("#f-trigger").locator("textarea,input")).to_have_value("zog")
+    expect(page.locator("#place label.selected")).to_have_text("Last")
+    assert store.info(dataset).trigger_word == "zog"
+
+
 def test_a_replace_waits_for_the_words_that_are_on_their_way(page, server, zog):
     box = open_captions(page, server, zog[1])
     page.keyboard.press("Control+f")

@@ -25,11 +25,13 @@ const label = (button, text) => {
   if (t && t.data !== text) t.data = text;
 };
 
-/* Native field changed (page event, without a server): keep it, show what it does to the captions. */
+/* Native field changed (page event, without a server): keep it, show what it does to the captions. Not before the data set's own word came. */
 export function chosen(captioner, word, place) {
+  if (!shared.filled) return;
   Object.assign(shared, {captioner, word: (word || '').trim(), place: PLACES[place] || 'subject'});
   shared.redraw?.();
 }
+export const filled = (...fields) => { shared.filled = true; chosen(...fields); };
 export const act = (what) => shared[what]?.();
 
 export function mountJob(book) {
