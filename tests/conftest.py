@@ -76,20 +76,23 @@ def contexts(browser) -> dict[str, Any]:
 def page(browser, contexts, request):
     """A page with nothing stored. The test fails when a script raised an error, or when anything outside this machine was asked for.
 
-    `@pytest.mark.parametrize("page", [{"viewport": ..., "color_scheme": ...}], indirect=True)` changes the browser's settings.
+    `@pytest.mark.parametrize("page", [{"viewport": ..., "color_scheme": ...}], indirect=True)` changes the browser's settings; `alone`
+    gives the page a context of its own, as one needs whose clock is set: the clock is that of all pages of a context, also of later ones.
     """
     settings = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **(getattr(request, "param", None) or {})}
-    name = json.dumps(settings, sort_keys=True)
-    if name not in contexts:
-        contexts[name] = browser.new_context(**settings)
-        contexts[name].set_default_timeout(20_000)
-    context = contexts[name]
+    alone, name = settings.pop("alone", False), json.dumps(settings, sort_keys=True)
+    context = contexts.get(name) if not alone else None
+    if context is None:
+        context = browser.new_context(**settings)
+        context.set_default_timeout(20_000)
+        if not alone:
+            contexts[name] = context
     faults: list[str] = []
     opened = context.new_page()
     opened.on("pageerror", lambda error: faults.append(f"script error: {error}"))
     opened.on("request", lambda r: None if _local(r.url) else faults.append(f"outside request: {r.url}"))
     yield opened
-    _forget(context, opened)
+    context.close() if alone else _forget(context, opened)
     assert not faults
 
 

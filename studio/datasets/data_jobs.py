@@ -80,8 +80,9 @@ class Job:
             Stopped: When the job is stopped instead.
         """
         waited = time.monotonic()
+        self._answered.clear()
+        self.watch.require_going()  # stopped before it asked: nobody would answer
         with self._guard:
-            self._answered.clear()
             self.asks, self.state = question, "asks"
         self._answered.wait()
         self.watch.require_going()
@@ -109,9 +110,17 @@ class Job:
         part = watch.part if watch.part is not None else watch.done / watch.total if watch.total else None
         plain = {name: getattr(self, name) for name in _SHOWN}
         counts = {"what": watch.what, "done": watch.done, "total": watch.total, "unit": watch.unit, "part": part}
-        file = {"name": self.made.name, "bytes": self.made.stat().st_size} if self.made and self.state == "done" else None
-        more = {"left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped, "file": file}
+        more = {"left_out": self.left_out, "seconds_left": self._seconds_left(part), "stopping": watch.stopped, "file": self._file()}
         return {**plain, **counts, **more, "again": None if self.state in ACTIVE else self.again}
+
+    def _file(self) -> dict[str, Any] | None:
+        made = self.made
+        if made is None or self.state != "done":
+            return None
+        try:
+            return {"name": made.name, "bytes": made.stat().st_size}
+        except FileNotFoundError:  # put away in this moment
+            return None
 
     def _seconds_left(self, part: float | None) -> float | None:
         spent = time.monotonic() - max(self.began, self.watch.began)

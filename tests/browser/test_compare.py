@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from studio.runs.store import RunStore
 from tests.run_folders import RunWriter
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 390, "height": 844}}
@@ -111,6 +112,23 @@ def test_the_star_and_keep_are_remembered(page, server, strip):
     page.reload()
     page.wait_for_selector(DRAWN)
     expect(page.locator("#go-generate")).to_have_attribute("href", re.compile(f"/generate\\?.*run={strip.id}"))
+
+
+def test_the_step_that_was_kept_is_told_also_where_the_star_moved_meanwhile(page, server, strip):
+    open_compare(page, server, strip.id)
+    page.wait_for_selector(DRAWN)
+    star = {step: page.get_by_role("button", name=re.compile(f"^Star step {step}")) for step in (20, 40)}
+    star[40].click()
+    held = []
+    page.route("**/keep", lambda route: held.append(route))
+    page.get_by_role("button", name="Keep step 40").click()
+    star[20].click()
+    expect(page.locator("#dock")).to_contain_text("Step 20 has the star")
+    wait_until(lambda: page.evaluate("true") and held, "the request to keep")
+    held[0].continue_()
+    expect(page.locator(".d-toast")).to_contain_text("Step 40 is kept.")
+    expect(page.get_by_role("button", name="Keep step 20")).to_be_visible()
+    assert RunStore(server.workspace).get(strip.id).kept_step == 40
 
 
 def test_at_scale_0_every_column_is_the_base_and_comes_at_once(page, server, strip):

@@ -126,6 +126,7 @@ def test_choosing_with_mouse_and_keyboard(table):
 
 
 def test_a_lasso_chooses_what_it_touches(table):
+    table.wait_for_selector("#light[data-marks=ready]")  # nothing above the grid comes and moves it any more
     first, second = (table.locator(".d-thumb[data-id] .w").nth(n).bounding_box() for n in (0, 1))
     table.mouse.move(first["x"] - 12, first["y"] - 12)
     table.mouse.down()
@@ -249,6 +250,7 @@ def test_a_shape_is_filtered_by_the_server_and_a_lasso_reaches_over_it(table):
     expect(table.locator(".d-thumb")).to_have_count(1)
     table.get_by_role("button", name=re.compile("^3:2: 1 picture")).click()
     expect(table.locator(".d-thumb")).to_have_count(6)
+    table.wait_for_selector("#light[data-marks=ready]")
     box = table.locator(".d-thumb .w").nth(1).bounding_box()
     table.mouse.move(box["x"] - 8, box["y"] - 8)
     table.mouse.down()

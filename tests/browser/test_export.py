@@ -72,11 +72,28 @@ def test_a_large_one_says_how_far_it_is_and_stops_without_a_trace(server, page, 
     expect(card).to_contain_text("Export “Small and quick” as a ZIP of pictures")
     expect(card.get_by_role("status")).to_contain_text(re.compile(r"Writing: [\d,]+ of 40,003 rows, \d+ %, (about .* left|nearly done)"))
     expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d+"))
-    assert len(left(server)) == 1
+    wait_until(lambda: len(left(server)) == 1, lambda: f"one folder, there is {left(server)}")
     card.get_by_role("button", name=re.compile("^Stop")).click()
     expect(card).to_contain_text("It was stopped. Nothing of it was kept.")
     expect(card.get_by_role("link", name="Download")).to_have_count(0)
-    assert left(server) == []
+    wait_until(lambda: left(server) == [], lambda: f"none left, there is {left(server)}")
+    card.get_by_role("button", name=re.compile("^Close")).click()
+    expect(page.locator(".jb")).to_have_count(0)
+
+
+def test_an_older_answer_does_not_make_work_go_on_that_is_over(server, page, many):
+    open_menu(page, server, many, "Export as ZIP")
+    card = page.locator(".jb")
+    expect(card.get_by_role("status")).to_contain_text("Writing")
+    held = []
+    page.route("**/stop", lambda route: held.append((route, route.fetch())))
+    card.get_by_role("button", name=re.compile("^Stop")).click()
+    expect(card).to_contain_text("It was stopped. Nothing of it was kept.")
+    (route, answer) = held[0]
+    with page.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=answer)
+    page.evaluate("() => new Promise((ok) => requestAnimationFrame(() => setTimeout(ok)))")
+    expect(card).to_contain_text("It was stopped. Nothing of it was kept.")
     card.get_by_role("button", name=re.compile("^Close")).click()
     expect(page.locator(".jb")).to_have_count(0)
 
@@ -86,13 +103,13 @@ def test_it_goes_on_when_the_page_is_left_and_waits_with_its_file(server, page, 
     expect(page.locator(".jb").get_by_role("status")).to_contain_text("Writing")
     page.goto(f"{server.address}/dataset?dataset={many}")
     card = page.locator(".jb[data-state=done]")
-    expect(card).to_contain_text("MB are ready. They stay on the disk of the workspace until you close this", timeout=60_000)
+    expect(card).to_contain_text("MB are ready. They stay on the disk of the workspace until you close this", timeout=180_000)
     with page.expect_download() as download:
         card.get_by_role("link", name="Download").click()
     assert pq.read_metadata(download.value.path()).num_rows == MANY + 3
     card.get_by_role("button", name=re.compile("^Close")).click()
     expect(page.locator(".jb")).to_have_count(0)
-    wait_until(lambda: left(server) == [], limit_s=20)
+    wait_until(lambda: left(server) == [], lambda: f"none left, there is {left(server)}")
 
 
 def test_other_forms_are_chosen_in_a_dialogue(server, page, dataset):

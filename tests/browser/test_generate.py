@@ -43,6 +43,8 @@ def test_progress_is_told_step_by_step_a_reload_finds_it_again_and_stop_ends_it(
     open_generate(page, server, trained_run)
     page.get_by_label("Prompt", exact=True).fill("zog on a blue background")
     page.get_by_role("textbox", name="Steps").fill("150")
+    for side in ("Width in px", "Height in px"):
+        page.get_by_label(side).fill("256")  # so large that it outlasts a reload, however slow that is
     page.get_by_role("button", name=re.compile("^Draw(,|$)")).click()
     expect(page.locator("#print .doing")).to_have_text(re.compile(r"Drawing, step \d+ of 150"), timeout=60_000)
     page.reload()

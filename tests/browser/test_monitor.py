@@ -46,7 +46,9 @@ def finished(server):
 def test_a_real_run_is_seen_from_its_first_phase_to_its_lora(page, server):
     run = create_small_run(server.workspace, "zog-seen", steps=20)
     wait_until(
-        lambda: not any(r.state in ("starting", "running") for r in RunStore(server.workspace).list() if not r.id.startswith("live-")), 300
+        lambda: not any(r.state in ("starting", "running") for r in RunStore(server.workspace).list() if not r.id.startswith("live-")),
+        "the end of the runs before",
+        limit_s=300,
     )
     start_run(server.workspace, run.id)
     open_monitor(page, server, run.id)
@@ -119,7 +121,7 @@ def test_reload_changes_nothing(page, server, living):
     page.reload()
     page.wait_for_selector(READY)
     expect(curve).to_have_attribute("data-points", "61")
-    assert stats.inner_text() == before
+    expect(stats).to_have_text(before, use_inner_text=True)
 
 
 def test_the_scrubber_goes_back_through_the_steps(page, server, finished):
@@ -250,6 +252,7 @@ def polls_while(page, seconds, asked):
     return [u for u in asked if "/api/runs/" in u]
 
 
+@pytest.mark.parametrize("page", [{"alone": True}], indirect=True, ids=["own clock"])
 def test_a_hidden_tab_does_not_ask_and_a_seen_one_does(page, server, living):
     living.train(1, 10)
     asked: list[str] = []
@@ -266,6 +269,7 @@ def test_a_hidden_tab_does_not_ask_and_a_seen_one_does(page, server, living):
     expect(page.locator("#monitor .d-stat").first).to_contain_text("20 of 200")
 
 
+@pytest.mark.parametrize("page", [{"alone": True}], indirect=True, ids=["own clock"])
 def test_an_ended_run_is_hardly_asked_for(page, server, finished):
     asked: list[str] = []
     page.on("request", lambda r: asked.append(r.url))

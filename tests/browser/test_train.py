@@ -173,7 +173,7 @@ def test_start_shows_every_fault_at_its_field_and_starts_nothing(page, server, z
     expect(page.locator("#f-name .d-err")).to_contain_text("1 to 80")
     expect(page.locator("#f-adam_weight_decay .d-err")).to_be_attached()
     expect(page.locator("#dock-say")).to_contain_text("3 things to mend")
-    assert page.evaluate("document.activeElement.closest('[id^=f-]').id") == "f-name"
+    expect(field(page, "name")).to_be_focused()
     expect(field(page, "learning_rate")).to_have_attribute("aria-invalid", "true")
     field(page, "learning_rate").fill("2e-4")
     expect(page.locator("#f-learning_rate .d-err")).to_have_count(0)

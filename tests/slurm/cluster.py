@@ -75,11 +75,11 @@ class Cluster:
         names = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munged.pid", "log-file": "munged.log"}
         flags = [f"--{flag}={self.folder / name}" for flag, name in {**names, "seed-file": "munged.seed"}.items()]
         self._spawn("munged", "--foreground", "--force", *flags)
-        wait_until((self.folder / "munge.socket").exists, limit_s=20)
+        wait_until((self.folder / "munge.socket").exists, limit_s=120)
         self.start_controller()
         for node in ("n1", "n2"):
             self._spawn("slurmd", "-D", "-N", node)
-        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-p", "main", "-o", "%T").split() == ["idle", "idle"], limit_s=60)
+        wait_until(lambda: self.ask("sinfo", "-h", "-N", "-p", "main", "-o", "%T").split() == ["idle", "idle"], limit_s=180)
 
     def start_controller(self) -> None:
         """The part that answers squeue and sbatch."""

@@ -1,5 +1,5 @@
 // The caption notebook: pictures left, one large, its caption right. Saving is silent: 500 ms after the last key, on blur, before moving on.
-import {h, icon, fill, api, plural, ready, query} from './core.js';
+import {h, icon, fill, api, plural, ready, query, toast} from './core.js';
 import {makeGrid} from './captions_grid.js';
 import {mountWords} from './captions_words.js';
 import {mountJob} from './captions_job.js';
@@ -41,6 +41,7 @@ export async function mount(el) {
 
 function notebook(el, all, words) {
   let cur = all.pictures.find((p) => p.id === query.get('picture'))?.place ?? all.places[0][0],
+    going = 0,
     pause;
   const frame = (place) => String(indexIn(book.order, place) + 1).padStart(2, '0');
   const rows = makeRows({
@@ -66,6 +67,7 @@ function notebook(el, all, words) {
     word: all.dataset.trigger_word,
     stamp: all.stamp,
     numbers: all.numbers,
+    recounts: 0, // how often one caption changed them
     thumb: faces.thumb,
     frame,
     chosen: new Set(), // places that are selected
@@ -191,7 +193,7 @@ function notebook(el, all, words) {
     }
     ta.focus();
   }
-  const recount = (it, now) => recountIn(book.numbers, it, now);
+  const recount = (it, now) => { book.recounts += 1; recountIn(book.numbers, it, now); };
   const send = makeSaver({dataset, status, tokens: meter.show, after: (it) => after(it), isShown: (it) => here() === it, recount});
   const save = (it) => {
     clearTimeout(pause);
@@ -212,8 +214,9 @@ function notebook(el, all, words) {
   async function go(place, write = true) {
     if (place == null || indexIn(book.order, place) < 0) return;
     if (here()) save(here());
-    if (!rows.has(place)) await rows.load([place]);
-    if (!rows.has(place)) return;
+    const mine = ++going;
+    if (!rows.has(place)) await rows.load([place]).catch((e) => toast(e.message));
+    if (mine !== going || !rows.has(place)) return; // another one was asked for meanwhile
     cur = place;
     here().fresh = false;
     grid.setCurrent(place);

@@ -7,10 +7,11 @@ const exactly = (phrase) => `(?<![\\p{L}\\p{N}])${phrase.split(' ').map((w) => w
 export function mountAdvice(el, book) {
   const box = h('div.adv');
   el.append(box);
-  let waiting;
+  let waiting, asked = 0, turn = 0;
 
   async function read() {
-    try { draw(await api(`/captions/${book.dataset}/advice`)); } catch { fill(box); }
+    const mine = ++turn;
+    try { const advice = await api(`/captions/${book.dataset}/advice`); if (mine === turn) draw(advice); } catch { if (mine === turn) fill(box); }
   }
   function draw(advice) {
     fill(box, h('h3.d-lab', 'Advice'), h('p.d-small.d-sub', advice.sentence), advice.clash && h('p.d-small.wr', icon('alert', 's'), h('span', advice.clash)),
@@ -19,7 +20,11 @@ export function mountAdvice(el, book) {
           h('button.d-btn.sm', {type: 'button', aria: {label: `Take “${s.phrase}” out`}, onclick: () => book.find({find: s.phrase, remove: true})}, 'Take out')))));
   }
   async function show(phrase) {
-    try { book.show(placesOf((await api(`/captions/${book.dataset}/search`, {text: exactly(phrase), expression: true})).places)); } catch (e) { toast(e.message); }
+    const mine = ++asked;
+    try {
+      const {places} = await api(`/captions/${book.dataset}/search`, {text: exactly(phrase), expression: true});
+      if (mine === asked) book.show(placesOf(places));                  // else another one was asked for meanwhile
+    } catch (e) { toast(e.message); }
   }
   const later = () => { clearTimeout(waiting); waiting = setTimeout(read, 900); };
   book.changed.add((some) => (!some || !book.many) && later());              // of many only after many changed

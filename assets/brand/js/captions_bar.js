@@ -46,7 +46,7 @@ export function mountBar(el, book, panels) {
       const r = await api(`/captions/${book.dataset}/search`, w);
       if (mine !== turn) return;
       kept = {count: r.count};
-      if (r.count) book.show(placesOf(r.places));
+      book.show(r.count ? placesOf(r.places) : undefined);
     } catch (e) {
       if (mine !== turn) return;
       fill(error, icon('alert', 's'), h('span', e.message));

@@ -1,5 +1,5 @@
 // Drafts of missing instructions: made by comparing both pictures, told apart from a person's words until they are read.
-import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
+import {h, icon, fill, refill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
 import {placesOf} from './rows.js';
 
@@ -28,13 +28,13 @@ export function mountDrafts(book) {
     try {
       const some = filter && placesOf((await api(`/captions/${dataset}/search`, WANTED[filter])).places);
       if (filter === wanted) book.show(some && some.length ? some : undefined);      // else another was chosen meanwhile
-    } catch (error) { toast(error.message); }
+    } catch (error) { if (filter === wanted) filter = ''; draw(); toast(error.message); }
   }
   function drawChips(missing, drafts) {
     if (filter && !(filter === 'bare' ? missing : drafts)) { filter = ''; book.show(); }
-    const chip = (name, words, n) => h('button.d-chip' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name)}, onclick: () => show(name)}, words + ' ', h('b', n.toLocaleString('en')));
-    fill(chips, missing > 0 && chip('bare', 'Instruction missing', missing), drafts > 0 && chip('draft', 'Drafts to read', drafts),
-      drafts > 0 && !active() && h('button.d-btn.sm', {type: 'button', onclick: confirm}, icon('check', 's'), drafts === 1 ? ' The draft is right' : ` All ${drafts.toLocaleString('en')} drafts are right`));
+    const chip = (name, words, n) => h('button.d-chip' + (filter === name ? '.on' : ''), {type: 'button', data: {again: 'show ' + name}, aria: {pressed: String(filter === name)}, onclick: () => show(name)}, words + ' ', h('b', n.toLocaleString('en')));
+    refill(chips, missing > 0 && chip('bare', 'Instruction missing', missing), drafts > 0 && chip('draft', 'Drafts to read', drafts),
+      drafts > 0 && !active() && h('button.d-btn.sm', {type: 'button', data: {again: 'right'}, onclick: confirm}, icon('check', 's'), drafts === 1 ? ' The draft is right' : ` All ${drafts.toLocaleString('en')} drafts are right`));
     chips.hidden = !chips.children.length;
   }
   function draw() {

@@ -58,6 +58,7 @@ export function mountFind(el, book) {
   }
   async function preview() {
     const mine = ++turn;
+    act.disabled = true; // until it is known what it would do now
     error.hidden = true;
     find.removeAttribute('aria-invalid');
     if (!find.value) {
@@ -100,9 +101,11 @@ export function mountFind(el, book) {
   }
   async function replace() {
     act.disabled = true;
-    const number = count;
+    const number = count,
+      asked = wanted();
     try {
-      const {token} = await api(`/captions/${dataset}/replace`, wanted());
+      await book.flush(); // what was typed a moment ago counts
+      const {token} = await api(`/captions/${dataset}/replace`, asked);
       await book.pull();
       toast(`Changed ${plural(number, book.words.text)}`, 'Undo', () => undo(book, token));
       for (const f of book.acted) f();
@@ -110,6 +113,7 @@ export function mountFind(el, book) {
     } catch (e) {
       fill(error, icon('alert', 's'), h('span', e.message));
       error.hidden = false;
+      act.disabled = !count;
     }
   }
   let back = null;

@@ -1,5 +1,5 @@
 // The captioner: what will happen in one sentence, start, how far it is, stop. Captions appear in the notebook while it writes.
-import {h, icon, fill, api, about, href, plural, query, say, toast} from './core.js';
+import {h, icon, fill, refill, api, about, href, plural, query, say, toast} from './core.js';
 import {undo} from './captions_find.js';
 import {mountWording} from './captions_wording.js';
 import {placesOf} from './rows.js';
@@ -25,11 +25,13 @@ const label = (button, text) => {
   if (t && t.data !== text) t.data = text;
 };
 
-/* Native field changed (page event, without a server): keep it, show what it does to the captions. */
+/* Native field changed (page event, without a server): keep it, show what it does to the captions. Not before the data set's own word came. */
 export function chosen(captioner, word, place) {
+  if (!shared.filled) return;
   Object.assign(shared, {captioner, word: (word || '').trim(), place: PLACES[place] || 'subject'});
   shared.redraw?.();
 }
+export const filled = (...fields) => { shared.filled = true; chosen(...fields); };
 export const act = (what) => shared[what]?.();
 
 export function mountJob(book) {
@@ -39,7 +41,7 @@ export function mountJob(book) {
     wordTimer,
     asked = false,
     unlike = new Set(),
-    turn = 0,
+    [turn, changing] = [0, false],
     began = null,
     pressed = performance.now();
   const [line, failed, card] = [h('div.bulk', {hidden: true, role: 'status'}), h('div.lost', {hidden: true}), document.querySelector('.d-card.cpt')];
@@ -80,15 +82,17 @@ export function mountJob(book) {
             `“${w}” is not ${WHERE[shared.place]} in ${n.toLocaleString('en')}${some} ${n === 1 ? 'caption' : 'captions'}.`,
             `${shared.place === 'subject' ? 'Make it the subject' : 'Put it ' + WHERE[shared.place]} in ${n === 1 ? 'it' : 'all ' + n.toLocaleString('en')}`,
           ];
-    fill(
+    refill(
       line,
       h('span.d-small', says[0]),
       h(
         'button.d-btn.sm',
         {
           type: 'button',
+          data: {again: 'bulk ' + shared.place},
+          disabled: changing,
           onclick: async (e) => {
-            e.target.disabled = true;
+            e.target.disabled = changing = true; // also one that is drawn meanwhile
             try {
               await book.flush();
               const {token} = await api(`/captions/${dataset}/word`, {word: w, place: shared.place, among: book.among});
@@ -98,17 +102,14 @@ export function mountJob(book) {
               toast(`Changed ${plural(n, 'caption')}`, 'Undo', () => undo(book, token));
             } catch (error) {
               error.field === 'trigger_word' ? wordFault(error.message) : toast(error.message);
-              e.target.disabled = false;
             }
+            changing = false;
+            bulk();
           },
         },
         says[1],
       ),
-      h(
-        'button.d-btn.sm.quiet',
-        {type: 'button', onclick: () => book.show(wrong)},
-        'Show',
-      ),
+      h('button.d-btn.sm.quiet', {type: 'button', onclick: () => book.show(wrong)}, 'Show'),
     );
   }
   function draw() {

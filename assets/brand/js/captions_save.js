@@ -7,8 +7,11 @@ export const WRITER = Math.random().toString(36).slice(2, 12);
 
 export function makeSaver({dataset, status, tokens, after, isShown, recount = () => {}}) {
   /* One request a picture at a time; what was typed meanwhile goes out after it. A draft stays until the server has it. */
-  return async function save(it) {
-    if (it.draft == null || it.sending || it.theirs) return;
+  function save(it) {
+    if (it.sending) return it.sent;                                    // whoever waits for what is open waits for what is on its way, and for what goes out after it
+    return it.draft == null || it.theirs ? Promise.resolve() : (it.sent = send(it));
+  }
+  async function send(it) {
     const sent = it.draft,
       here = () => isShown(it);
     it.sending = true;
@@ -44,7 +47,8 @@ export function makeSaver({dataset, status, tokens, after, isShown, recount = ()
     }
     it.sending = false;
     after(it);
-    if (it.draft != null && !it.failed && !it.theirs) save(it);
+    if (it.draft != null && !it.failed && !it.theirs) await save(it);
     else if (here() && it.draft == null && !it.theirs) status(it.text ? 'saved' : '');
-  };
+  }
+  return save;
 }

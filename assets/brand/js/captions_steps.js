@@ -32,10 +32,11 @@ export function mountSteps(el, book) {
   }
   function open() { back = document.activeElement; card.hidden = false; read(); card.scrollIntoView({block: 'nearest'}); }
   function close() { card.hidden = true; for (const f of book.opened) f(); back?.focus(); }
-  async function undoLast() {
+  let before = Promise.resolve();                                       // two quick presses take back two changes, not one twice
+  const undoLast = () => (before = before.then(async () => {
     const last = (await read()).find((act) => !act.undone);
-    if (last) undo(book, last.token);
-  }
+    if (last) await undo(book, last.token);
+  }));
   card.addEventListener('keydown', (e) => { if (e.key === 'Escape') { e.stopPropagation(); close(); } });
   book.acted.add(read);
   read();

@@ -19,12 +19,13 @@ export function mountTags(el, book) {
     h('div.d-row', h('h2.d-h2', 'Tags'), h('span.d-small.d-sub', `What stands between the commas of a ${words.text}.`), h('button.d-btn.ico.quiet.d-push', {type: 'button', aria: {label: 'Close tags'}, onclick: close}, icon('x', 's'))),
     h('div.tg-cols', h('div', seg, h('div.tg-f', fields), error, list, h('div.d-row.foot', sum, look, act)), h('div.tg-r', like, table, more)));
   el.append(card);
-  let doing = 'add', count = 0, changes = [], found = null, turn = 0, waiting, back = null, top = [];
+  let doing = 'add', count = 0, changes = [], found = null, turn = 0, looked = 0, used = 0, waiting, back = null, top = [];
 
   const wanted = () => ({act: doing, tag: tag.value, to: to.value, place: place.value, among: book.among});
   const ask = () => doing === 'sort' || (tag.value.trim() && (doing !== 'rename' || to.value.trim()));
   async function preview() {
     const mine = ++turn;
+    act.disabled = true;                                                // until it is known what it would do now
     error.hidden = true;
     [changes, count, found] = [[], 0, null];
     if (ask()) try {
@@ -54,13 +55,15 @@ export function mountTags(el, book) {
   }
   async function readTable() {
     if (card.hidden) return;
+    const mine = ++looked;
     try {
       const r = await api(`/captions/${dataset}/words?kind=tags&limit=${MOST}&like=${encodeURIComponent(like.value.trim())}`);
+      if (mine !== looked) return;
       top = r.top;
       const most = top[0]?.[1] || 1;
       fill(table, top.map(([name, n]) => h('li', h('button', {type: 'button', title: name, onclick: () => use(name)}, h('i', {style: {width: (100 * n) / most + '%'}}), h('span', name), h('b', n.toLocaleString('en'))))));
       more.textContent = !top.length ? (like.value ? 'No tag is like this.' : `They appear here once there are ${words.text}s.`) : r.different > top.length ? `and ${plural(r.different - top.length, 'rarer one')}` : `${plural(r.different, 'tag')}. A click shows where one stands.`;
-    } catch (e) { more.textContent = e.message; }
+    } catch (e) { if (mine === looked) more.textContent = e.message; }
   }
   /* A tag of the table: where it stands, and the one that is changed. */
   async function use(name) {
@@ -68,14 +71,19 @@ export function mountTags(el, book) {
     if (doing === 'add' || doing === 'sort') doing = 'remove';
     draw();
     preview();
-    try { book.show(placesOf((await api(`/captions/${dataset}/search`, {tag: name})).places)); } catch (e) { toast(e.message); }
+    const mine = ++used;
+    try {
+      const {places} = await api(`/captions/${dataset}/search`, {tag: name});
+      if (mine === used) book.show(placesOf(places));                   // else another one was clicked meanwhile
+    } catch (e) { toast(e.message); }
   }
-  function choose(value) { doing = value; draw(); preview(); seg.querySelector('[aria-checked=true]').focus(); }
+  function choose(value) { doing = value; preview(); draw(); seg.querySelector('[aria-checked=true]').focus(); }
   async function run() {
     act.disabled = true;
-    const number = count;
+    const number = count, asked = wanted();
     try {
-      const {token} = await api(`/captions/${dataset}/tags`, wanted());
+      await book.flush();
+      const {token} = await api(`/captions/${dataset}/tags`, asked);
       await book.pull();
       for (const f of book.acted) f();
       toast(`Changed ${plural(number, words.text)}`, 'Undo', () => undo(book, token));
@@ -84,7 +92,7 @@ export function mountTags(el, book) {
   }
   function open() { back = document.activeElement; card.hidden = false; draw(); preview(); readTable(); card.scrollIntoView({block: 'nearest'}); tag.focus(); for (const f of book.opened) f(); }
   function close() { card.hidden = true; for (const f of book.opened) f(); back?.focus(); }
-  const later = () => { clearTimeout(waiting); waiting = setTimeout(preview, 200); };
+  const later = () => { act.disabled = true; clearTimeout(waiting); waiting = setTimeout(preview, 200); };
   for (const field of [tag, to]) {
     field.addEventListener('input', later);
     field.addEventListener('keydown', (e) => { if (e.key === 'Enter' && !act.disabled) { e.preventDefault(); run(); } });

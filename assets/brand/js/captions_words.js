@@ -1,5 +1,5 @@
 // The words that stand in the captions, as chips with counts: a click filters, then shows, replaces or takes out.
-import {h, fill, api, plural} from './core.js';
+import {h, fill, refill, api, plural, toast} from './core.js';
 import {placesOf} from './rows.js';
 
 const MOST = 14;
@@ -37,18 +37,19 @@ export function mountWords(el, book) {
   function draw() {
     const written = book.numbers.wanted - book.missing,
       all = chosen && !top.some(([w]) => w === chosen) ? [...top, [chosen, at.length]] : top;
-    fill(
+    refill(
       chips,
       all.map(([w, n]) =>
         h(
           'button.d-chip' + (w === chosen ? '.on' : ''),
           {
             type: 'button',
+            data: {again: 'word ' + w},
             aria: {pressed: String(w === chosen)},
             title: n === written ? `In every ${book.words.text}` : '',
             onclick: () => {
               if (w === chosen) book.show();
-              choose(w === chosen ? null : w);
+              choose(w === chosen ? null : w).catch((e) => toast(e.message));
             },
           },
           w + ' ',
@@ -70,7 +71,7 @@ export function mountWords(el, book) {
       : names.length > 1
         ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
         : names[0];
-    fill(
+    refill(
       rep,
       h(
         'p.d-small',
@@ -80,7 +81,7 @@ export function mountWords(el, book) {
       h(
         'div.d-row.wrap',
         {style: {gap: '8px', 'margin-top': '8px'}},
-        h('button.d-btn.sm', {type: 'button', onclick: () => book.show(at)}, at.length === 1 ? 'Show it' : `Show the ${at.length.toLocaleString('en')}`),
+        h('button.d-btn.sm', {type: 'button', data: {again: 'show word'}, onclick: () => book.show(at)}, at.length === 1 ? 'Show it' : `Show the ${at.length.toLocaleString('en')}`),
         h('button.d-btn.sm', {type: 'button', onclick: () => book.find({find: chosen})}, 'Replace'),
         h('button.d-btn.sm', {type: 'button', onclick: () => book.find({find: chosen, remove: true})}, 'Take out'),
       ),

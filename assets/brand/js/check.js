@@ -59,14 +59,17 @@ function nothing(el, title, sentence) {
   fill(el, bare(dial(86, true), title, sentence, h('a.d-btn.pri', {href: href('dataset')}, 'Go to the pictures')));
   ready(el, 'empty');
 }
+let beginning = false;
 async function run(el) {
-  if (el.closest('.block').dataset.state === 'running') return;
+  if (beginning || el.closest('.block').dataset.state === 'running') return;
+  beginning = true;
   try {
     told = await api(`/check/${dataset}`, {});
+    follow(el);
   } catch (e) {
-    return toast(e.message);
+    toast(e.message);
   }
-  follow(el);
+  beginning = false;
 }
 /* While it looks: how far, in the page where there is no report yet, else in the dock only. */
 async function follow(el) {
@@ -83,6 +86,7 @@ async function follow(el) {
     let now;
     try {
       now = await api(`/check/${dataset}/status`);
+      if (!now.running && !now.error) told = await api(`/check/${dataset}`);
     } catch (e) {
       dockFor('Darkroom does not answer.', 'It goes on as soon as the server is back.');
       await pause(1500);
@@ -96,15 +100,8 @@ async function follow(el) {
       if (now.error) {
         if (again) again.disabled = false;
         ready(el, 'failed');
-        fill(
-          el,
-          note(
-            'bad',
-            'The check could not be finished.',
-            now.error,
-            h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again'),
-          ),
-        );
+        const retry = h('button.d-btn.sm', {type: 'button', onclick: () => run(el)}, 'Try again');
+        fill(el, note('bad', 'The check could not be finished.', now.error, retry));
         return;
       }
       break;
@@ -112,7 +109,6 @@ async function follow(el) {
     await pause(EVERY);
   }
   if (again) again.disabled = false;
-  told = await api(`/check/${dataset}`);
   draw(el);
   refresh();
 }
@@ -239,8 +235,11 @@ async function button(el, x, b) {
   }
   b.disabled = false;
 }
+let changing = false;
 async function change(el, kind, findings, words) {
-  const {token} = await api(`/check/${dataset}/act`, {kind, keys: findings});
+  if (changing) return; // one press is one change, however fast the fingers are
+  changing = true;
+  const {token} = await api(`/check/${dataset}/act`, {kind, keys: findings}).finally(() => { changing = false; });
   undone = () => back(el, token);
   toast(words, 'Undo', () => {
     undone = null;

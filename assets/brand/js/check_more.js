@@ -11,7 +11,10 @@ export function makeMore(key, about) {
     group = 0,
     place = list;
 
+  let loading = false;
   async function load() {
+    if (loading) return; // closed and opened again before it was here
+    loading = true;
     const wait = h('button.d-btn.sm', {type: 'button', disabled: true}, 'One moment');
     fill(foot, wait);
     try {
@@ -28,6 +31,8 @@ export function makeMore(key, about) {
     } catch (e) {
       fill(foot, h('span.d-small.d-sub', e.message), h('button.d-btn.sm', {type: 'button', onclick: load}, 'Try again'));
       return;
+    } finally {
+      loading = false;
     }
     const left = all - have;
     fill(

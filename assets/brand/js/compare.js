@@ -71,7 +71,8 @@ function draw(el, id, d) {
   async function halt() { try { await api(path + '/stop', {}); } catch (e) { wrong(e); } poll(); }
   async function star(step) { const before = d.star; d.star = step; show(); try { await api(`/runs/${encodeURIComponent(id)}/star`, {step}); } catch (e) { d.star = before; show(); toast(e.message); } }
   async function keep() {
-    try { await api(`/runs/${encodeURIComponent(id)}/keep`, {step: d.star}); d.kept = d.star; for (const c of d.status?.columns || []) c.kept = c.step === d.kept; show(); refresh(); toast(`Step ${count(d.star)} is kept. The others stay on disk.`); } catch (e) { toast(e.message); }
+    const step = d.star;                                               // the star may move while it is being kept
+    try { await api(`/runs/${encodeURIComponent(id)}/keep`, {step}); d.kept = step; for (const c of d.status?.columns || []) c.kept = c.step === step; show(); refresh(); toast(`Step ${count(step)} is kept. The others stay on disk.`); } catch (e) { toast(e.message); }
   }
   function show() {
     const s = d.status, going = s?.state === 'running';

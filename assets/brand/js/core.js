@@ -48,6 +48,20 @@ export function rebuild(root, change) {
 }
 export const refill = (el, ...kids) => (rebuild(el, () => fill(el, ...kids)), el);
 
+/* A press on a button that is drawn anew before it is let go is a press of the new one: what saves on leaving a field, an answer, a job's
+   next look draw under the finger, and a browser clicks only what it also saw pressed. */
+let pressed = null;
+const PRESSED = 'button,a[href],[role=checkbox]';
+addEventListener('pointerdown', (e) => { const el = e.button ? null : e.target.closest?.(PRESSED); pressed = el && {el, name: named(el)}; }, true);
+addEventListener('pointercancel', () => { pressed = null; }, true);
+addEventListener('pointerup', (e) => {
+  const had = pressed;
+  pressed = null;
+  if (!had || had.el.isConnected) return;
+  const now = document.elementFromPoint(e.clientX, e.clientY)?.closest(PRESSED);
+  if (now && named(now) === had.name) now.click();
+}, true);
+
 /* The ring that shows how far a job is: in the dock, in a card. */
 export function ring(part, r = 10.5, box = 26, w = 3) {
   const length = 2 * Math.PI * r, c = box / 2;
@@ -95,14 +109,15 @@ export function say(strong, rest, part) {
 }
 
 /* A short word at the bottom right, with one action (undo). It goes by itself, not while it is touched. */
-let toasted;
+let toasted, toasts = 0;
 export function toast(text, action, onaction, seconds = 8) {
   toasted && toasted();
   const el = h('div.d-toast', {role: 'status'}, h('span', text));
   let timer, held = false;
   const close = () => { clearTimeout(timer); el.remove(); if (toasted === close) toasted = null; };
   const wait = () => { clearTimeout(timer); timer = setTimeout(() => !held && close(), seconds * 1000); };
-  if (action) el.append(h('button', {type: 'button', onclick: () => { close(); onaction(); }}, action));
+  toasts += 1;
+  if (action) el.append(h('button', {type: 'button', data: {again: 'toast ' + toasts}, onclick: () => { close(); onaction(); }}, action));
   for (const [on, hold] of [['pointerenter', true], ['focusin', true], ['pointerleave', false], ['focusout', false]])
     el.addEventListener(on, () => { held = hold; if (!hold) wait(); });
   document.body.append(el);

@@ -7,12 +7,14 @@ const HANDLES = [['nw', -1, -1], ['n', 0, -1], ['ne', 1, -1], ['e', 1, 0], ['se'
 const STEPS = [['left', 'turnl', 'Turn left'], ['right', 'turnr', 'Turn right'], ['mirror', 'mirror', 'Mirror left to right'], ['flip', 'flip', 'Mirror top to bottom']];
 const KEY_STEPS = {r: 'right', l: 'left', m: 'mirror'};
 
-/* onsaved({token, picture}, words) after it is written; onclose() always. */
+/* onsaved({token, picture}, words) after it is written; onclose() always. It opens once the server has told how the picture is, and once only. */
+let asked = 0;
 export async function openCrop(dataset, row, {onsaved, onclose, number}) {
-  const path = `/datasets/${dataset}/pictures/${row.id}`;
+  const path = `/datasets/${dataset}/pictures/${row.id}`, mine = ++asked;
   const told = await api(path + '/edit');
+  if (mine !== asked || document.querySelector('dialog[open]')) return;
   const whole = {width: told.width, height: told.height}, all = {x: 0, y: 0, w: told.width, h: told.height};
-  let way = {turns: told.turns, mirrored: told.mirrored}, aspect = 0, scale = 1, asked = 0;
+  let way = {turns: told.turns, mirrored: told.mirrored}, aspect = 0, scale = 1, due = 0;
   let box = toSeen(told.crop ? {x: told.crop[0], y: told.crop[1], w: told.crop[2], h: told.crop[3]} : all, whole, way);
   const size = () => seenSize(whole, way.turns);
 
@@ -57,8 +59,8 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
     reset.disabled = untouched;
     subject.disabled = !aspect && Math.abs(px.w / px.h / (size().width / size().height) - 1) < 0.01;      // of its own shape all of it is kept
     subject.title = subject.disabled ? 'Choose a shape first' : '';
-    clearTimeout(asked);
-    asked = setTimeout(() => foretell(px), 120);
+    clearTimeout(due);
+    due = setTimeout(() => foretell(px), 120);
   }
   async function foretell({w, h: high}) {
     try {
@@ -91,10 +93,11 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
   }
   function startOver() { way = {turns: 0, mirrored: false}; box = {...all}; free(); drawShapes(); say(''); fit(); frame.focus(); }
   async function keepSubject() {
-    const wanted = aspect || box.w / box.h;
+    const wanted = aspect || box.w / box.h, had = box;
     subject.disabled = true;
     try {
       const {crop: [x, y, w, high], around, said} = await api(`${path}/subject?aspect=${way.turns % 2 ? 1 / wanted : wanted}`);
+      if (box !== had) return draw();                                  // moved or turned by hand meanwhile
       set(toSeen({x, y, w, h: high}, whole, way));
       kept.hidden = false;
       fill(kept, icon(around === 'faces' ? 'person' : 'aim', 's'), said + '.');
@@ -151,7 +154,7 @@ export async function openCrop(dataset, row, {onsaved, onclose, number}) {
     e.preventDefault();
   });
   const watch = new ResizeObserver(fit);
-  dialog.addEventListener('close', () => { watch.disconnect(); clearTimeout(asked); dialog.remove(); onclose?.(); });
+  dialog.addEventListener('close', () => { watch.disconnect(); clearTimeout(due); dialog.remove(); onclose?.(); });
   document.body.append(dialog);
   drawShapes();
   dialog.showModal();

@@ -27,7 +27,7 @@ export async function follow(id, onchange = () => {}) {
 }
 /* The cards of a page. wanted(job): whether it belongs here. done(job), moved(job): something came of it; closed(job): its card is put away. */
 export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}} = {}) {
-  const el = h('section.d-jobs', {aria: {label: 'Work under way'}, hidden: true}), cards = new Map();
+  const el = h('section.d-jobs', {aria: {label: 'Work under way'}, hidden: true}), cards = new Map(), ended = new Set();
   let mine = new Set(), away = 0;
 
   async function load() {
@@ -62,6 +62,8 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
     try { await api('/jobs/' + job.id, undefined, 'DELETE'); } catch { away += 1; }
   }
   function show(job) {
+    if (isActive(job) && ended.has(job.id)) return;                    // an older answer that comes late
+    if (!isActive(job)) ended.add(job.id);
     const sign = JSON.stringify([job.state, job.sentence, figures(job), job.what, job.stopping, job.part]);
     let card = cards.get(job.id);
     if (card?.sign === sign) return;

@@ -1,5 +1,5 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
-import {h, icon, fill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
+import {h, icon, fill, refill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, sitter} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {makeMarks} from './dataset_marks.js';
@@ -27,8 +27,8 @@ export async function mount(el) {
     get id() { return id; }, track: (job) => jobs.track(job), load, get info() { return info; }, queue, pick, draw, mark, refresh, recount,
     remove: removeRows, exclude, judge, placesLike: async (kind) => placesOf((await ofSet('places?' + kind)).places), say: (error) => toast(error.message),
     edited({token, picture}, words) { page.put(picture); draw(); page.done(token, words); refresh(); mark(); },
-    done(token, text) { undone.push(token); toast(text, 'Undo', undo); },
-    take(data) { laid(data); draw(); refresh(); mark(); },
+    done(token, text) { if (!token) return; undone.push(token); toast(text, 'Undo', undo); },
+    take(data) { newest = Promise.resolve(data); laid(data); draw(); refresh(); mark(); },
     async again() { page.take(await ask()); },
     put(row) { view().put(row); rows = {length: view().length}; recount(); },
     refuse(name, reason) { queue.refused.push({name, reason, file: null}); draw(); },
@@ -38,14 +38,22 @@ export async function mount(el) {
   const view = () => (views[kind()] ||= (kind() === 'pairs' ? makePairs : makePictures)(page));
   fill(el, h('header.d-head', h('div', cr, title, sentence), tools), pick.files, pick.folder, jobs.el, body, refusedBox, dock, cover);
   dropAnywhere(add, (over, e) => { fill(coverText[0], TAKES[kind()][0]); fill(coverText[1], TAKES[kind()][1]); cover.hidden = !over || !!view().aim?.(over, e); }, (e) => view().dropped?.(e));
-  const ask = () => api('/datasets/' + encodeURIComponent(id)), ofSet = (path) => api(`/datasets/${encodeURIComponent(id)}/${path}`);
+  /* How the data set stands. Where that was asked again meanwhile, what the newest answer says: an older one may come after it. */
+  let newest = null;
+  async function ask() {
+    let mine = (newest = api('/datasets/' + encodeURIComponent(id))), now = await mine;
+    while (mine !== newest) now = await (mine = newest);
+    return now;
+  }
+  const ofSet = (path) => api(`/datasets/${encodeURIComponent(id)}/${path}`);
   /* The table knows where all rows lie, and asks for those that are looked at. `grown`: what was here is as it was. */
   function laid(now, grown) { info = now; view().take(info, grown); rows = {length: view().length}; }
   /* How many are of each kind: by the table, once the hand rests. */
-  let counting = 0;
+  let counting = 0, counted = 0;
   function recount() {
+    const mine = ++counted;
     clearTimeout(counting);
-    if (id) counting = setTimeout(async () => { try { Object.assign(info, await ofSet('kinds')); draw(); } catch { /* the next one tells */ } }, 300);
+    if (id) counting = setTimeout(async () => { try { const now = await ofSet('kinds'); if (mine === counted) { Object.assign(info, now); draw(); } } catch { /* the next one tells */ } }, 300);
   }
   const marks = makeMarks({ask: (places) => ofSet('marks?places=' + encodeURIComponent(places)), came: marked});
   function marked() { if (marks.ready) el.closest('.block').dataset.marks = 'ready'; later(); }
@@ -147,15 +155,19 @@ export async function mount(el) {
     return `${queue.settled} of ${plural(queue.total, 'file')} in` + (left > 2 ? `, ${about(left)} left.` : '.');
   }
   function drawTools(v) {
-    const sign = [id && rows.length > 0, kind(), undone.length > 0, v.toolSign?.(rows)].join();
+    const sign = [!!id, id && rows.length > 0, kind(), v.toolSign?.(rows)].join();
     if (tools.dataset.sign === sign) return;
     tools.dataset.sign = sign;
     const open = rows.length === 0 && kindChoice(kind(), choose);
-    const menu = id && moreMenu([['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
-      ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
-      ...(rows.length ? exportRows(info, (job) => jobs.track(job)) : []), ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean));
-    fill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), menu]);
+    refill(tools, open, v.tools?.(rows), id && [h('button.d-btn', {type: 'button', onclick: pick.chooseFiles}, icon('plus', 's'), 'Add'), more]);
   }
+  /* One menu that stays, open or not, whatever is drawn around it; its rows are those of the moment when it is opened. */
+  const more = moreMenu(() => {
+    const v = view();
+    return [['folder', 'Add a folder', pick.chooseFolder], ...(v.menu?.(rows) || []), ...(undone.length ? [['undo', 'Undo the last change', undo]] : []), ['pen', 'Rename', () => title.querySelector('button')?.click()],
+      ['down2', 'Add from the hub', async () => jobs.track(await fetchFromHub(info))], rows.length && ['arrow', 'Push to the hub', async () => jobs.track(await push(info))],
+      ...(rows.length ? exportRows(info, (job) => jobs.track(job)) : []), ...arrangeRows(info, {all: () => api('/arrange'), started: (job) => jobs.track(job), gone: remove})].filter(Boolean);
+  });
   async function choose(wanted) {
     if (id) try { info = await api(`/datasets/${id}/kind`, {kind: wanted}); } catch (error) { toast(error.message); }
     else chosen = wanted;
@@ -216,13 +228,19 @@ export async function mount(el) {
       mark();
     } catch (error) { toast(error.message); }
   }
-  async function undo() {
+  /* One after the other, as they were done. */
+  let undoing = Promise.resolve();
+  const undo = () => (undoing = undoing.then(undoLast));
+  async function undoLast() {
     const token = undone.pop();
     if (!token) return;
     try {
       page.take(await patiently('Taking it back …', api(`/datasets/${id}/undo`, {token})));
       toast('Back again', null, null, 3);
-    } catch (error) { toast(error.message); }
+    } catch (error) {
+      if (!error.status) undone.push(token);                           // the server is away: it can still be undone when it is back
+      toast(error.message);
+    }
   }
   async function fromHub() {
     const job = await fetchFromHub(id && info);
@@ -233,7 +251,7 @@ export async function mount(el) {
     }
     jobs.track(job);
   }
-  async function rename(name) { info = {...info, ...(await api('/datasets/' + id, {name}, 'PATCH'))}; draw(); refresh(); }
+  async function rename(name) { const now = await api('/datasets/' + id, {name}, 'PATCH'); info = {...info, ...now}; draw(); refresh(); }
   async function remove() {
     const gone = await putAway(info);
     if (!gone) return;
@@ -246,7 +264,8 @@ export async function mount(el) {
   });
   if (id) queue.refused = takeRefused(id);
   KEYS.push({title: 'Dataset', get rows() { return view().keys; }});
-  if (id) api(`/datasets/${encodeURIComponent(id)}/steps`).then((found) => { undone = [...found.steps.map((s) => s.token).reverse(), ...undone]; later(); }, () => {});   // also what was done before a reload
+  const steps = id && ofSet('steps').then((found) => { undone = found.steps.map((s) => s.token).reverse(); }, () => {});       // also what was done before a reload
   await jobs.load();
+  await steps;                                                         // who sees the table can undo
   await load();
 }

@@ -5,11 +5,13 @@ const AGAIN = 1000, NONE = [];
 
 /* ask(runs) -> {ready, count, rows: [{place, marks}]}; came(): draw again. -> {of(place), renew(), count, ready} */
 export function makeMarks({ask, came}) {
-  let count = 0, ready = false, due = 0, seen = [];
+  let count = 0, ready = false, due = 0, seen = [], asked = 0, told = 0;
   const rows = makeRows({ask: take, came});
 
   async function take(runs) {
-    const found = await ask(runs);
+    const mine = ++asked, found = await ask(runs);
+    if (mine < told) return found.rows;                                // a newer answer has said how many there are, and whether it asks again
+    told = mine;
     ({count, ready} = found);
     if (found.rows.length) seen = found.rows.map((row) => row.place);
     clearTimeout(due);

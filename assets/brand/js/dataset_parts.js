@@ -35,13 +35,13 @@ export function emptyTable(pick, kind, fromHub) {
     h('ul.tips', w.tips.map(([name, title, text]) => h('li', icon(name), h('div', h('b', title), h('p.d-small.d-sub', text))))));
 }
 
-/* A button with three dots and a list of actions. rows: [icon, words, function] */
+/* A button with three dots and a list of actions. rows() when it is opened: [icon, words, function] */
 export function moreMenu(rows, label = 'More') {
   let list = null, open;
   const close = (focus) => { if (!list) return; open?.abort(); list.remove(); list = null; button.setAttribute('aria-expanded', 'false'); focus && button.focus(); };
   const button = h('button.d-btn.ico', {type: 'button', aria: {label, expanded: 'false'}, onclick: () => {
     if (list) return close(true);
-    list = h('ul.d-menu.d-actions', rows.map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
+    list = h('ul.d-menu.d-actions', rows().map(([name, words, f]) => h('li', h('button', {type: 'button', onclick: () => { close(); f(); }}, icon(name, 's'), words))));
     const r = button.getBoundingClientRect();
     Object.assign(list.style, {right: innerWidth - r.right + 'px', top: r.bottom + 6 + 'px'});
     button.after(list);

@@ -84,7 +84,7 @@ export function makeEditing(d, job) {
     settings.first()?.focus();
   }
   async function start(whole) {
-    if (job.busy()) return;
+    if (job.busy() || taking) return;                                  // also by the keyboard: not with the picture before the one on its way
     complain(null);
     if (!image) return complain({message: 'There is no picture to edit yet. Drop one on the page, or choose one.', field: 'image'});
     if (!mixer.first()) return complain({message: 'No model is on. Switch one on, or add one that was trained on edits.', field: 'loras'});

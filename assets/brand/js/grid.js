@@ -37,14 +37,14 @@ export function createGrid(handlers) {
   /* What is seen of a row may change: it is cut, turned. */
   const lookOf = (p) => p && [p.img, p.width, p.height].join();
   function blank(place) {
-    const box = h('div.w', {role: 'checkbox', tabIndex: -1, aria: {checked: 'false'}}, h('div.d-ph', {style: {width: '100%', height: '100%'}})), no = h('div.no');
+    const box = h('div.w', {role: 'checkbox', tabIndex: -1, data: {again: 'picture ' + place}, aria: {checked: 'false'}}, h('div.d-ph', {style: {width: '100%', height: '100%'}})), no = h('div.no');
     return {p: undefined, place, box, no, frame: h('div.d-thumb', {data: {place}}, box, h('div.fc', no, h('span', ' ')))};
   }
   function build(p, place) {
     const img = h('img', {loading: 'lazy', decoding: 'async', width: p.width, height: p.height, alt: '', draggable: false});
     const aspect = p.width / p.height;
     if (aspect < 1) img.style.width = aspect * 100 + '%'; else img.style.height = 100 / aspect + '%';
-    const box = h('div.w', {role: 'checkbox', tabIndex: -1, aria: {checked: 'false'}}, img);
+    const box = h('div.w', {role: 'checkbox', tabIndex: -1, data: {again: 'picture ' + place}, aria: {checked: 'false'}}, img);
     const no = h('div.no'), frame = h('div.d-thumb', {data: {id: p.id, place}}, box,
       h('button.zoom', {type: 'button', tabIndex: -1, aria: {label: `Look at ${p.name} large`}, onclick: () => handlers.open(place)}, icon('zoom', 's')),
       h('div.fc', no, h('span', dimensions(p))));

@@ -15,9 +15,9 @@ const link = (work, page) => href(page, {dataset: work.id, run: work.run});
 export async function mount(el) {
   const cover = h('div.d-cover', {hidden: true}, h('div', icon('pic', 'l'), h('b', 'Drop to begin a data set'), h('span', 'Pictures, folders or a ZIP')));
   const page = h('div'), lost = h('div', {hidden: true, style: {'margin-bottom': '24px'}}, note('', 'Reconnecting.', 'Darkroom does not answer. Below stands how things were last.'));
-  let id = null, shown = '', timer, drawProgress = () => {};
+  let id = null, making = null, shown = '', turn = 0, timer, drawProgress = () => {};
   const queue = createQueue({
-    dataset: (name, files) => (id ? id : createDataset(name, '', files).then((made) => (id = made.id))),
+    dataset: (name, files) => id || (making ??= createDataset(name, '', files).then((made) => (id = made.id)).finally(() => { making = null; })),        // what is dropped meanwhile comes into the same
     outcome() {}, change: (q) => drawProgress(q), job: (job, first) => first && jobs.track(job),
     done(q) {
       if (!id) { toast(q.refused[0]?.reason || 'Nothing was taken.'); return; }
@@ -32,18 +32,21 @@ export async function mount(el) {
 
   async function load() {
     clearTimeout(timer);
+    const mine = ++turn;
     let data;
     try { data = await api('/home'); } catch (error) {
+      if (mine !== turn) return;
       if (shown) { lost.hidden = false; ready(el, 'away'); return later(); }            // what is shown stays
       fill(page, note('bad', 'Home cannot be shown.', error.message, h('button.d-btn.sm', {type: 'button', onclick: load}, 'Try again')));
       ready(el, 'failed');
       return;
     }
+    if (mine !== turn) return;                                          // asked again meanwhile: that answer is newer
     lost.hidden = true;
-    const now = JSON.stringify(data);
-    if (now !== shown && !page.querySelector('.d-actions')) { shown = now; if (data.works.length) recent(data); else first(data); }
+    const now = JSON.stringify(data), open = page.querySelector('.d-actions');
+    if (now !== shown && !open) { shown = now; if (data.works.length) recent(data); else first(data); }
     ready(el);
-    if (data.works.some((w) => w.live)) later();
+    if (open || data.works.some((w) => w.live)) later();                // an open menu is not drawn over
   }
   function later() {
     const again = () => el.isConnected && load();
@@ -115,7 +118,7 @@ export async function mount(el) {
   /* What one does with the data set as a whole. */
   function changed() { load(); refresh(); }
   function menuOf(w) {
-    return w.data && moreMenu(arrangeRows(w.data, {all: () => api('/arrange'), started: (job) => jobs.track(job), changed, gone: async (ds) => { if (await putAway(ds, changed)) changed(); }}), `More for ${w.name}`);
+    return w.data && moreMenu(() => arrangeRows(w.data, {all: () => api('/arrange'), started: (job) => jobs.track(job), changed, gone: async (ds) => { if (await putAway(ds, changed)) changed(); }}), `More for ${w.name}`);
   }
   const trashLink = (data) => data.trash > 0 && h('button.d-btn.quiet', {type: 'button', id: 'trash', onclick: () => openTrash(changed)}, icon('trash', 's'), `Trash (${data.trash})`);
   function card(w) {

@@ -4,9 +4,10 @@ import {wanting} from './crop_many.js';
 
 const MOST = 2048, DIM = 'rgba(19,18,17,.74)';                         // longest side that is painted on, px; the server brings it to the picture's size
 
-/* onsaved({token, picture}, words) after it is written; onclose() always. */
+/* onsaved({token, picture}, words) after it is written; onclose() always. It opens once the server has told how the mask is, and once only. */
+let asked = 0;
 export async function openMask(dataset, row, {onsaved, onclose, number}) {
-  const path = `/datasets/${dataset}/pictures/${row.id}/mask`, told = await api(path);
+  const path = `/datasets/${dataset}/pictures/${row.id}/mask`, mine = ++asked, told = await api(path);
   const part = Math.min(1, MOST / Math.max(told.width, told.height)), width = Math.round(told.width * part), height = Math.round(told.height * part);
   const paper = () => Object.assign(document.createElement('canvas'), {width, height});
   const mask = paper(), veil = paper(), ink = mask.getContext('2d', {willReadFrequently: true}), cover = veil.getContext('2d');
@@ -154,6 +155,7 @@ export async function openMask(dataset, row, {onsaved, onclose, number}) {
   const watch = new ResizeObserver(fit);
   dialog.addEventListener('close', () => { watch.disconnect(); dialog.remove(); onclose?.(); });
   if (told.masked) { ground = await load(path + '/picture.png'); ink.drawImage(ground, 0, 0); }
+  if (mine !== asked || document.querySelector('dialog[open]')) return;
   document.body.append(dialog);
   dialog.showModal();
   fit();

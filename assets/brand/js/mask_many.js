@@ -8,6 +8,7 @@ export const NO_PAIR_MASKS = 'Edit pairs have no masks: a pair is learnt whole, 
 /* body: {places} or {} for all. Resolves with the job, or null. */
 export async function maskMany(dataset, body) {
   const path = `/datasets/${encodeURIComponent(dataset)}/masks`, {count, by_hand: byHand, auto, installed, install} = await api(path + '/count', body);
+  if (document.querySelector('dialog[open]')) return null;             // it was asked for twice
   const free = count - byHand, over = h('input', {type: 'checkbox', onchange: () => { go().disabled = !free && !over.checked; }});
   const go = () => document.querySelector('dialog.arr .d-btn.pri');
   const said = [

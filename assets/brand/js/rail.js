@@ -34,7 +34,7 @@ function logo() {
 const face = (it) => (it && it.img ? h('img', {src: it.img, alt: '', width: 30, height: 30}) : h('span.ph', icon('pic', 's')));
 
 /* Switcher: a button and a list of links, because choosing means another address. */
-let rail, state, menu;
+let rail, state, menu, drawn = '';
 function place(kind, it) {
   if (kind === 'dataset') {                                            // another data set: the run in the address is not of it
     const there = ['monitor', 'compare'].includes(page) ? 'dataset' : page === 'home' ? 'dataset' : page;
@@ -85,6 +85,7 @@ function switcher(kind) {
 }
 function draw(s) {
   state = s;
+  drawn = JSON.stringify(s);
   const current = (name) => (name === page ? {current: 'page'} : {});
   const some = (kind) => !!s[kind] || (s[KINDS[kind].list] || []).length > 0;
   const el = h('aside.d-rail', {aria: {label: 'Studio'}},
@@ -122,12 +123,16 @@ try { draw(JSON.parse(sessionStorage[key()] || '{}')); } catch { draw({}); }    
 const listeners = new Set();
 export const railState = () => state;
 export const onRail = (f) => { listeners.add(f); if (state && state.steps) f(state); };
+let asked = 0;
+addEventListener('focusout', (e) => { if (e.relatedTarget && rail.contains(e.target) && !rail.contains(e.relatedTarget) && !menu && drawn !== JSON.stringify(state)) draw(state); });      // what came while somebody was in it
 export async function refresh() {
+  const mine = ++asked;
   try {
     const now = new URLSearchParams(location.search), ask = new URLSearchParams({page});
     for (const name of ['dataset', 'run']) if (now.get(name)) ask.set(name, now.get(name));
     const s = await api('/rail?' + ask), text = JSON.stringify(s);
-    if (JSON.stringify(state) !== text) {
+    if (mine !== asked) return;                                        // asked again meanwhile: that answer is newer
+    if (drawn !== text) {
       try { sessionStorage[key()] = text; } catch { /* storage full or off: only slower */ }
       if (!menu && !rail.contains(document.activeElement)) draw(s); else state = s;
     }

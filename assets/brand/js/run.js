@@ -12,7 +12,7 @@ export function openRun(id) {
   if (runs.has(id)) return runs.get(id);
   const s = {id, meta: null, samples: new Map(), link: 'live', offset: 0, loaded: false, advice: null, fns: new Set(), busy: () => !s.meta || BUSY.includes(s.meta.state)};
   const path = '/runs/' + encodeURIComponent(id);
-  let timer, asked = 0, judged = '', running = false;
+  let timer, asked = 0, judged = '', running = false, looked = null;
   clear();
 
   function clear() {
@@ -88,7 +88,9 @@ export function openRun(id) {
   async function tick() {
     clearTimeout(timer);
     if (document.visibilityState === 'visible' && !running) {
+      let done;
       running = true;
+      looked = new Promise((ok) => { done = ok; });
       let news = false, link = 'live';
       try {
         news = await events();
@@ -96,6 +98,7 @@ export function openRun(id) {
         news = (await advise()) || news;
       } catch (e) { link = e.status === 404 ? 'gone' : 'away'; }
       running = false;
+      done();
       const turned = link !== s.link;
       s.link = link;
       clearTimeout(timer);
@@ -105,7 +108,8 @@ export function openRun(id) {
     }
     timer = setTimeout(tick, s.link === 'away' || s.busy() ? 1000 : 10000);
   }
-  s.poke = () => { asked = 0; return tick(); };
+  /* After something was done: what a look under way says may be from before it. */
+  s.poke = async () => { while (running) await looked; asked = 0; return tick(); };
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && s.link !== 'gone' && tick());
   tick();
   runs.set(id, s);

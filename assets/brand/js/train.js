@@ -5,7 +5,8 @@ import {dress, fieldOf, filter, mark, prerender} from './form.js';
 export {filter};
 
 const $ = (s) => document.querySelector(s);
-let busy = false;
+let busy = false,
+  waiting = 0; // for an answer that does not come
 
 let fitting = null;
 /* A Radio's label is plain text: "Name\nSentence\nFigures\nWhere". Svelte's own span stays, hidden, as the accessible name;
@@ -203,6 +204,7 @@ function nothing(el) {
 }
 function release() {
   busy = false;
+  clearTimeout(waiting);
   endStart();
   const b = $('#start');
   if (b) {
@@ -229,7 +231,8 @@ export function mount(el, {props, watch}) {
       b.setAttribute('aria-busy', 'true');
       say('Looking at everything once more.', 'Then it starts.');
       watchStart();
-      setTimeout(function late() { isStarting() ? setTimeout(late, 5000) : release(); }, 20000);
+      clearTimeout(waiting);
+      waiting = setTimeout(function late() { if (isStarting()) waiting = setTimeout(late, 5000); else release(); }, 20000);
     },
     true,
   );

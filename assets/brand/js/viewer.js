@@ -12,6 +12,7 @@ function fit(p) {
 }
 /* open(pictures, start, {dataset, marks(place), index, onclose, onremove, oncrop, onmask}); pictures: an array, or {length, at(i)} where not all are here, with the index of the first. */
 export function open(pictures, start, {dataset, marks = () => [], index, onclose, onremove, oncrop, onmask}) {
+  if (document.querySelector('dialog[open]')) return;                  // it was asked for twice before its picture was here
   let i = index ?? Math.max(0, pictures.findIndex((p) => p.id === start.id)), shown = start;
   const stage = h('div.stage'), title = h('b', {id: 'viewer-title'}), facts = h('span.d-sub.d-small'), text = h('p.d-small'), what = start.before ? 'pair' : 'picture';
   const button = (name, label, f) => h('button.d-btn.ico.quiet', {type: 'button', aria: {label}, onclick: f}, icon(name));

@@ -16,6 +16,8 @@ from studio.web.context import Context
 CHOICES = [(model.label, model.key) for model in CAPTIONERS.values()]
 PLACES = {"As the subject": "subject", "First": "start", "Last": "end", "Leave out": "remove"}
 _JOB = f"import('{BRAND}/js/captions_job.js')"
+# What a person has written or chosen before the data set's own word and place came stays.
+_MERGE = f"(kept, w, p) => [w || kept.word, p === {json.dumps(next(iter(PLACES)))} ? kept.place : p]"
 _READS = """
 const draw = () => {
   const {word, place} = props.value, p = element.querySelector('p'), thing = 'a toy', rest = 'on a red background';
@@ -54,16 +56,19 @@ def build(context: Context) -> None:
         ring=True,
     )
     fields: list[Any] = [captioner, word, place]
-    told = f"(c, w, p) => {{ {_JOB}.then(m => m.chosen(c, w, p)); return {{word: (w || '').trim(), place: p}} }}"
-    gr.on([f.change for f in fields], None, fields, reads, js=told)
+    told = f"(c, w, p) => {{ {_JOB}.then(m => m.WHAT(c, w, p)); return {{word: (w || '').trim(), place: p}} }}"
+    gr.on([f.change for f in fields], None, fields, reads, js=told.replace("WHAT", "chosen"))
     for button, what in ((go, "start"), (stop, "stop"), (following, "next")):
         button.click(None, None, None, js=f"() => {{ {_JOB}.then(m => m.act({json.dumps(what)})) }}")
 
-    def fill_in(request: gr.Request) -> tuple[str, str]:
+    def fill_in(request: gr.Request) -> dict[str, str]:
+        first = next(iter(PLACES))
         try:
             info = context.datasets.info(request.query_params.get("dataset", ""))
         except DarkroomError:
-            return "", next(iter(PLACES))
-        return info.trigger_word, next((label for label, place in PLACES.items() if place == info.trigger_place), next(iter(PLACES)))
+            return {"word": "", "place": first}
+        return {"word": info.trigger_word, "place": next((label for label, place in PLACES.items() if place == info.trigger_place), first)}
 
-    shell.on_load(fill_in, None, [word, place], **shell.PRIVATE).then(None, fields, reads, js=told)
+    begin = shell.on_load(fill_in, None, reads, **shell.PRIVATE)
+    filled = begin.then(None, [reads, word, place], [word, place], js=_MERGE)
+    filled.then(None, fields, reads, js=told.replace("WHAT", "filled"))

@@ -19,6 +19,7 @@ from backends.external.adapter_copy import copy_adapter, find_not_finite
 from backends.external.harvest import restore
 from backends.external.work import NAME
 from tests.backends.external.conftest import make_harvest, told, write_lora
+from tests.waiting import wait_until
 
 PLAN = [(0, 0, "zog", 42), (0, 1, "zog", 43), (1, 0, "a cat", 42)]
 
@@ -143,6 +144,17 @@ def test_on_a_full_disk_it_waits_and_takes_it_later(work, teller, monkeypatch):
     assert complete_checkpoints(work.run) == [20]
 
 
+def wait_for_tick(work):
+    """The clock of a disk moves every few milliseconds; what is changed within one tick has one time."""
+    probe = work.run.root / "tick"
+
+    def later():
+        probe.write_bytes(b"")
+        return probe.stat().st_ctime_ns > work.weights(10).stat().st_ctime_ns
+
+    wait_until(later, "the next tick")
+
+
 def test_it_is_made_to_go_on_from_our_newest_checkpoint_and_from_no_other(work, teller):
     for step in (10, 20):
         write_lora(work.weights(step), step)
@@ -151,6 +163,7 @@ def test_it_is_made_to_go_on_from_our_newest_checkpoint_and_from_no_other(work, 
     write_lora(work.final, 100, cut=5)
     work.losses.write_bytes(b"old")
     os.utime(work.weights(10))  # the last to be changed is what it would take
+    wait_for_tick(work)
     restore(work, 20)
     found = [p for p in work.output.glob(f"{NAME}*") if p.suffix == ".safetensors"]
     assert sorted(p.name for p in found) == [work.weights(10).name, work.weights(20).name]

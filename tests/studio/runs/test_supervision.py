@@ -23,6 +23,7 @@ from studio.runs.processes import Identity, boot_id, identify, is_alive
 from studio.runs.state import read_process, read_state
 from studio.runs.supervisor import Supervisor
 from tests.studio.runs.conftest import processes_of, toy_command, wait_for_state, wait_for_step
+from tests.studio.runs.toy_trainer import GO
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -150,13 +151,14 @@ sys.stdin.read()
 def test_the_apps_sudden_death_changes_nothing(workspace, make_run):
     run = make_run()
     arguments = [sys.executable, "-c", APP, str(workspace.root), run.root.name, *toy_command(run)]
-    app = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "TOY": "steps=60"})
+    app = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "TOY": "steps=60 wait@50"})
     assert app.stdout is not None
     assert app.stdout.readline() == b"started\n"
     wait_for_step(run, 3)
     app.kill()
     app.wait()
     assert reconcile(workspace) == {run.root.name: "running"}
+    (run.root / GO).touch()
     state = wait_for_state(run, "finished", "crashed", "interrupted")
     assert (state.state, state.step) == ("finished", 60)
     steps = [line for line in run.events.read_text().splitlines() if '"t": "step"' in line]
@@ -272,9 +274,10 @@ def test_a_run_that_keeps_failing_at_the_same_place_is_not_tried_for_ever(worksp
 
 def test_a_finished_or_a_running_run_is_not_resumed(workspace, make_run, monkeypatch):
     run = make_run()
-    start(workspace, run, monkeypatch, "steps=30")
+    start(workspace, run, monkeypatch, "steps=30 wait@20")
     with pytest.raises(DarkroomError, match="nothing to resume|is being started"):
         resume_run(workspace, run.root.name, command=toy_command(run))
+    (run.root / GO).touch()
     wait_for_state(run, "finished")
     with pytest.raises(DarkroomError, match="has finished"):
         resume_run(workspace, run.root.name, command=toy_command(run))
@@ -282,10 +285,11 @@ def test_a_finished_or_a_running_run_is_not_resumed(workspace, make_run, monkeyp
 
 def test_samples_are_asked_for_by_a_file_and_only_while_it_runs(workspace, make_run, monkeypatch):
     run = make_run()
-    start(workspace, run, monkeypatch, "steps=40")
+    start(workspace, run, monkeypatch, "steps=40 wait@30")
     wait_for_step(run, 1)
     request_sample(workspace, run.root.name)
     assert run.sample_request.exists()
+    (run.root / GO).touch()
     wait_for_state(run, "finished")
     with pytest.raises(DarkroomError, match="only while it runs"):
         request_sample(workspace, run.root.name)

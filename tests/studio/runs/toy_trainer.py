@@ -20,6 +20,7 @@ from backends.contract.rundir import COMPLETE, RunDir, complete_checkpoints
 
 STEP_S = 0.02
 PAUSE = threading.Event()
+GO = "go"  # `wait@N`: at step N it waits until this file stands in the run's folder
 
 
 def save(run: RunDir, events: EventWriter, step: int) -> None:
@@ -58,6 +59,8 @@ def main() -> None:
     events.write("state", state="running", step=begin, reason="")
     for step in range(begin + 1, last + 1):
         misbehave(habits, step)
+        while f"wait@{step}" in habits and not (run.root / GO).exists():
+            PAUSE.wait(STEP_S)
         events.write("step", step=step, loss=1 / step, lr=1e-4, steps_per_s=1 / STEP_S, epoch=0, memory_mib=10)
         if step % 10 == 0:
             events.write("eval", step=step, loss=1 / step, se=0.0, n=8)
