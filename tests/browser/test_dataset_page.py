@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from studio.datasets.store import DatasetStore
+from tests.browser.held import Held
 from tests.browser.light_table import open_light_table
 
 pytestmark = pytest.mark.slow
@@ -136,16 +137,11 @@ def test_a_lasso_chooses_what_it_touches(table):
 
 
 def test_no_picture_moves_under_the_pointer_when_marks_arrive_or_some_are_selected(page, server, make_colours):
-    held = []
-
-    def hold(route):
-        held.append(route)
-
-    page.route("**/marks?*", hold, times=1)
+    held = Held(page, "**/marks?*")
     open_light_table(page, server, make_colours())
     frames = page.locator(".d-thumb[data-id] .w")
     before = frames.nth(1).bounding_box()
-    held[0].continue_()
+    held.end()
     expect(page.get_by_role("button", name=re.compile("Needs a look"))).to_be_visible()
     assert frames.nth(1).bounding_box() == before
     frames.nth(0).click()

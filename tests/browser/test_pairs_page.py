@@ -12,10 +12,12 @@ from playwright.sync_api import expect
 
 from studio.datasets.samples import create_sample_dataset
 from studio.datasets.store import DatasetStore
+from tests.browser.held import Held
 from tests.browser.light_table import create_pairs, open_light_table
 from tests.browser.test_dataset_page import choose, drop
 from tests.studio.datasets.drawing import draw_photo, encode
 from tests.studio.datasets.pairs import draw_scene, make_pair, write_folders
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 FIELDS = ".pr input.d-in"
@@ -110,6 +112,35 @@ def test_words_changed_in_another_window_are_shown_and_nothing_is_lost(page, ser
     assert texts(server, made)[0] == "mine"
 
 
+def test_words_that_are_typed_back_while_others_are_on_their_way_are_what_is_kept(page, server, make):
+    made = make(2, ["make it night"])
+    held = Held(page, "**/captions/*/pictures/*")
+    open_table(page, server, made)
+    first = page.locator(FIELDS).first
+    first.fill("make it day")
+    held.wait()
+    first.fill("make it night")
+    first.press("Escape")
+    held.end()
+    expect(first).to_have_value("make it night")
+    wait_until(lambda: texts(server, made)[0] == "make it night")
+
+
+def test_to_keep_mine_is_obeyed_also_where_mine_is_what_stood_there_before(page, server, make):
+    made = make(2, ["make it night"])
+    open_table(page, server, made)
+    rows = httpx.get(f"{server.address}/api/datasets/{made}").json()["pictures"]
+    there = {"text": "elsewhere", "version": rows[0]["version"]}
+    httpx.put(f"{server.address}/api/captions/{made}/pictures/{rows[0]['id']}", json=there).raise_for_status()
+    first = page.locator(FIELDS).first
+    first.fill("make it day")
+    first.press("Escape")
+    expect(page.locator(".pr").first).to_contain_text("Elsewhere it now reads")
+    first.fill("make it night")
+    page.get_by_role("button", name="Keep mine").click()
+    wait_until(lambda: texts(server, made)[0] == "make it night")
+
+
 def test_before_and_after_are_swapped_for_one_and_for_all_and_back(page, server, make):
     made = make(3, ["a", "b", "c"])
     open_table(page, server, made)
@@ -170,12 +201,7 @@ def test_the_missing_ones_are_shown_alone_and_incomplete_pairs_removed_at_once(p
 
 def test_a_filter_that_is_still_on_its_way_outlives_what_is_drawn_meanwhile(page, server, make):
     made = make(4, ["a", "b"])
-    held = []
-
-    def hold(route):
-        held.append(route)
-
-    page.route("**/places?kind=text", hold)
+    held = Held(page, "**/places?kind=text")
     open_table(page, server, made)
     chip = page.get_by_role("button", name=re.compile("Instruction missing"))
     chip.click()
@@ -185,7 +211,7 @@ def test_a_filter_that_is_still_on_its_way_outlives_what_is_drawn_meanwhile(page
     expect(chip).to_have_text("Instruction missing 1")  # counted and drawn anew before the answer is here
     assert len(held) == 1
     expect(page.locator(".pr")).to_have_count(4)
-    held[0].continue_()
+    held.let_go()
     expect(page.locator(".pr")).to_have_count(2)  # and what was written meanwhile does not vanish under the hand
     expect(chip).to_have_attribute("aria-pressed", "true")
 

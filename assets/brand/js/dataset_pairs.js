@@ -98,7 +98,7 @@ export function makePairs(page) {
     if (now === sign) return;
     sign = now;
     const focused = chips.contains(document.activeElement) && document.activeElement.dataset.f;
-    const chip = (name, words, n) => h('button.d-chip' + (filter === name ? '.on' : ''), {type: 'button', data: {f: name}, aria: {pressed: String(filter === name)}, onclick: () => choose(name)}, words + ' ', h('b', n.toLocaleString('en')));
+    const chip = (name, words, n) => h('button.d-chip' + (filter === name ? '.on' : ''), {type: 'button', data: {f: name, again: 'show ' + name}, aria: {pressed: String(filter === name)}, onclick: () => choose(name)}, words + ' ', h('b', n.toLocaleString('en')));
     fill(chips, chip('all', 'All', all.length), counts.map((c) => chip(...c)),
       common && h('span.d-push.d-small.d-sub.tip', `${plural(common[1], 'pair')} say `, h('b.d-strong', common[0]), '. ', h('button.ln', {type: 'button', onclick: () => sayEverywhere(common[0])}, `Say it the same way in all ${all.length.toLocaleString('en')}`)));
     if (focused) chips.querySelector(`[data-f=${focused}]`)?.focus();

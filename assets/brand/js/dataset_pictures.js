@@ -74,14 +74,14 @@ export function makePictures(page) {
   function layBar() {
     const n = all.length, {shapes = [], width = 0} = page.info || {}, stat = (value, unit, label) => h('div.d-stat', h('b', value, unit && h('small', ' ' + unit)), h('span', label));
     const top = Math.max(...shapes.map(([, count]) => count)), needy = marks?.count || 0;
-    const chip = (kind, words, count) => count > 0 && h('button.d-chip' + (filter === kind ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === kind), label: `${words}: ${count}`}, onclick: set(kind)}, words + ' ', h('b', count.toLocaleString('en')));
+    const chip = (kind, words, count) => count > 0 && h('button.d-chip' + (filter === kind ? '.on' : ''), {type: 'button', data: {again: 'show ' + kind}, aria: {pressed: String(filter === kind), label: `${words}: ${count}`}, onclick: set(kind)}, words + ' ', h('b', count.toLocaleString('en')));
     const set = (value) => () => choose(filter === value ? null : value);
     const sizes = ['s', 'm', 'l'].map((s) => h('button', {type: 'button', aria: {pressed: String(s === size), label: {s: 'Small', m: 'Medium', l: 'Large'}[s] + ' pictures'},
       onclick: () => { size = localStorage['dataset:size'] = s; grid.size(s); drawBar(); }}, s.toUpperCase()));
     fill(bar,
       h('div.d-stats', stat(n.toLocaleString('en'), '', n === 1 ? 'picture' : 'pictures'), width ? stat(String(width), 'px', 'most are this wide') : null),
       shapes.length > 1 && h('div.d-hist', {role: 'group', aria: {label: 'Filter by shape'}}, shapes.map(([name, n]) =>
-        h('button' + (filter === name ? '.on' : ''), {type: 'button', aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
+        h('button' + (filter === name ? '.on' : ''), {type: 'button', data: {again: 'shape ' + name}, aria: {pressed: String(filter === name), label: `${name}: ${plural(n, 'picture')}. Show only these`}, onclick: set(name)}, h('i', {style: {height: Math.max(3, (20 * n) / top) + 'px'}}), name))),
       chip('look', 'Needs a look', needy), chip('judges', 'Judges', judges.length), chip('out', 'Excluded', out.size), chip('unseen', 'Automatic masks', unseen.length),
       h('div.d-row.d-push.sizes', h('div.d-seg', {role: 'group', aria: {label: 'Size of the pictures'}}, sizes)));
     if (filter === 'unseen') bar.append(decision(chosen.size));

@@ -106,7 +106,7 @@ export function makePairCard(given) {
   }
   function save(it) {
     clearTimeout(it.pause);
-    if (it.draft === it.text && it.by !== 'draft' && !it.theirs) it.draft = null;
+    if (it.draft === it.text && it.by !== 'draft' && !it.theirs && !it.sending) it.draft = null;     // typed back; but not what is on its way
     const repaint = () => { const card = cards.get(it.place); if (card?.it === it) paint(card); };
     it.saver ||= makeSaver({dataset: given.page.id, status: (kind) => { it.status = kind; repaint(); }, tokens() {}, isShown: () => true, after: () => { repaint(); if (it.draft == null && !it.theirs && !it.failed) given.changed(it); }});
     return it.saver(it);
@@ -115,7 +115,7 @@ export function makePairCard(given) {
     const {theirs} = it;
     it.theirs = null;
     it.version = theirs.version;
-    if (mine) { it.by = theirs.by; save(it); return; }
+    if (mine) { Object.assign(it, {text: theirs.text, by: theirs.by}); save(it); return; }
     Object.assign(it, {text: theirs.text, by: theirs.by, draft: null, status: ''});
     given.changed(it);
     cards.get(it.place)?.input.focus();
