@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,45 +63,22 @@ def slurm(tmp_path_factory) -> Iterator[Cluster]:
         cluster.stop()
 
 
-@pytest.fixture(scope="session")
-def contexts(browser) -> dict[str, Any]:
-    """A browser context for each set of settings: its pages share what was fetched and compiled, as in a person's browser."""
-    return {}
-
-
 @pytest.fixture
-def page(browser, contexts, request):
-    """A page with nothing stored. The test fails when a script raised an error, or when anything outside this machine was asked for.
+def page(browser, request):
+    """A fresh page. The test fails when a script raised an error, or when anything outside this machine was asked for.
 
-    `@pytest.mark.parametrize("page", [{"viewport": ..., "color_scheme": ...}], indirect=True)` changes the browser's settings; `alone`
-    gives the page a context of its own, as one needs whose clock is set: the clock is that of all pages of a context, also of later ones.
+    `@pytest.mark.parametrize("page", [{"viewport": ..., "color_scheme": ...}], indirect=True)` changes the browser's settings.
     """
     settings = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **(getattr(request, "param", None) or {})}
-    alone, name = settings.pop("alone", False), json.dumps(settings, sort_keys=True)
-    context = contexts.get(name) if not alone else None
-    if context is None:
-        context = browser.new_context(**settings)
-        context.set_default_timeout(20_000)
-        if not alone:
-            contexts[name] = context
+    context = browser.new_context(**settings)
+    context.set_default_timeout(20_000)
     faults: list[str] = []
     opened = context.new_page()
     opened.on("pageerror", lambda error: faults.append(f"script error: {error}"))
     opened.on("request", lambda r: None if _local(r.url) else faults.append(f"outside request: {r.url}"))
     yield opened
-    context.close() if alone else _forget(context, opened)
+    context.close()
     assert not faults
-
-
-def _forget(context, opened) -> None:
-    """Closes the pages of a context and empties what they stored, by the browser itself: the page may be broken."""
-    address = urlsplit(opened.url)
-    if address.netloc:
-        stored = {"origin": f"{address.scheme}://{address.netloc}", "storageTypes": "local_storage,indexeddb,service_workers,cache_storage"}
-        context.new_cdp_session(opened).send("Storage.clearDataForOrigin", stored)
-    for shown in context.pages:
-        shown.close()
-    context.clear_cookies()
 
 
 def _local(url: str) -> bool:

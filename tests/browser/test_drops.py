@@ -79,6 +79,25 @@ def test_a_tar_becomes_pictures(light, tmp_path):
     expect(light.get_by_role("heading", level=1)).to_contain_text("Sea")
 
 
+def test_a_server_that_is_away_for_a_moment_does_not_end_the_work_that_is_shown(light, tmp_path):
+    asked = []
+
+    def away(route):
+        asked.append(route.request.url)
+        route.abort() if len(asked) < 3 else route.continue_()
+
+    light.route(re.compile("/api/jobs/[^/]+$"), away)
+    with tarfile.open(tmp_path / "Lake.tar", "w") as archive:
+        for number in range(3):
+            (tmp_path / f"{number}.png").write_bytes(encode(draw_figure(number, 96)))
+            archive.add(tmp_path / f"{number}.png", f"lake/{number}.png")
+    drop(light, tmp_path / "Lake.tar")
+    expect(light.locator(".d-jobs")).to_contain_text("Darkroom does not answer")
+    expect(light.locator(".d-thumb[data-id]")).to_have_count(3)
+    expect(light.locator(".d-jobs [data-state=failed]")).to_have_count(0)
+    expect(light.locator(".d-toast")).to_contain_text("3 pictures in")
+
+
 def test_a_table_asks_for_its_columns_and_goes_on_after_a_reload(light, tmp_path):
     (tmp_path / "moods.parquet").write_bytes(table({"left": "picture", "right": "picture", "said": "words", "author": "words"}, 6))
     drop(light, tmp_path / "moods.parquet")

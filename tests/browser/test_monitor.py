@@ -252,7 +252,6 @@ def polls_while(page, seconds, asked):
     return [u for u in asked if "/api/runs/" in u]
 
 
-@pytest.mark.parametrize("page", [{"alone": True}], indirect=True, ids=["own clock"])
 def test_a_hidden_tab_does_not_ask_and_a_seen_one_does(page, server, living):
     living.train(1, 10)
     asked: list[str] = []
@@ -269,7 +268,6 @@ def test_a_hidden_tab_does_not_ask_and_a_seen_one_does(page, server, living):
     expect(page.locator("#monitor .d-stat").first).to_contain_text("20 of 200")
 
 
-@pytest.mark.parametrize("page", [{"alone": True}], indirect=True, ids=["own clock"])
 def test_an_ended_run_is_hardly_asked_for(page, server, finished):
     asked: list[str] = []
     page.on("request", lambda r: asked.append(r.url))

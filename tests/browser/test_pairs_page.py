@@ -279,6 +279,7 @@ def test_instructions_are_drafted_read_and_confirmed(page, server, make):
     page.locator("#drafter").select_option("none")
     page.get_by_role("button", name="Draft 3 instructions").click()
     expect(page.locator("#dock-say")).to_contain_text("3 drafts to read.")
+    assert page.url == f"{server.address}/captions?dataset={made}"  # it is reloaded here, not on Home
     field = page.locator("#cap")
     expect(field).to_have_value("make the background blue")
     expect(page.get_by_text("A draft, made by comparing both pictures.")).to_be_visible()

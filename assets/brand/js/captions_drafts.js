@@ -1,5 +1,5 @@
 // Drafts of missing instructions: made by comparing both pictures, told apart from a person's words until they are read.
-import {h, icon, fill, refill, api, about, href, plural, query, say, toast} from './core.js';
+import {h, icon, fill, refill, api, about, href, plural, present, query, say, tellAddress, toast} from './core.js';
 import {undo} from './captions_find.js';
 import {placesOf} from './rows.js';
 
@@ -101,7 +101,8 @@ export function mountDrafts(book) {
     if (active()) tick();
     else if (query.get('begin') === '1' && book.missing) start();
     query.delete('begin');
-    history.replaceState(null, '', '?' + query);
+    tellAddress();
   }, draw);
   draw();
+  present('cap-go', 'cap-stop', 'cap-next').then(draw);
 }

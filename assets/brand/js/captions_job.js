@@ -1,5 +1,5 @@
 // The captioner: what will happen in one sentence, start, how far it is, stop. Captions appear in the notebook while it writes.
-import {h, icon, fill, refill, api, about, href, plural, query, say, toast} from './core.js';
+import {h, icon, fill, refill, api, about, href, plural, present, query, say, tellAddress, toast} from './core.js';
 import {undo} from './captions_find.js';
 import {mountWording} from './captions_wording.js';
 import {placesOf} from './rows.js';
@@ -274,7 +274,7 @@ export function mountJob(book) {
     if (!wanted || !pulled || shared.word === undefined) return;
     wanted = false;
     query.delete('begin');
-    history.replaceState(null, '', '?' + query);
+    tellAddress();
     if (book.missing === book.numbers.wanted && !active()) start();
   }
   const among = () => (book.chosen.size ? [...book.chosen].filter((place) => unlike.has(place)) : [...unlike]).sort((a, b) => a - b);
@@ -296,5 +296,5 @@ export function mountJob(book) {
     },
     () => draw(),
   );
-  draw();
+  present('cap-go', 'cap-stop', 'cap-next').then(draw);
 }

@@ -91,6 +91,14 @@ export const script = (src) => new Promise((ok, no) =>
   document.head.append(Object.assign(document.createElement('script'), {src: base + src, onload: ok, onerror: no})));
 
 /* Gradio keeps no pointer to our DOM, so a widget is ready when it says so: tests wait for [data-state=ready]. */
+/* The address says what `query` says now. By its whole path: “?…” alone would lead to Home, because Gradio's pages have a base. */
+export const tellAddress = () => history.replaceState(history.state, '', location.pathname + (query.size ? '?' + query : ''));
+/* Once elements of these ids are there: Gradio draws its own when their code has come, which may be after ours. */
+export const present = (...ids) => new Promise((ok) => {
+  const look = () => { if (ids.every((id) => document.getElementById(id))) { watcher.disconnect(); ok(); } }, watcher = new MutationObserver(look);
+  watcher.observe(document.body, {childList: true, subtree: true});
+  look();
+});
 export const ready = (el, state = 'ready') => { const block = el.closest('.block'); if (block) block.dataset.state = state; };
 export function broken(el, error) {
   fill(el, note('bad', 'This part of the page could not be drawn.', `Reload the page. If it stays so, this is what went wrong: ${error.message}.`));

@@ -16,12 +16,16 @@ export function figures(job) {
   const left = job.seconds_left == null ? '' : job.seconds_left < 2 ? 'nearly done' : `${about(job.seconds_left)} left`;
   return [count, part, left].filter(Boolean).join(', ');
 }
-/* Looks at one job until it is over. */
-export async function follow(id, onchange = () => {}) {
+/* Looks at one job until it is over. A server that does not answer for a while says nothing about the work: it is asked again. */
+export async function follow(job, onchange = () => {}) {
+  let last = job;
   for (;;) {
-    const job = await api('/jobs/' + id);
-    onchange(job);
-    if (!isActive(job)) return job;
+    try { last = await api('/jobs/' + job.id); } catch (error) {
+      if (error.status) throw error;
+      last = {...last, what: error.message};
+    }
+    onchange(last);
+    if (!isActive(last)) return last;
     await new Promise((ok) => setTimeout(ok, EVERY_MS));
   }
 }
@@ -41,7 +45,7 @@ export function makeJobs({wanted = () => true, done = () => {}, moved = () => {}
     show(job);
     let asked = false, last = job;
     try {
-      last = await follow(job.id, (now) => {
+      last = await follow(job, (now) => {
         if (now.done !== last.done) moved(now);
         last = now;
         show(now);

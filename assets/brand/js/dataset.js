@@ -1,5 +1,5 @@
 // The light table: what is in this data set, and everything one does with it. Pictures and edit pairs each have a view of their own.
-import {h, icon, fill, refill, api, ready, query, href, toast, about, plural, typing, note, KEYS} from './core.js';
+import {h, icon, fill, refill, api, ready, query, href, tellAddress, toast, about, plural, typing, note, KEYS} from './core.js';
 import {createQueue, createDataset, pickers, dropAnywhere, takeRefused, mate, sitter} from './upload.js';
 import {refresh, crumb} from './rail.js';
 import {makeMarks} from './dataset_marks.js';
@@ -74,7 +74,7 @@ export async function mount(el) {
   function here(made) {
     id = made;
     query.set('dataset', id);
-    history.replaceState(null, '', location.pathname + '?' + query);
+    tellAddress();
     refresh();
   }
   let told = 0;
@@ -128,7 +128,7 @@ export async function mount(el) {
   function nothingCame() {
     id = info = null;
     query.delete('dataset');
-    history.replaceState(null, '', location.pathname + (query.size ? '?' + query : ''));
+    tellAddress();
     rows = {length: 0};
     draw();
     refresh();

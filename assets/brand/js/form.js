@@ -8,25 +8,22 @@ const touched = new Set();
 let faults = new Map();
 
 /* A closed accordion has no children in the page until it was open once: search and marks could not reach them.
-   Each is opened and closed once, between two frames. */
+   Each is opened and closed once, between two frames; on a slow machine that takes as long as it takes. */
 export async function prerender(all) {
   if (!all) return;
   const bar = (a) => a.querySelector(':scope>.label-wrap'),
     shut = (a) => !bar(a).classList.contains('open'),
     turned = [];
-  const wait = async (test) => {
-    for (let n = 0; n < 100 && !test(); n++) await new Promise((ok) => setTimeout(ok, 20));
-  };
   const open = async (a, has) => {
-    if (shut(a)) {
-      bar(a).click();
-      turned.push(a);
+    if (shut(a)) turned.push(a);
+    for (let n = 0; n < 1500 && !a.querySelector(has); n++) {
+      if (shut(a) && n % 50 === 0) bar(a).click(); // again, where the first came before anybody listened
+      await new Promise((ok) => setTimeout(ok, 20));
     }
-    await wait(() => a.querySelector(has));
   };
   await open(all, '.fold');
   await Promise.all([...all.querySelectorAll('.fold')].map((a) => open(a, '[id^="f-"]')));
-  for (const a of turned.reverse()) bar(a).click();
+  for (const a of turned.reverse()) if (!shut(a)) bar(a).click();
 }
 let words = []; // what is searched for: kept, as another recipe or task changes which fields there are
 /* Search over titles, help and names; opens what has a hit, hides what has none. */

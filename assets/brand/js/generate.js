@@ -1,5 +1,5 @@
 // The Generate page: drawing from words, or editing a picture. One drawing at a time goes on in the worker, whichever way began it.
-import {h, icon, fill, api, ready, query, note, keys} from './core.js';
+import {h, icon, fill, api, ready, query, note, keys, tellAddress} from './core.js';
 import {crumb} from './rail.js';
 import {dropAnywhere} from './upload.js';
 import {makeJob} from './drawjob.js';
@@ -27,7 +27,7 @@ export async function mount(el) {
     for (const b of buttons) { b.setAttribute('aria-checked', String(b.dataset.way === way)); b.tabIndex = b.dataset.way === way ? 0 : -1; }
     document.body.classList.toggle('p-generate-edit', way === 'edit');
     try { sessionStorage[KEPT] = way; } catch { /* storage off */ }
-    if (!first) { query.set('mode', way === 'edit' ? 'edit' : ''); if (!query.get('mode')) query.delete('mode'); history.replaceState(history.state, '', location.pathname + (query.size ? '?' + query : '')); }
+    if (!first) { query.set('mode', way === 'edit' ? 'edit' : ''); if (!query.get('mode')) query.delete('mode'); tellAddress(); }
     ways[way].shown();
   }
   /* Where the person is: a drawing under way, the address, a run that edits, what this tab did last. */

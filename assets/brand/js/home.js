@@ -60,7 +60,7 @@ export async function mount(el) {
     fill(button, 'Making the data set');
     try {
       const made = await api('/home/sample', {name});
-      const job = await follow(made.job.id, (now) => { const far = figures(now); fill(button, far ? 'Making it: ' + far : 'Making the data set'); });
+      const job = await follow(made.job, (now) => { const far = figures(now); fill(button, far ? 'Making it: ' + far : 'Making the data set'); });
       if (job.state !== 'done') throw new Error(job.sentence);
       location.href = href(page, {dataset: made.id, run: null});
     } catch (error) { button.disabled = false; fill(button, words); toast(error.message); }

@@ -1,5 +1,5 @@
 // The Monitor page: which of its faces is shown (none, before the first step, live, ended, wrong), and the dock.
-import {h, icon, fill, api, ready, query, href, ring, toast, plural, keys} from './core.js';
+import {h, icon, fill, api, ready, query, href, ring, toast, plural, keys, tellAddress} from './core.js';
 import {openRun, on, span, count, draws} from './run.js';
 import {crumb} from './rail.js';
 import {makeTray} from './tray.js';
@@ -17,7 +17,7 @@ export async function mount(el) {
   let id = query.get('run');
   if (!id) {
     try { id = (await api('/runs/latest?' + new URLSearchParams(query.get('dataset') ? {dataset: query.get('dataset')} : {}))).id; } catch { id = null; }
-    if (id) { const q = new URLSearchParams(location.search); q.set('run', id); history.replaceState(null, '', '?' + q); query.set('run', id); }
+    if (id) { query.set('run', id); tellAddress(); }
   }
   if (!id) return empty(el);
   draw(el, openRun(id));
