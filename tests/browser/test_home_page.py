@@ -57,7 +57,6 @@ def living(server):
     writer.end("stopped", step=20)
 
 
-@pytest.mark.parametrize("page", [{"alone": True}], indirect=True, ids=["own clock"])
 def test_while_a_run_lives_the_page_follows_it_keeps_the_focus_and_outlives_a_server_that_is_away(page, server, living):
     page.clock.install()
     page.goto(server.address)

@@ -1,5 +1,5 @@
 // Train: recipe cards, what the run will take, its command, Start. The native fields stay native; form.js dresses them.
-import {base, h, icon, fill, href, note, plural, query, ready, say} from './core.js';
+import {base, h, icon, fill, href, note, plural, present, query, ready, say} from './core.js';
 import {endStart, isStarting, watchStart} from './train_start.js';
 import {dress, fieldOf, filter, mark, prerender} from './form.js';
 export {filter};
@@ -253,7 +253,7 @@ export function mount(el, {props, watch}) {
       word.textContent = 'Copy';
     }, 2000);
   });
-  const drawn = prerender($('#all')),
+  const drawn = present('all').then(() => prerender($('#all'))),
     told = new Promise((ok) => {
       first = ok;
     });
